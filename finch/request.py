@@ -1,0 +1,264 @@
+"""A request as a handler sees it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from functools import cached_property
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, NamedTuple, Protocol, TypeVar, overload
+from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
+
+import msgspec
+
+from finch.errors import HTTPError
+from finch.headers import Headers, QueryParams
+from finch.language import choose_language
+from finch.response import Response, TextResponse
+from finch.wire.http import RawHeaders, RequestHead
+
+T = TypeVar("T")
+
+SOCKET_REQUESTED = "Socket is requested!"
+
+
+class Address(NamedTuple):
+    """Where a client connects from. A unix socket's client has no host and port 0."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+NOWHERE = Address("", 0)
+
+
+class BodySource(Protocol):
+    """Where a request's body comes from; the connection is one."""
+
+    async def read_body(self) -> bytes:
+        """The next piece, ``b""`` at the end.
+
+        Raises:
+            Disconnected: where the client left before.
+        """
+
+
+class Request:
+    """An HTTP request.
+
+    Attributes:
+        method: such as ``"GET"``.
+        raw_path: the path as sent, percent-encoded.
+        path: the same, decoded.
+        path_params: what the route's converters found.
+        client: the client's :class:`Address`.
+        scheme: ``"http"`` or ``"https"``.
+        http_version: ``"1.1"`` or ``"1.0"``.
+        app: the :class:`finch.FinchApp` that serves it.
+        state: a dict for middleware and handlers to leave things in.
+
+    Example::
+
+        @app.post("/birds")
+        async def add(request):
+            bird = await request.json(Bird)
+            return {"id": store(bird)}, 201
+    """
+
+    def __init__(
+        self,
+        head: RequestHead,
+        *,
+        client: Address = NOWHERE,
+        scheme: str = "http",
+        body: BodySource | None = None,
+        app: Any = None,
+        max_body: int = 4 * 1024 * 1024,
+    ) -> None:
+        self.method = head.method
+        self.raw_headers: RawHeaders = head.headers
+        self.http_version = head.version
+        self.client = client
+        self.scheme = scheme
+        self.app: Any = app
+        self.path_params: dict[str, Any] = {}
+        self.accepted: Response | None = None
+        """The upgrade that a manager's ``request_handle`` has made of this request."""
+        self._max_body = max_body
+        self._source = body
+        self._body: bytes | None = None
+        self.raw_path, self.query_string = _split_target(head.target)
+
+    @cached_property
+    def path(self) -> str:
+        try:
+            return unquote_to_bytes(self.raw_path).decode("utf-8")
+        except UnicodeDecodeError:
+            raise HTTPError(400, "the path is not UTF-8") from None
+
+    @cached_property
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    @cached_property
+    def query(self) -> QueryParams:
+        """The query's parameters, decoded; blank ones are kept."""
+        return QueryParams(parse_qsl(self.query_string, keep_blank_values=True, errors="replace"))
+
+    @cached_property
+    def headers(self) -> Headers:
+        """The headers: a case-insensitive multi-mapping of str."""
+        return Headers.from_raw(self.raw_headers)
+
+    @cached_property
+    def cookies(self) -> Mapping[str, str]:
+        """The cookies, by name (RFC 6265, section 5.4)."""
+        cookies: dict[str, str] = {}
+        for header in self.headers.getlist("cookie"):
+            for pair in header.split(";"):
+                name, equals, value = (part.strip() for part in pair.partition("="))
+                if equals and name not in cookies:
+                    cookies[name] = _unquote_cookie(value)
+        return cookies
+
+    @cached_property
+    def language(self) -> str:
+        """The application's language that suits the client best (RFC 4647)."""
+        languages: tuple[str, ...] = getattr(self.app, "languages", ("en",))
+        if len(languages) == 1:
+            return languages[0]
+        return choose_language(
+            languages, self.cookies.get("language"), self.headers.get("accept-language")
+        )
+
+    @property
+    def host(self) -> str:
+        """The ``Host`` header."""
+        return self.headers.get("host", "")
+
+    @property
+    def url(self) -> str:
+        """The whole URL, as far as the request tells."""
+        query = f"?{self.query_string}" if self.query_string else ""
+        return f"{self.scheme}://{self.host}{self.raw_path}{query}"
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The body in pieces as they arrive, of any length in all: the bound is the handler's.
+
+        Raises:
+            Disconnected: where the client leaves before the end.
+            RuntimeError: where it has been streamed before.
+        """
+        if self._body is not None:
+            if self._body:
+                yield self._body
+            return
+        source, self._source = self._source, None
+        if source is None:
+            raise RuntimeError("the body was streamed already; keep what you need of it")
+        while data := await source.read_body():
+            yield data
+
+    async def body(self) -> bytes:
+        """The whole body.
+
+        Raises:
+            HTTPError: 413 where it is longer than ``Limits.max_body``.
+            Disconnected: where the client leaves before the end.
+        """
+        if self._body is None:
+            length = self.headers.get("content-length", "0")
+            if len(length) > 18 or int(length) > self._max_body:
+                raise self._too_large()
+            pieces: list[bytes] = []
+            left = self._max_body
+            async for piece in self.stream():
+                left -= len(piece)
+                if left < 0:
+                    raise self._too_large()
+                pieces.append(piece)
+            self._body = b"".join(pieces)
+        return self._body
+
+    def _too_large(self) -> HTTPError:
+        return HTTPError(413, f"the body is longer than {self._max_body} bytes")
+
+    async def text(self) -> str:
+        """The whole body as text, decoded by the charset of ``Content-Type``, or UTF-8.
+
+        Raises:
+            HTTPError: 400 where it is not that, 415 for an unknown charset; 413 as :meth:`body`.
+        """
+        charset = "utf-8"
+        for parameter in self.headers.get("content-type", "").split(";")[1:]:
+            name, _, value = parameter.partition("=")
+            if name.strip().lower() == "charset":
+                charset = value.strip().strip('"')
+        try:
+            return (await self.body()).decode(charset)
+        except UnicodeDecodeError:
+            raise HTTPError(400, f"the body is not {charset}") from None
+        except LookupError:
+            raise HTTPError(415, f"unknown charset {charset!r}") from None
+
+    @overload
+    async def json(self) -> Any: ...
+
+    @overload
+    async def json(self, type: type[T]) -> T: ...
+
+    async def json(self, type: Any = Any) -> Any:
+        """The whole body as JSON, converted and validated where a type is given.
+
+        Parameters:
+            type: anything msgspec converts to: a Struct, dataclass, TypedDict, ``list[int]``, ...
+
+        Raises:
+            HTTPError: 400 where it is not JSON, 422 where it does not fit the type; 413 as
+                :meth:`body`.
+        """
+        body = await self.body()
+        try:
+            return msgspec.json.decode(body, type=type)
+        except msgspec.ValidationError as error:
+            raise HTTPError(422, f"the body does not fit: {error}") from None
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise HTTPError(400, f"the body is not JSON: {error}") from None
+
+    def render_socket(self) -> Response:
+        """What a socket route answers: the upgrade that ``request_handle`` made of this request, or
+        else 426 with the text "Socket is requested!".
+
+        Source: the seed, ``rq.renderSocket()``; RFC 9110, section 15.5.22.
+        """
+        if self.accepted is not None:
+            return self.accepted
+        return TextResponse(
+            SOCKET_REQUESTED, 426, headers={"upgrade": "websocket", "connection": "upgrade"}
+        )
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.raw_path}>"
+
+
+def _split_target(target: bytes) -> tuple[str, str]:
+    text = target.decode("ascii")
+    if not text.startswith("/"):
+        # absolute-form, which a server MUST accept (RFC 9112, section 3.2.2); or "*"
+        parts = urlsplit(text)
+        path = parts.path or ("/" if parts.netloc else text)
+        return path, parts.query
+    path, _, query = text.partition("?")
+    return path, query
+
+
+def _unquote_cookie(value: str) -> str:
+    if not value.startswith('"'):
+        return value
+    try:
+        parsed = SimpleCookie(f"value={value}")
+    except CookieError:
+        return value
+    return parsed["value"].value if "value" in parsed else value

@@ -1,0 +1,210 @@
+"""Which handler a path and a method belong to."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple
+
+from finch.calls import runs_inline
+from finch.errors import ConfigurationError
+
+
+class Methods:
+    """HTTP methods, alone and in the groups that routes are given (the seed's ``Methods``)."""
+
+    GET: Final = "GET"
+    HEAD: Final = "HEAD"
+    POST: Final = "POST"
+    PUT: Final = "PUT"
+    PATCH: Final = "PATCH"
+    DELETE: Final = "DELETE"
+    INSERT: Final = "INSERT"
+    CONNECT: Final = "CONNECT"
+    OPTIONS: Final = "OPTIONS"
+    TRACE: Final = "TRACE"
+
+    ALL: Final = (GET, POST, PUT, HEAD, DELETE, INSERT, CONNECT, OPTIONS, TRACE, PATCH)
+    GET_POST: Final = (GET, POST)
+    ONLY_GET: Final = (GET,)
+    ONLY_POST: Final = (POST,)
+    ONLY_PUT: Final = (PUT,)
+    ONLY_PATCH: Final = (PATCH,)
+    ONLY_DELETE: Final = (DELETE,)
+    ONLY_INSERT: Final = (INSERT,)
+
+
+class FinchRoute:
+    """A path, its methods and the callable that answers.
+
+    Parameters:
+        path: such as ``/birds/{bird_id:int}``. Converters: ``str`` (the default, one segment),
+            ``int``, ``float``, ``uuid`` and ``path`` (any number of segments).
+        index: takes the request, and the path's parameters by name; ``async def``, ``def`` (which
+            runs in a worker thread), a bound method, or an async generator function.
+        methods: any iterable of str. HEAD comes with GET.
+        key: a name for the route.
+
+    Raises:
+        ConfigurationError: for a path that is none.
+
+    Source: the seed, ``FinchRoute``.
+
+    Example::
+
+        app.add_routes([FinchRoute("/ws", controller.socket, methods=Methods.ALL, key="root.ws")])
+    """
+
+    __slots__ = ("index", "inline", "key", "methods", "parameters", "path", "pattern")
+
+    def __init__(
+        self,
+        path: str,
+        index: Callable[..., Any],
+        *,
+        methods: Iterable[str] = Methods.ONLY_GET,
+        key: str | None = None,
+    ) -> None:
+        if not callable(index):
+            raise ConfigurationError(f"the index of route {path!r} is not callable: {index!r}")
+        if isinstance(methods, str):
+            raise ConfigurationError(
+                f"methods of route {path!r} is the text {methods!r}; write methods=[{methods!r}]"
+            )
+        self.path = path
+        self.index = index
+        self.inline = runs_inline(index)
+        self.key = key
+        self.methods = frozenset(method.upper() for method in methods)
+        if Methods.GET in self.methods:
+            self.methods |= {Methods.HEAD}
+        if not self.methods:
+            raise ConfigurationError(f"route {path!r} has no methods")
+        self.pattern, self.parameters = _compile(path)
+
+    def __repr__(self) -> str:
+        return f"FinchRoute({self.path!r}, methods={sorted(self.methods)})"
+
+
+class Match(NamedTuple):
+    """The route of a path and method, and its parameters."""
+
+    route: FinchRoute
+    params: dict[str, Any]
+
+
+class Router:
+    """Every route of an application.
+
+    A path without parameters is looked up and wins over patterns; patterns are tried in the order
+    in which they were added.
+    """
+
+    __slots__ = ("_dynamic", "_static")
+
+    def __init__(self) -> None:
+        self._static: dict[str, list[FinchRoute]] = {}
+        self._dynamic: list[FinchRoute] = []
+
+    def add(self, route: FinchRoute) -> None:
+        """Add a route.
+
+        Raises:
+            ConfigurationError: where its path and one of its methods are taken.
+        """
+        rivals = self._dynamic if route.parameters else self._static.get(route.path, [])
+        for other in rivals:
+            taken = (other.methods & route.methods) - {Methods.HEAD}
+            if other.path == route.path and taken:
+                raise ConfigurationError(
+                    f"{', '.join(sorted(taken))} {route.path} has a handler already: "
+                    f"{_name(other.index)}; {_name(route.index)} cannot have it too"
+                )
+        if route.parameters:
+            self._dynamic.append(route)
+        else:
+            self._static.setdefault(route.path, []).append(route)
+
+    def remove(self, route: FinchRoute) -> None:
+        """Take a route out again."""
+        if route.parameters:
+            self._dynamic.remove(route)
+        else:
+            self._static[route.path].remove(route)
+            if not self._static[route.path]:
+                del self._static[route.path]
+
+    def routes(self) -> list[FinchRoute]:
+        """Every route, those without parameters first."""
+        return [route for routes in self._static.values() for route in routes] + self._dynamic
+
+    def has_path(self, path: str) -> bool:
+        """Whether a route is written with exactly this path."""
+        return any(route.path == path for route in self.routes())
+
+    def match(self, method: str, path: str) -> Match | frozenset[str]:
+        """The route of a request.
+
+        Returns:
+            The match; or, where the path is known but not with this method, the methods that it
+            has; or an empty set for an unknown path.
+        """
+        allowed: set[str] = set()
+        for route in self._static.get(path, ()):
+            if method in route.methods:
+                return Match(route, {})
+            allowed |= route.methods
+        for route in self._dynamic:
+            found = route.pattern.fullmatch(path)
+            if found is None:
+                continue
+            try:
+                params = {name: convert(found[name]) for name, convert in route.parameters.items()}
+            except ValueError:
+                continue
+            if method in route.methods:
+                return Match(route, params)
+            allowed |= route.methods
+        return frozenset(allowed)
+
+
+_CONVERTERS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
+    "str": (r"[^/]+", str),
+    "int": (r"-?[0-9]{1,18}", int),
+    "float": (r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?", float),
+    "uuid": (r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", uuid.UUID),
+    "path": (r".+", str),
+}
+_PARAMETER: Final = re.compile(r"\{([^{}]*)\}")
+
+
+def _compile(path: str) -> tuple[re.Pattern[str], dict[str, Callable[[str], Any]]]:
+    if not path.startswith("/"):
+        raise ConfigurationError(f"a route's path begins with a slash: write {'/' + path!r}")
+    pattern = ""
+    parameters: dict[str, Callable[[str], Any]] = {}
+    end = 0
+    for found in _PARAMETER.finditer(path):
+        name, _, converter = found[1].partition(":")
+        converter = converter or "str"
+        if not name.isidentifier():
+            raise ConfigurationError(f"{found[0]!r} in route {path!r} is no parameter's name")
+        if name in parameters:
+            raise ConfigurationError(f"route {path!r} has the parameter {name!r} twice")
+        if converter not in _CONVERTERS:
+            raise ConfigurationError(
+                f"route {path!r} asks for the converter {converter!r}; there are "
+                f"{', '.join(_CONVERTERS)}"
+            )
+        expression, parameters[name] = _CONVERTERS[converter]
+        pattern += re.escape(path[end : found.start()]) + f"(?P<{name}>{expression})"
+        end = found.end()
+    rest = path[end:]
+    if "{" in rest or "}" in rest:
+        raise ConfigurationError(f"route {path!r} has a brace without its partner")
+    return re.compile(pattern + re.escape(rest), re.DOTALL), parameters
+
+
+def _name(index: Callable[..., Any]) -> str:
+    return getattr(index, "__qualname__", repr(index))

@@ -1,0 +1,412 @@
+"""The server: listeners, the nursery of all connections, the sweep for what is overdue, the drain.
+
+Error handling: each connection's task ends in a last catch, so that nothing a peer or a handler
+does reaches the nursery, and with it everybody else.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import socket
+import ssl
+import stat
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Final, Protocol
+
+import trio
+
+from finch.app import FinchApp
+from finch.connection import Connection
+from finch.errors import ConfigurationError
+from finch.readers import read_link
+from finch.request import NOWHERE, Address
+from finch.sockets.link import Link
+from finch.sockets.upgrade import Upgrade
+from finch.sockets.workers import WorkerPool
+from finch.tasks import caught, plain_nursery
+from finch.transport import SocketTransport, StreamTransport, Transport
+
+_log = logging.getLogger("finch.server")
+
+_BACKLOG: Final = 2048  # connections the kernel keeps for us; it cuts it to its own maximum
+_ACCEPTS: Final = 64  # connections taken before everybody else has a turn
+_OUT_OF_FILES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class _Watched(Protocol):
+    """A connection in either of its lives."""
+
+    transport: Transport
+    deadline: float
+
+    def expire(self, now: float) -> None: ...
+    def drop(self) -> None: ...
+    def shut_down(self) -> None: ...
+
+
+class Server:
+    """Serves one application.
+
+    Parameters:
+        app: the application.
+        access_log: whether each request is logged.
+
+    Example::
+
+        server = Server(app)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(server.run, open_listeners("127.0.0.1", 8080))
+            ...
+            server.stop()
+    """
+
+    def __init__(self, app: FinchApp, *, access_log: bool = False) -> None:
+        self.limits = app.limits
+        self.workers = WorkerPool(self.spawn)
+        self._app = app
+        self._access_log = access_log
+        self._watched: set[_Watched] = set()
+        self._stop = trio.Event()
+        self._empty = trio.Event()
+        self._nursery: trio.Nursery | None = None
+
+    async def run(
+        self,
+        listeners: Sequence[socket.socket],
+        *,
+        tls: ssl.SSLContext | None = None,
+        task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve until :meth:`stop`, then let everybody end in peace.
+
+        Parameters:
+            listeners: bound and listening; closed when the server stops accepting.
+            tls: the certificate, for https and wss.
+            task_status: ``nursery.start`` gives the URLs that are served.
+
+        Raises:
+            Exception: whatever a startup callback raises.
+        """
+        try:
+            async with self._app.lifespan(), plain_nursery() as nursery:
+                self._nursery = nursery
+                nursery.start_soon(self._sweep)
+                async with plain_nursery() as accepting:
+                    for listener in listeners:
+                        accepting.start_soon(self._accept, listener, tls)
+                    task_status.started([_url(one, tls is not None) for one in listeners])
+                    await self._stop.wait()
+                    accepting.cancel_scope.cancel()
+                _close_all(listeners)
+                await self._drain()
+                nursery.cancel_scope.cancel()
+        finally:
+            _close_all(listeners)
+
+    def stop(self) -> None:
+        """Stop accepting, finish what is under way, close every socket with 1001."""
+        self._stop.set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stop.is_set()
+
+    # Connections
+
+    async def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+        assert self._nursery is not None
+        listener.setblocking(False)
+        while True:
+            await trio.lowlevel.wait_readable(listener)
+            for _ in range(_ACCEPTS):
+                try:
+                    sock, address = listener.accept()
+                except BlockingIOError:
+                    break
+                except OSError as error:
+                    if error.errno in _OUT_OF_FILES:
+                        _log.error("cannot accept connections: %s", error.strerror)
+                        await trio.sleep(1)
+                    break
+                self._nursery.start_soon(self._serve_socket, sock, _address(address), tls)
+
+    async def _serve_socket(
+        self, sock: socket.socket, client: Address, tls: ssl.SSLContext | None
+    ) -> None:
+        if tls is None:
+            await self.serve(SocketTransport(sock, self.spawn), client)
+            return
+        stream = trio.SSLStream(
+            trio.SocketStream(trio.socket.from_stdlib_socket(sock)),
+            tls,
+            server_side=True,
+            https_compatible=True,
+        )
+        try:
+            with trio.fail_after(self.limits.head_timeout):
+                await stream.do_handshake()
+        except (trio.BrokenResourceError, trio.TooSlowError, ssl.SSLError, OSError) as error:
+            _log.debug("TLS with %s failed: %r", client, error)
+            await trio.aclose_forcefully(stream)
+            return
+        await self.serve(StreamTransport(stream, self.spawn), client, scheme="https")
+
+    async def serve(self, transport: Transport, client: Address, scheme: str = "http") -> None:
+        """Serve one connection to its end. Nothing that happens on it escapes."""
+        try:
+            upgraded = await self._serve_http(transport, client, scheme)
+            if upgraded is not None:
+                await self._serve_link(transport, *upgraded)
+        except Exception:
+            _log.exception("a bug in Finch: the connection of %s failed", client)
+        finally:
+            transport.close()
+
+    async def _serve_http(
+        self, transport: Transport, client: Address, scheme: str
+    ) -> tuple[Upgrade, bytes] | None:
+        connection = Connection(
+            transport, self._app, client=client, scheme=scheme, access_log=self._access_log
+        )
+        self._watch(connection)
+        try:
+            return await connection.run()
+        finally:
+            self._unwatch(connection)
+
+    async def _serve_link(self, transport: Transport, upgrade: Upgrade, trailing: bytes) -> None:
+        link = upgrade.open(transport, self)
+        self._watch(link)
+        try:
+            if trailing:
+                link.receive(trailing)
+            await read_link(link)
+        except BaseException:
+            link.drop()
+            raise
+
+    def _watch(self, item: _Watched) -> None:
+        self._watched.add(item)
+        if self._stop.is_set():
+            item.shut_down()
+
+    def _unwatch(self, item: _Watched) -> None:
+        self._watched.discard(item)
+        if not self._watched:
+            self._empty.set()
+
+    def forget(self, link: Link) -> None:
+        """A link and its owner are over."""
+        self._unwatch(link)
+
+    def spawn(self, task: Callable[[], Awaitable[None]]) -> None:
+        """Run something beside the connections. What it raises is logged and ends nothing else."""
+        assert self._nursery is not None, "the server does not run"
+        self._nursery.start_soon(caught, task)
+
+    # Time
+
+    async def _sweep(self) -> None:
+        """Look at every connection now and then: the one timer that all share."""
+        tick = self.limits.tick
+        while True:
+            await trio.sleep(tick)
+            now = trio.current_time()
+            for item in list(self._watched):
+                try:
+                    if item.transport.stalled(now + tick, self.limits.write_timeout):
+                        item.drop()
+                    elif item.deadline <= now + tick:
+                        item.expire(now)
+                except Exception:
+                    _log.exception("a bug in Finch: the sweep of %r failed", item)
+
+    async def _drain(self) -> None:
+        for item in list(self._watched):
+            item.shut_down()
+        with trio.move_on_after(self.limits.shutdown_timeout):
+            while self._watched:
+                self._empty = trio.Event()
+                await self._empty.wait()
+
+
+def _close_all(listeners: Sequence[socket.socket]) -> None:
+    for listener in listeners:
+        if listener.fileno() < 0:
+            continue
+        path = listener.getsockname() if listener.family == socket.AF_UNIX else None
+        listener.close()
+        if path:
+            try:
+                os.unlink(path)
+            except OSError:
+                pass
+
+
+def _address(address: object) -> Address:
+    if isinstance(address, tuple):
+        return Address(address[0], address[1])
+    return NOWHERE  # a unix socket's client has no name
+
+
+def open_listeners(
+    host: str = "127.0.0.1", port: int = 8080, *, unix: str | None = None
+) -> list[socket.socket]:
+    """Sockets that listen.
+
+    Parameters:
+        host: a name or address; every address of a name is listened on.
+        port: 0 for any free one.
+        unix: the path of a unix socket, instead of host and port. A socket file that nobody
+            listens on any more is replaced.
+
+    Raises:
+        OSError: where the address cannot be had.
+    """
+    if unix is not None:
+        return [_listen_unix(unix)]
+    listeners: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for family, _, _, _, address in dict.fromkeys(found):
+            taken = listeners[0].getsockname()[1] if listeners else port
+            try:
+                listeners.append(
+                    socket.create_server(
+                        (address[0], taken, *address[2:]), family=family, backlog=_BACKLOG
+                    )
+                )
+            except OSError as error:
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) or not listeners:
+                    raise
+    except BaseException:
+        _close_all(listeners)
+        raise
+    return listeners
+
+
+def _listen_unix(path: str) -> socket.socket:
+    try:
+        if stat.S_ISSOCK(os.stat(path).st_mode):
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(path)
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
+    except FileNotFoundError:
+        pass
+    except ConnectionRefusedError:
+        os.unlink(path)  # left behind by a server that is no more
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.bind(path)
+        listener.listen(_BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def load_tls(certfile: str, keyfile: str | None = None) -> ssl.SSLContext:
+    """The TLS settings of a server.
+
+    Parameters:
+        certfile: PEM, the certificate and those above it.
+        keyfile: PEM, the key; where left out it is in ``certfile``.
+
+    Raises:
+        ConfigurationError: where they cannot be read or do not fit each other.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certfile, keyfile)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"the certificate {certfile!r} with the key {keyfile or certfile!r} cannot be used: "
+            f"{error}"
+        ) from None
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+async def serve(
+    app: FinchApp,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    unix: str | None = None,
+    certfile: str | None = None,
+    keyfile: str | None = None,
+    access_log: bool = False,
+    task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve an application in a trio program of your own, until cancelled or signalled.
+
+    SIGINT and SIGTERM end it in peace: requests are finished, sockets closed with 1001, for at most
+    ``Limits.shutdown_timeout``; a second one ends it at once.
+
+    Parameters:
+        host, port, unix: where to listen, as :func:`open_listeners`.
+        certfile, keyfile: for TLS, as :func:`load_tls`.
+        access_log: whether each request is logged, by the logger ``finch.access``.
+        task_status: ``nursery.start`` gives the URLs that are served.
+
+    Raises:
+        ConfigurationError: for an application that is none, or a certificate that cannot be used.
+        OSError: where the address cannot be had.
+
+    Example::
+
+        trio.run(partial(serve, app, port=8000))
+    """
+    if not isinstance(app, FinchApp):
+        raise ConfigurationError(f"serve takes a FinchApp, not {type(app).__name__}")
+    if keyfile is not None and certfile is None:
+        raise ConfigurationError("a keyfile without its certfile; give both")
+    tls = load_tls(certfile, keyfile) if certfile is not None else None
+    listeners = open_listeners(host, port, unix=unix)
+    server = Server(app, access_log=access_log)
+    with ExitStack() as stack:
+        async with plain_nursery() as nursery:
+            if threading.current_thread() is threading.main_thread():
+                signals = stack.enter_context(
+                    trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM)
+                )
+                nursery.start_soon(_obey, signals, server, nursery.cancel_scope)
+            await server.run(listeners, tls=tls, task_status=task_status)
+            nursery.cancel_scope.cancel()
+
+
+async def _obey(signals: AsyncIterator[int], server: Server, scope: trio.CancelScope) -> None:
+    async for _ in signals:
+        if server.stopping:
+            scope.cancel()
+        server.stop()
+
+
+def run(app: FinchApp, **options: object) -> None:
+    """Serve an application until SIGINT or SIGTERM: ``serve`` with an event loop of its own.
+
+    Parameters: as :func:`serve`.
+
+    Example::
+
+        if __name__ == "__main__":
+            finch.run(app, port=8000)
+    """
+    trio.run(partial(serve, app, **options))  # type: ignore[arg-type]
+
+
+def _url(listener: socket.socket, tls: bool) -> str:
+    if listener.family == socket.AF_UNIX:
+        return f"unix:{listener.getsockname()}"
+    address, port = listener.getsockname()[:2]
+    name = f"[{address}]" if ":" in address else address
+    return f"{'https' if tls else 'http'}://{name}:{port}"

@@ -1,0 +1,353 @@
+"""SocketClient: one client of a manager. Its messages are handled in order, by any worker.
+
+What came and is not handled yet waits in the client's inbox. A client with something to do is a job
+of the worker pool: first its ``on_connect``, then its messages, and at the end, when it has left,
+its ``on_disconnect``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import time
+from collections import deque
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from finch.calls import call
+from finch.errors import HTTPError
+from finch.request import Request
+from finch.sockets.event import Handlers
+from finch.sockets.link import Link, Owner
+from finch.sockets.registry import UserId
+from finch.sockets.workers import Job, Worker, WorkerPool
+from finch.wire.envelope import Envelope, EnvelopeError, Message, read_message, unreadable
+
+if TYPE_CHECKING:
+    from finch.sockets.manager import SocketManager
+
+_log = logging.getLogger("finch.sockets")
+
+
+class SocketClient(Owner, Job):
+    """One connected client: what every callback gets as ``socket``.
+
+    Attributes:
+        id: random, unguessable, 22 characters; what the client sees as ``client``.
+        request: the request that was upgraded (the seed's ``socket.rq``).
+        manager: the :class:`finch.SocketManager` it is connected to.
+        user_id: whom ``request_handle`` said it is, or None.
+
+    Example::
+
+        @app.socket("say")
+        async def say(socket, data):
+            await socket.manager.send_to_all_except(socket, data, path="said")
+    """
+
+    __slots__ = (
+        "_active",
+        "_connected",
+        "_gone",
+        "_inbox",
+        "_key",
+        "_language",
+        "_leaving",
+        "_limit",
+        "_link",
+        "_pool",
+        "_queued",
+        "_state",
+        "_workers",
+        "id",
+        "manager",
+        "request",
+        "user_id",
+    )
+
+    def __init__(
+        self,
+        id: str,
+        request: Request,
+        manager: SocketManager,
+        user_id: UserId | None,
+        link: Link,
+        pool: WorkerPool,
+        limit: int,
+    ) -> None:
+        self.id = id
+        self.request = request
+        self.manager = manager
+        self.user_id = user_id
+        self._key = id.encode("ascii")
+        self._language = request.language
+        self._state: dict[str, Any] | None = None
+        self._link = link
+        self._pool = pool
+        self._limit = limit
+        self._inbox: deque[str | bytes] = deque()
+        self._active = 0  # messages being handled beside the ordered ones
+        self._workers: list[Worker] = []  # those that run this client's callbacks
+        self._queued = False  # waits for a worker or has one
+        self._connected = False  # on_connect has begun
+        self._leaving = False
+        self._gone = False  # on_disconnect has begun
+        self._queue()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """A dict for handlers to keep things about this client in."""
+        if self._state is None:
+            self._state = {}
+        return self._state
+
+    @property
+    def language(self) -> str:
+        """The language that its messages carry."""
+        return self._language
+
+    async def send(self, data: Any, path: str = "", status: int = 200) -> bool:
+        """Send a message to this client; wait first while more than 64 KiB wait for it.
+
+        Parameters:
+            data: anything that msgspec encodes as JSON.
+            path: the channel on the client's side.
+            status: in the manner of HTTP.
+
+        Returns:
+            False where the client has left; nothing is sent then.
+
+        Raises:
+            TypeError: where ``data`` has no JSON form.
+
+        Source: the seed, ``socket.send``.
+        """
+        return await self._send(Envelope(data, path, status, _now()))
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection. ``on_disconnect`` follows when the client has answered, or after
+        5 s.
+
+        Parameters:
+            code: 1000 or 3000 to 4999 (RFC 6455, section 7.4).
+            reason: at most 123 bytes as UTF-8.
+
+        Raises:
+            ValueError: for a code that no Close frame may hold.
+        """
+        check_close_code(code)
+        self._link.close(code, reason)
+
+    def push(self, envelope: Envelope) -> bool:
+        """Send an envelope without waiting; False where the client has left or is too slow."""
+        link = self._link
+        if link.protocol.compressed:
+            return link.send(envelope.text(self._language, self._key))
+        return link.send_frame(envelope.frame(self._language, self._key))
+
+    async def _send(self, envelope: Envelope) -> bool:
+        await self._link.wait_writable()
+        return self.push(envelope)
+
+    def __repr__(self) -> str:
+        return f"<SocketClient {self.id} of {self.request.client}>"
+
+    # What the link says
+
+    def deliver(self, message: str | bytes) -> None:
+        self._inbox.append(message)
+        if len(self._inbox) + self._active >= self._limit:
+            self._link.pause()
+        if not self._queued:
+            self._queue()
+
+    def leave(self) -> None:
+        self._leaving = True
+        self.manager.registry.leave(self.id)
+        if not self._queued and not self._active:
+            self._queue()
+
+    def cancel(self) -> None:
+        self._inbox.clear()
+        for worker in self._workers:
+            worker.scope.cancel()
+
+    def _queue(self) -> None:
+        self._queued = True
+        self._pool.submit(self)
+
+    # What a worker does
+
+    async def serve(self, worker: Worker) -> None:
+        """Run everything that waits for this client, in order."""
+        self._workers.append(worker)
+        try:
+            if not self._connected:
+                self._connected = True
+                await self._run_connect()
+            while self._inbox and not worker.scope.cancel_called:
+                payload = self._inbox.popleft()
+                if self._link.paused:
+                    self._make_room()
+                await self._handle(payload)
+                await worker.breathe()
+        finally:
+            self._workers.remove(worker)
+            self._queued = False
+            if worker.scope.cancel_called and self._leaving:
+                self._queue()  # the goodbye wants a scope that is not cancelled
+        if self._leaving and not self._queued and not self._active:
+            await self._say_goodbye()
+
+    def _make_room(self) -> None:
+        if len(self._inbox) + self._active <= self._limit // 2:
+            self._link.resume()
+
+    async def _run_connect(self) -> None:
+        try:
+            for handlers in self.manager.every_handlers():
+                if handlers.on_connect is not None:
+                    await call(handlers.on_connect, self)
+        except HTTPError as error:
+            await self._send_error(error.status, error.message, None)
+            self._inbox.clear()
+            self._link.close(1008, error.message)
+        except Exception as error:
+            await self._failed(error, handlers, "on_connect", None)
+
+    async def _say_goodbye(self) -> None:
+        if self._gone:
+            return
+        self._gone = True
+        self._link.finish()
+        try:
+            for handlers in self.manager.every_handlers():
+                if handlers.on_disconnect is not None:
+                    try:
+                        await call(handlers.on_disconnect, self)
+                    except Exception as error:
+                        await self._failed(error, handlers, "on_disconnect", None)
+        finally:
+            self.manager.registry.remove(self.id)
+            self._link.release()
+
+    async def _handle(self, payload: str | bytes) -> None:
+        try:
+            message = read_message(payload)
+        except EnvelopeError as error:
+            handlers = self.manager.handlers_of_unreadable()
+            if handlers is None:
+                await self._send_error(400, str(error), None)
+                return
+            message = unreadable(payload)
+        else:
+            handlers = self.manager.handlers_of(message.path)
+            if handlers is None:
+                if "path" in message:
+                    await self._send_error(
+                        404, f"nothing handles the path {message.path!r}", message
+                    )
+                else:
+                    await self._send_error(400, "the message has no path", message)
+                return
+        if handlers.concurrent and self._active < self._limit:
+            self._active += 1
+            self._pool.submit(_ConcurrentCall(self, handlers, message))
+        else:
+            await self.run(handlers, message)
+
+    async def run(self, handlers: Handlers, message: Message) -> None:
+        """Handle one message and answer it. Whatever the handler raises ends here."""
+        assert handlers.on_message is not None
+        try:
+            result = await handlers.on_message(self, message)
+            if inspect.isasyncgen(result):
+                await self._stream(result, message)
+            elif result is not None or message.id is not None:
+                await self._answer(result, message)
+        except HTTPError as error:
+            await self._send_error(error.status, error.message, message)
+        except Exception as error:
+            await self._failed(error, handlers, f"the handler of {message.path!r}", message)
+
+    async def _answer(self, data: Any, message: Message) -> bool:
+        return await self._send(Envelope(data, message.path, 200, _now(), message.id))
+
+    async def _stream(self, chunks: Any, message: Message) -> None:
+        answered = False
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                answered = True
+                if not await self._answer(chunk, message):
+                    return
+                await trio.lowlevel.checkpoint()
+        if not answered and message.id is not None:
+            await self._answer(None, message)
+
+    async def _failed(
+        self, error: Exception, handlers: Handlers, what: str, message: Message | None
+    ) -> None:
+        """A callback raised: say so in the log, to ``on_error``, and as little as can be to the
+        client."""
+        _log.error("%s raised for %r", what, self, exc_info=error)
+        on_error = handlers.on_error or self.manager.root.on_error
+        if on_error is not None:
+            try:
+                await call(on_error, self, error)
+            except Exception:
+                _log.exception("on_error raised for %r", self)
+        await self._send_error(500, "Internal Server Error", message)
+
+    async def _send_error(self, status: int, text: str, message: Message | None) -> None:
+        data = {"message": text}
+        reply = None
+        if message is not None:
+            data["path"] = message.path
+            reply = message.id
+        await self._send(Envelope(data, "error", status, _now(), reply))
+
+    def call_done(self) -> None:
+        """A message that was handled beside the ordered ones is done."""
+        self._active -= 1
+        if self._link.paused:
+            self._make_room()
+        if self._leaving and not self._queued and not self._active:
+            self._queue()
+
+
+class _ConcurrentCall(Job):
+    """A message of a path that was registered with ``concurrent=True``."""
+
+    __slots__ = ("_client", "_handlers", "_message")
+
+    def __init__(self, client: SocketClient, handlers: Handlers, message: Message) -> None:
+        self._client = client
+        self._handlers = handlers
+        self._message = message
+
+    async def serve(self, worker: Worker) -> None:
+        client = self._client
+        client._workers.append(worker)
+        try:
+            await client.run(self._handlers, self._message)
+        finally:
+            client._workers.remove(worker)
+            client.call_done()
+
+
+def check_close_code(code: int) -> None:
+    """Whether an application may close with that code.
+
+    Raises:
+        ValueError: where it may not (RFC 6455, section 7.4).
+    """
+    if not (code in (1000, 1001, 1003, 1007, 1008, 1009, 1011, 1012, 1013) or 3000 <= code <= 4999):
+        raise ValueError(
+            f"{code} is no code to close with; use 1000, 1008, 1011 or your own from 4000 to 4999"
+        )
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,316 @@
+"""One open WebSocket connection: from bytes to messages, keep-alive, and every way it can end.
+
+A link stands between a reader, which feeds it bytes, and an owner, who gets the messages: a
+manager's client or a raw socket. It never waits; whoever may wait does so outside.
+
+States, in this order and never back::
+
+    OPEN      messages go both ways
+    CLOSING   we sent a Close and wait for the peer's; what it still sends is discarded
+    LEAVING   the peer has left or is given up; the owner handles what came before
+    CLOSED    everything is said; only the end of the TCP stream is waited for
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+import trio
+
+from finch.config import Limits
+from finch.sockets.workers import WorkerPool
+from finch.transport import Transport
+from finch.wire.websocket import (
+    CloseReceived,
+    Failed,
+    PingReceived,
+    WebSocketProtocol,
+)
+
+_TURN: Final = 256  # events taken from one peer before everybody else has a turn
+
+
+class State(enum.Enum):
+    """Where a link stands."""
+
+    OPEN = "open"
+    CLOSING = "closing"
+    LEAVING = "leaving"
+    CLOSED = "closed"
+
+
+class Host(Protocol):
+    """What an open socket needs of the server that holds it."""
+
+    limits: Limits
+    workers: WorkerPool
+
+    def spawn(self, task: Callable[[], Awaitable[None]]) -> None:
+        """Start a task that outlives the caller."""
+
+    def forget(self, link: Link) -> None:
+        """The link is over, and so is its owner."""
+
+
+class Owner(ABC):
+    """Who gets a link's messages. None of these may wait or raise."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def deliver(self, message: str | bytes) -> None:
+        """A whole message. ``link.pause()`` where no further one can be taken."""
+
+    @abstractmethod
+    def leave(self) -> None:
+        """Nothing more will come. The owner deals with what did, calls ``link.finish()``, and
+        ``link.release()`` when it is done itself."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """The time for dealing with what came is over."""
+
+
+class Link:
+    """One open WebSocket connection.
+
+    Parameters:
+        transport: the connection, upgraded.
+        protocol: its frames.
+        host: the server.
+
+    Attributes:
+        close_code, close_reason: how it ended, as far as known.
+        deadline: when :meth:`expire` wants to be called, by trio's clock.
+        paused: whether nothing may be read for now.
+    """
+
+    __slots__ = (
+        "_ended",
+        "_hung_up",
+        "_limits",
+        "_owner",
+        "_pinged",
+        "_received",
+        "_released",
+        "_reply",
+        "_resumed",
+        "close_code",
+        "close_reason",
+        "deadline",
+        "host",
+        "paused",
+        "protocol",
+        "state",
+        "transport",
+    )
+
+    _owner: Owner
+
+    def __init__(self, transport: Transport, protocol: WebSocketProtocol, host: Host) -> None:
+        now = trio.current_time()
+        self.transport = transport
+        self.protocol = protocol
+        self.state = State.OPEN
+        self.close_code = 1006
+        self.close_reason = ""
+        self.deadline = now + host.limits.ping_interval
+        self.paused = False
+        self.host = host
+        self._limits = host.limits
+        self._received = now
+        self._pinged = False
+        self._hung_up = False
+        self._resumed: trio.Event | None = None
+        self._reply: tuple[int, str] | None = None  # the Close that the peer is owed
+        self._ended = False  # nothing more comes from the peer
+        self._released = False  # the owner is done
+
+    def open(self, owner: Owner) -> None:
+        """Give the link to its owner."""
+        self._owner = owner
+
+    # The reader's side
+
+    def receive(self, data: bytes) -> None:
+        """Bytes from the peer; :meth:`pump` deals with them."""
+        self._received = trio.current_time()
+        if self.state is State.OPEN or self.state is State.CLOSING:
+            self.protocol.receive_data(data)
+
+    def pump(self) -> bool:
+        """Deal with what was received, in order, until it is used up or the owner wants no more.
+
+        Returns:
+            Whether it stopped only to let others have a turn.
+        """
+        for _ in range(_TURN):
+            if self.paused or self.state is State.LEAVING or self.state is State.CLOSED:
+                return False
+            event = self.protocol.next_event()
+            if event is None:
+                return False
+            if isinstance(event, str | bytes):
+                if self.state is State.OPEN:
+                    self._owner.deliver(event)
+            elif isinstance(event, PingReceived):
+                if self.state is State.OPEN:
+                    self.send_frame(self.protocol.send_pong(event.payload))
+            elif isinstance(event, CloseReceived | Failed):
+                self._leave(event.code, event.reason, (event.code, event.reason))
+        return True
+
+    def eof(self) -> None:
+        """Nothing more will come from the peer."""
+        self._ended = True
+        if self.state is State.OPEN or self.state is State.CLOSING:
+            self._leave(1006, "the connection was lost", None)
+        elif self.state is State.CLOSED:
+            self.transport.close()
+        self._forget_if_over()
+
+    async def wait_resumed(self) -> None:
+        """Wait until reading may go on."""
+        while self.paused:
+            if self._resumed is None:
+                self._resumed = trio.Event()
+            await self._resumed.wait()
+
+    # The owner's side
+
+    def pause(self) -> None:
+        """Stop reading: TCP pushes back on the peer."""
+        if self.state is State.OPEN:
+            self.paused = True
+            self.deadline = trio.current_time() + self._limits.leave_grace
+
+    def resume(self) -> None:
+        """Go on reading."""
+        if self.paused:
+            self.paused = self._hung_up = False
+            # the peer is not to blame for silence while nobody listened
+            self._received = trio.current_time()
+            if self.state is State.OPEN:
+                self.deadline = self._received + self._limits.ping_interval
+            if self._resumed is not None:
+                self._resumed.set()
+                self._resumed = None
+
+    def send(self, message: str | bytes) -> bool:
+        """Send a message; False where the peer no longer listens."""
+        if self.state is not State.OPEN:
+            return False
+        return self.send_frame(self.protocol.send_message(message))
+
+    def send_frame(self, frame: bytes) -> bool:
+        """Send a frame without waiting; False where the peer no longer listens.
+
+        A peer for whom too much waits is closed with 1013. One message may be larger than all that
+        may wait: then it goes alone.
+        """
+        if self.state is not State.OPEN:
+            return False
+        transport = self.transport
+        if transport.pending and transport.pending + len(frame) > self._limits.max_outbox:
+            self.close(1013, "too slow: messages wait that you do not read")
+            return False
+        transport.write(frame)
+        return not transport.closed
+
+    async def wait_writable(self) -> None:
+        """Wait while more waits for the peer than is good (``Limits.backpressure``)."""
+        if self.transport.pending > self._limits.backpressure:
+            await self.transport.drain(self._limits.backpressure)
+
+    def close(self, code: int, reason: str) -> None:
+        """Send a Close and wait for the peer's, for ``Limits.close_timeout`` at the most."""
+        if self.state is State.OPEN:
+            self.transport.write(self.protocol.send_close(code, reason))
+            self.state = State.CLOSING
+            self.close_code, self.close_reason = code, reason
+            self.deadline = trio.current_time() + self._limits.close_timeout
+            self.resume()
+
+    def finish(self) -> None:
+        """What the peer sent is dealt with: answer its Close and end the stream."""
+        if self.state is State.CLOSED:
+            return
+        if self._reply is not None:
+            self.transport.write(self.protocol.send_close(*self._reply))
+        self.state = State.CLOSED
+        self.transport.finish()
+        if self._ended:
+            self.transport.close()
+        else:
+            # "the server MUST close the connection first" (RFC 6455, section 7.1.1): our side is
+            # closed; the peer's data is still read, or TCP would throw away the Close we sent
+            self.deadline = trio.current_time() + self._limits.close_timeout
+
+    def release(self) -> None:
+        """The owner is done with everything."""
+        self._released = True
+        self._forget_if_over()
+
+    # The server's side
+
+    def expire(self, now: float) -> None:
+        """The deadline has come."""
+        if self.state is State.OPEN:
+            self._check_alive(now)
+        elif self.state is State.CLOSING:
+            self.drop()
+        elif self.state is State.LEAVING:
+            self.finish()
+            self._owner.cancel()
+        else:
+            self.deadline = math.inf
+            self.drop()
+
+    def shut_down(self) -> None:
+        """The server is going down."""
+        self.close(1001, "going away")
+
+    def drop(self) -> None:
+        """Give up on the peer without another word."""
+        self.transport.close()
+        self.eof()
+
+    def _check_alive(self, now: float) -> None:
+        limits = self._limits
+        if self.paused:
+            # Silence proves nothing while nobody reads, but a hang-up does. What came before it is
+            # given a moment to be read.
+            if self._hung_up:
+                self.drop()
+            else:
+                self._hung_up = self.transport.hung_up()
+                self.deadline = now + limits.leave_grace
+            return
+        quiet_until = self._received + limits.ping_interval
+        if quiet_until > now + limits.tick:
+            self._pinged = False
+            self.deadline = quiet_until
+        elif not self._pinged:
+            self._pinged = True
+            self.send_frame(self.protocol.send_ping())
+            self.deadline = now + limits.ping_timeout
+        else:
+            self._leave(1011, "no answer to a ping", (1011, "no answer to a ping"))
+            self.finish()
+
+    def _leave(self, code: int, reason: str, reply: tuple[int, str] | None) -> None:
+        if self.state is State.OPEN:
+            self.close_code, self.close_reason = code, reason
+        self.state = State.LEAVING
+        self._reply = reply
+        self.resume()
+        self.deadline = trio.current_time() + self._limits.leave_grace
+        self._owner.leave()
+
+    def _forget_if_over(self) -> None:
+        if self._ended and self._released:
+            self.host.forget(self)

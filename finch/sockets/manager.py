@@ -1,0 +1,323 @@
+"""SocketManager: whose messages go to which handler, and sending to one, some or all."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol, TypeVar
+
+from finch.config import Limits
+from finch.errors import ConfigurationError
+from finch.request import Request
+from finch.sockets.client import SocketClient, _now
+from finch.sockets.event import Handlers, SocketEvent
+from finch.sockets.link import Link
+from finch.sockets.registry import Registry, UserId
+from finch.sockets.upgrade import SocketOptions, Upgrade, accept, origins
+from finch.wire.envelope import Envelope
+
+F = TypeVar("F", bound=Any)
+
+
+class Application(Protocol):
+    """What a manager needs of its application."""
+
+    limits: Limits
+    languages: tuple[str, ...]
+    socket_options: SocketOptions
+
+    def attach_manager(self, manager: SocketManager) -> None:
+        """A manager is made for this application."""
+
+    def mount_manager(self, manager: SocketManager) -> None:
+        """A manager has its first handler."""
+
+
+class SocketManager:
+    """Manages the WebSocket connections of one path and dispatches their messages.
+
+    Parameters:
+        app: the application.
+        event: the root event: called for every client, and for messages of no named path.
+        routes: a :class:`SocketEvent` for each named path.
+        path: where it is mounted. Without one it becomes ``app.socket_manager``.
+        allowed_origins: whose pages may connect beside the host's own, such as
+            ``["https://example.org"]``; ``"*"`` for any. The application's where left out.
+        subprotocols: WebSocket subprotocols that are agreed to, the preferred first.
+        compression: whether permessage-deflate is agreed to; the application's where left out.
+        max_message_size: bytes of one message; the application's where left out.
+
+    Raises:
+        ConfigurationError: for a path that is taken, or a callback of the wrong shape.
+
+    Source: the seed, ``SocketManager``.
+
+    Example::
+
+        manager = SocketManager(
+            app,
+            event=SocketEvent(on_connect=greet),
+            routes={"time": SocketEvent(on_message=tell_time)},
+        )
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        *,
+        event: SocketEvent | None = None,
+        routes: Mapping[str, SocketEvent] | None = None,
+        path: str | None = None,
+        allowed_origins: Iterable[str] | str | None = None,
+        subprotocols: Iterable[str] = (),
+        compression: bool | None = None,
+        max_message_size: int | None = None,
+    ) -> None:
+        defaults = app.socket_options
+        self.path = path
+        self.registry: Registry[SocketClient] = Registry()
+        self._options = SocketOptions(
+            allowed_origins=(
+                defaults.allowed_origins if allowed_origins is None else origins(allowed_origins)
+            ),
+            subprotocols=tuple(subprotocols),
+            compression=defaults.compression if compression is None else compression,
+            max_message_size=max_message_size or defaults.max_message_size,
+        )
+        self._app = app
+        self._event = event or SocketEvent()
+        self.root = Handlers(self._event, "the root event")
+        self._events: dict[str, SocketEvent] = {}
+        self._named: dict[str, Handlers] = {}
+        app.attach_manager(self)
+        if event is not None:
+            app.mount_manager(self)
+        self.add_events(routes or {})
+
+    # Registering
+
+    def socket(self, path: str, *, concurrent: bool = False) -> Callable[[F], F]:
+        """Register the handler of a named path; a function, or a :class:`SocketEvent` (subclass).
+
+        Parameters:
+            path: the channel that clients send to.
+            concurrent: whether a message may be handled before the one before it is done.
+
+        Raises:
+            ConfigurationError: where the path has a handler, or this one has the wrong shape.
+
+        Example::
+
+            @app.socket("time")
+            async def tell_time(socket, data):
+                await socket.send(str(datetime.now()), path="output")
+        """
+
+        def register(handler: F) -> F:
+            event: SocketEvent
+            if isinstance(handler, SocketEvent):
+                event = handler
+            elif isinstance(handler, type) and issubclass(handler, SocketEvent):
+                event = handler()
+            else:
+                event = SocketEvent(on_message=handler)
+            if concurrent:
+                event.concurrent = True
+            self.add_socket_route(path, event)
+            return handler
+
+        return register
+
+    def add_socket_route(self, path: str, event: SocketEvent) -> None:
+        """Register the event of a named path (the seed's ``addSocketRoute``).
+
+        Raises:
+            ConfigurationError: where the path has one, or a callback has the wrong shape.
+        """
+        if not isinstance(path, str):
+            raise ConfigurationError(f"a socket's path is text, not {path!r}")
+        if path in self._named:
+            raise ConfigurationError(f"the socket path {path!r} has a handler already")
+        if not isinstance(event, SocketEvent):
+            raise ConfigurationError(
+                f"the socket path {path!r} is given {event!r}; wrap it: SocketEvent(on_message=...)"
+            )
+        self._named[path] = Handlers(event, f"the socket path {path!r}")
+        self._events[path] = event
+        self._app.mount_manager(self)
+
+    def add_events(self, events: Mapping[str, SocketEvent]) -> None:
+        """Register an event for each of several named paths (the seed's ``addEvents``)."""
+        for path, event in events.items():
+            self.add_socket_route(path, event)
+
+    def on_connect(self, callback: F) -> F:
+        """Register what is called with each client that connects."""
+        return self._set_root("on_connect", callback)
+
+    def on_message(self, callback: F) -> F:
+        """Register what gets the messages that no named path handles."""
+        return self._set_root("on_message", callback)
+
+    def on_disconnect(self, callback: F) -> F:
+        """Register what is called with each client that has left."""
+        return self._set_root("on_disconnect", callback)
+
+    def on_error(self, callback: F) -> F:
+        """Register what is called with a client and the exception that a callback raised."""
+        return self._set_root("on_error", callback)
+
+    def _set_root(self, name: str, callback: F) -> F:
+        if getattr(self._event, name) is not None:
+            raise ConfigurationError(f"the root event has an {name} already")
+        merged = SocketEvent(**{other: getattr(self._event, other) for other in SocketEvent.names})
+        setattr(merged, name, callback)
+        self.root = Handlers(merged, "the root event")
+        self._event = merged
+        self._app.mount_manager(self)
+        return callback
+
+    def take_over(self, other: SocketManager) -> None:
+        """Take over the handlers of another manager, so that decorators and classes mix.
+
+        Raises:
+            ConfigurationError: where both have a handler for the same.
+        """
+        for name in SocketEvent.names:
+            callback = getattr(other._event, name)
+            if callback is not None:
+                self._set_root(name, callback)
+        self.add_events(other._events)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether it has any handler."""
+        return bool(self._named) or any(
+            getattr(self._event, name) is not None for name in SocketEvent.names
+        )
+
+    def paths(self) -> list[str]:
+        """Every named path."""
+        return list(self._named)
+
+    # Dispatching
+
+    def handlers_of(self, path: str) -> Handlers | None:
+        """Who handles a message of that path: its own event, the root, the route ``error``."""
+        handlers = self._named.get(path)
+        if handlers is not None and handlers.on_message is not None:
+            return handlers
+        if self.root.on_message is not None:
+            return self.root
+        return self._error_route()
+
+    def handlers_of_unreadable(self) -> Handlers | None:
+        """Who handles a message that is no envelope: the route ``error``, or the root."""
+        return self._error_route() or (self.root if self.root.on_message is not None else None)
+
+    def _error_route(self) -> Handlers | None:
+        handlers = self._named.get("error")
+        return handlers if handlers is not None and handlers.on_message is not None else None
+
+    def every_handlers(self) -> Iterator[Handlers]:
+        """The root's handlers, then those of each named path."""
+        yield self.root
+        yield from list(self._named.values())
+
+    # Connecting
+
+    async def request_handle(self, request: Request, user_id: UserId | None = None) -> Upgrade:
+        """Upgrade a request to a WebSocket of this manager.
+
+        Parameters:
+            request: a handler's request.
+            user_id: whom the client is known as; ``send_to_user`` reaches all clients of a user.
+
+        Returns:
+            The response to return from the handler. ``request.render_socket()`` gives it too.
+
+        Raises:
+            HTTPError: 426 for a plain request, 403 for a foreign origin, 400 for a bad handshake.
+
+        Source: the seed, ``requestHandle``.
+        """
+
+        def attach(link: Link, subprotocol: str | None) -> SocketClient:
+            host = link.host
+            key = secrets.token_urlsafe(16)
+            client = SocketClient(
+                key, request, self, user_id, link, host.workers, host.limits.inbox
+            )
+            self.registry.add(key, client, user_id)
+            return client
+
+        upgrade = accept(request, self._options, attach)
+        request.accepted = upgrade
+        return upgrade
+
+    async def handle(self, request: Request) -> Upgrade:
+        """The handler of the route where this manager is mounted."""
+        return await self.request_handle(request)
+
+    # Sending
+
+    async def send_to_all(self, data: Any, path: str = "", status: int = 200) -> int:
+        """Send a message to every client. It is encoded once; nobody is waited for.
+
+        Parameters:
+            data: anything that msgspec encodes as JSON.
+            path: the channel on the clients' side.
+            status: in the manner of HTTP.
+
+        Returns:
+            How many clients it went to.
+
+        Source: the seed, ``sendToAll``.
+        """
+        return self._send_each(self.registry, Envelope(data, path, status, _now()))
+
+    async def send_to_all_except(
+        self, socket: SocketClient, data: Any, path: str = "", status: int = 200
+    ) -> int:
+        """Send a message to every client but one (the seed's ``sendToAllExcept``)."""
+        others = (client for client in self.registry if client is not socket)
+        return self._send_each(others, Envelope(data, path, status, _now()))
+
+    async def send_to_client(self, id: str, data: Any, path: str = "", status: int = 200) -> bool:
+        """Send a message to the client of that id; False where there is none."""
+        client = self.registry.get(id)
+        return client is not None and client.push(Envelope(data, path, status, _now()))
+
+    async def send_to_user(
+        self, user_id: UserId, data: Any, path: str = "", status: int = 200
+    ) -> int:
+        """Send a message to every client of a user; how many it went to."""
+        return self._send_each(self.registry.of_user(user_id), Envelope(data, path, status, _now()))
+
+    def _send_each(self, clients: Iterable[SocketClient], envelope: Envelope) -> int:
+        return sum(client.push(envelope) for client in clients)
+
+    # Asking
+
+    @property
+    def count_clients(self) -> int:
+        """How many clients are connected (the seed's ``countClients``)."""
+        return len(self.registry)
+
+    @property
+    def count_users(self) -> int:
+        """How many users have a client connected."""
+        return self.registry.count_users
+
+    def get_all_clients_keys(self) -> list[str]:
+        """The ids of all connected clients."""
+        return self.registry.keys()
+
+    def get_client(self, id: str) -> SocketClient | None:
+        """The connected client of that id."""
+        return self.registry.get(id)
+
+    async def close(self, code: int = 1001, reason: str = "") -> None:
+        """Close every connection."""
+        for client in self.registry:
+            await client.close(code, reason)

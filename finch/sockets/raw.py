@@ -1,0 +1,189 @@
+"""WebSocket: one connection without envelope, for any other protocol.
+
+Its handler is one task, for as long as it runs.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+
+import trio
+
+from finch.calls import call
+from finch.errors import ConnectionClosed
+from finch.request import Request
+from finch.sockets.client import check_close_code
+from finch.sockets.link import Link, Owner
+from finch.sockets.upgrade import SocketOptions, Upgrade, accept
+
+_log = logging.getLogger("finch.sockets")
+
+
+class WebSocket(Owner):
+    """An open WebSocket: text and bytes in, text and bytes out.
+
+    Attributes:
+        request: the request that was upgraded.
+        subprotocol: the one agreed on, or None.
+
+    Example::
+
+        @app.websocket("/echo")
+        async def echo(ws):
+            async for message in ws:
+                await ws.send(message)
+    """
+
+    __slots__ = (
+        "_arrived",
+        "_inbox",
+        "_leaving",
+        "_link",
+        "_noticed",
+        "_scope",
+        "request",
+        "subprotocol",
+    )
+
+    def __init__(self, link: Link, request: Request, subprotocol: str | None) -> None:
+        self.request = request
+        self.subprotocol = subprotocol
+        self._link = link
+        self._inbox: deque[str | bytes] = deque()
+        self._arrived: trio.Event | None = None
+        self._scope = trio.CancelScope()
+        self._leaving = False
+        self._noticed = False  # whether the handler knows that the peer has left
+
+    async def receive(self) -> str | bytes:
+        """The next message: ``str`` for text, ``bytes`` for binary.
+
+        Raises:
+            ConnectionClosed: where the peer has left and everything it sent was received.
+        """
+        if not self._inbox:
+            if not self._leaving:
+                self._arrived = trio.Event()
+                await self._arrived.wait()
+            if not self._inbox:
+                self._notice()
+                raise self._closed_error()
+        else:
+            await trio.lowlevel.checkpoint()
+        message = self._inbox.popleft()
+        if self._link.paused and len(self._inbox) <= self._link.host.limits.inbox // 2:
+            self._link.resume()
+        return message
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]:
+        return self._messages()
+
+    async def _messages(self) -> AsyncIterator[str | bytes]:
+        while True:
+            try:
+                message = await self.receive()
+            except ConnectionClosed:
+                return
+            yield message
+
+    async def send(self, message: str | bytes) -> None:
+        """Send a text or binary message; wait first while more than 64 KiB wait.
+
+        Raises:
+            ConnectionClosed: where the WebSocket is closed.
+            TypeError: for anything but str and bytes.
+        """
+        if not isinstance(message, str | bytes):
+            raise TypeError(
+                f"a WebSocket sends str or bytes, not {type(message).__name__}; encode it first"
+            )
+        await self._link.wait_writable()
+        if not self._link.send(message):
+            self._notice()
+            raise self._closed_error()
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection.
+
+        Raises:
+            ValueError: for a code that no Close frame may hold.
+        """
+        check_close_code(code)
+        self._link.close(code, reason)
+
+    def _closed_error(self) -> ConnectionClosed:
+        return ConnectionClosed(self._link.close_code, self._link.close_reason)
+
+    def _notice(self) -> None:
+        # From now on the handler cleans up, and has all the time it wants for it.
+        self._noticed = True
+        if self._leaving:
+            self._link.finish()
+
+    # What the link says
+
+    def deliver(self, message: str | bytes) -> None:
+        self._inbox.append(message)
+        if len(self._inbox) >= self._link.host.limits.inbox:
+            self._link.pause()
+        self._wake()
+
+    def leave(self) -> None:
+        self._leaving = True
+        self._wake()
+        if self._noticed:
+            self._link.finish()
+
+    def cancel(self) -> None:
+        if not self._noticed:
+            self._scope.cancel()
+
+    def _wake(self) -> None:
+        if self._arrived is not None:
+            self._arrived.set()
+
+    # Its task
+
+    async def run(self, handler: Callable[[WebSocket], Awaitable[None]]) -> None:
+        """Run the handler; close when it returns, with 1011 where it raised."""
+        code, reason = 1000, ""
+        try:
+            with self._scope:
+                await call(handler, self)
+        except ConnectionClosed:
+            pass  # the peer left while the handler sent: nothing that anybody did wrong
+        except Exception:
+            _log.exception("the handler of %s raised", self.request.path)
+            code, reason = 1011, "internal error"
+        finally:
+            self._noticed = True
+            self._link.close(code, reason)
+            if self._leaving:
+                self._link.finish()
+            self._link.release()
+
+
+class RawSocketRoute:
+    """The HTTP side of a raw socket: the index of its route.
+
+    Parameters:
+        handler: gets the open :class:`WebSocket`.
+        options: what is accepted.
+    """
+
+    def __init__(
+        self, handler: Callable[[WebSocket], Awaitable[None]], options: SocketOptions
+    ) -> None:
+        self.handler = handler
+        self._options = options
+
+    async def __call__(self, request: Request, **params: object) -> Upgrade:
+        def attach(link: Link, subprotocol: str | None) -> WebSocket:
+            ws = WebSocket(link, request, subprotocol)
+            link.host.spawn(partial(ws.run, self.handler))
+            return ws
+
+        return accept(request, self._options, attach)

@@ -1,0 +1,144 @@
+"""From an upgrade request to the response that accepts it, or the error that refuses it.
+
+An upgrade is a response: middleware sees it, error handlers see its refusal, and only when it is
+sent does the connection change hands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from wsproto.extensions import Extension
+
+from finch.errors import ConfigurationError, HTTPError, ProtocolError
+from finch.request import Request
+from finch.response import Response
+from finch.sockets.link import Host, Link, Owner
+from finch.transport import Transport
+from finch.wire.handshake import (
+    accept_compression,
+    accept_headers,
+    choose_subprotocol,
+    parse_origin,
+    read_handshake,
+    same_origin,
+)
+from finch.wire.websocket import WebSocketProtocol
+
+
+@dataclass(frozen=True, slots=True)
+class SocketOptions:
+    """What a socket's path accepts.
+
+    Parameters:
+        allowed_origins: origins beside the host's own, such as ``https://example.org``; ``"*"`` for
+            any.
+        subprotocols: those supported, the preferred first.
+        compression: whether permessage-deflate is agreed to.
+        max_message_size: bytes of one message after decompression.
+    """
+
+    allowed_origins: frozenset[str] = frozenset()
+    subprotocols: tuple[str, ...] = ()
+    compression: bool = False
+    max_message_size: int = 1024 * 1024
+    _parsed: frozenset[tuple[str, str, int]] = field(default=frozenset(), init=False)
+
+    def __post_init__(self) -> None:
+        parsed = set()
+        for origin in self.allowed_origins - {"*", "null"}:
+            triple = parse_origin(origin)
+            if triple is None:
+                raise ConfigurationError(
+                    f"{origin!r} is no origin; write scheme and host, such as https://example.org"
+                )
+            parsed.add(triple)
+        object.__setattr__(self, "_parsed", frozenset(parsed))
+
+    def allows(self, origin: str, host: str) -> bool:
+        """Whether a page of that origin may connect to that host."""
+        return (
+            same_origin(origin, host)
+            or "*" in self.allowed_origins
+            or origin in self.allowed_origins
+            or parse_origin(origin) in self._parsed
+        )
+
+
+def origins(allowed: Iterable[str] | str) -> frozenset[str]:
+    """``allowed_origins`` as it is written: one origin, or several."""
+    return frozenset((allowed,) if isinstance(allowed, str) else allowed)
+
+
+class Upgrade(Response):
+    """Accepts a WebSocket: the 101, and what becomes of the connection then.
+
+    Made by ``manager.request_handle(request)`` and by raw sockets; a handler returns it.
+    """
+
+    def __init__(
+        self,
+        headers: list[tuple[bytes, bytes]],
+        extensions: list[Extension],
+        options: SocketOptions,
+        attach: Callable[[Link], Owner],
+    ) -> None:
+        self.body = b""
+        self._begin(101, None, None)
+        self._handshake_headers = headers
+        self._extensions = extensions
+        self._options = options
+        self._attach = attach
+
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        return self._handshake_headers + super().raw_headers()
+
+    def open(self, transport: Transport, host: Host) -> Link:
+        """The connection has changed hands: make it a link and start its owner."""
+        protocol = WebSocketProtocol(
+            max_message_size=self._options.max_message_size,
+            max_fragments=host.limits.max_fragments,
+            extensions=self._extensions,
+        )
+        link = Link(transport, protocol, host)
+        link.open(self._attach(link))
+        return link
+
+
+def accept(
+    request: Request,
+    options: SocketOptions,
+    attach: Callable[[Link, str | None], Owner],
+) -> Upgrade:
+    """Accept an upgrade request.
+
+    Parameters:
+        request: the request to upgrade.
+        options: what is accepted.
+        attach: makes the link's owner, given the link and the subprotocol agreed on.
+
+    Raises:
+        HTTPError: 426 for a plain request, 403 for a foreign origin, 400 for a wrong handshake.
+
+    Source: RFC 6455, section 4.2.
+    """
+    try:
+        handshake = read_handshake(request.method, request.http_version, request.raw_headers)
+    except ProtocolError as error:
+        raise HTTPError(error.status, error.message, error.headers) from None
+    origin = request.headers.get("origin")
+    if origin is not None and not options.allows(origin, request.host):
+        raise HTTPError(
+            403,
+            f"pages of {origin} may not connect here; the server's allowed_origins decides",
+        )
+    subprotocol = choose_subprotocol(handshake.subprotocols, options.subprotocols)
+    headers = accept_headers(handshake, subprotocol)
+    extensions: list[Extension] = []
+    if options.compression:
+        agreed = accept_compression(handshake.extensions)
+        if agreed is not None:
+            extensions.append(agreed[0])
+            headers.append((b"sec-websocket-extensions", agreed[1]))
+    return Upgrade(headers, extensions, options, lambda link: attach(link, subprotocol))

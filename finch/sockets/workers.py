@@ -1,0 +1,112 @@
+"""The tasks that run handlers: a few for everybody, more while handlers wait.
+
+A client with messages is a job; jobs queue; a worker takes one and serves it until its messages are
+handled. While a worker looks for jobs nobody else needs to, so that a burst of messages costs one
+wake-up. A worker about to serve a job has another look for it if jobs are left: a handler that
+waits holds up nobody.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections import deque
+from typing import Final
+
+import trio
+
+from finch.transport import Spawn
+
+_log = logging.getLogger("finch.sockets")
+
+_STANDBY: Final = 8  # workers kept though they have nothing to do
+_TURN: Final = 64  # messages handled before everybody else has a turn
+
+
+class Job(ABC):
+    """Something for a worker to do."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    async def serve(self, worker: Worker) -> None:
+        """Do it. An exception that escapes is a bug of Finch's own, and is logged.
+
+        Whoever wants it stopped cancels ``worker.scope``.
+        """
+
+
+class Worker:
+    """One task of the pool and the scope that its current job can be cancelled by."""
+
+    __slots__ = ("handled", "scope")
+
+    def __init__(self) -> None:
+        self.scope = trio.CancelScope()
+        self.handled = 0
+
+    async def breathe(self) -> None:
+        """Let the others have a turn, once in a while. For after each message."""
+        self.handled += 1
+        if self.handled % _TURN == 0:
+            await trio.lowlevel.checkpoint()
+
+
+class WorkerPool:
+    """Serves jobs in the order in which they are submitted.
+
+    Parameters:
+        spawn: starts a task in the server's nursery.
+    """
+
+    def __init__(self, spawn: Spawn) -> None:
+        self._spawn = spawn
+        self._jobs: deque[Job] = deque()
+        self._parked: list[trio.lowlevel.Task] = []
+        self._woken = False  # whether a worker was woken that has not looked yet
+
+    def submit(self, job: Job) -> None:
+        """Have a job served."""
+        self._jobs.append(job)
+        self._wake_one()
+
+    def _wake_one(self) -> None:
+        if self._woken:
+            return
+        self._woken = True
+        if self._parked:
+            trio.lowlevel.reschedule(self._parked.pop())
+        else:
+            self._spawn(self._work)
+
+    async def _work(self) -> None:
+        worker = Worker()
+        self._woken = False
+        while True:
+            # One scope serves many jobs; a job that is cancelled uses it up.
+            with worker.scope:
+                while not worker.scope.cancel_called:
+                    if not self._jobs:
+                        if len(self._parked) >= _STANDBY:
+                            return
+                        await self._park()
+                        self._woken = False
+                        continue
+                    job = self._jobs.popleft()
+                    if self._jobs:
+                        self._wake_one()
+                    try:
+                        await job.serve(worker)
+                    except Exception:
+                        _log.exception("a bug in Finch: %r failed", job)
+            worker.scope = trio.CancelScope()
+
+    async def _park(self) -> None:
+        task = trio.lowlevel.current_task()
+        self._parked.append(task)
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._parked.remove(task)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)

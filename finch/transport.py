@@ -1,0 +1,277 @@
+"""The door of a connection: bytes in and out of a raw non-blocking socket or any trio stream.
+
+Writing never waits: what the peer does not take at once goes into an outbox, which a task empties;
+only a peer that is slow has either. How much may wait is for the caller to judge (``pending``,
+``drain``), and the server drops a peer that takes nothing (``stalled``).
+
+Errors: a peer that is gone is not an exception here. ``receive`` gives ``b""`` and what is written
+goes nowhere; whoever reads learns it, in one place.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import trio
+
+READ_SIZE: Final = 16 * 1024
+"""Bytes taken from a peer at a time; small, so that a flood is served in turns."""
+
+Spawn = Callable[[Callable[[], Awaitable[None]]], None]
+"""Starts a task that outlives the caller. The task must not raise."""
+
+
+class Transport(ABC):
+    """One connection's bytes, and the outbox that all kinds share."""
+
+    __slots__ = (
+        "_closing",
+        "_emptied",
+        "_outbox",
+        "_progress",
+        "_spawn",
+        "closed",
+        "lost",
+        "pending",
+    )
+
+    def __init__(self, spawn: Spawn) -> None:
+        self._spawn = spawn
+        self._outbox: deque[memoryview] | None = None  # None while nothing waits
+        self._emptied: trio.Event | None = None
+        self._progress = 0.0
+        self._closing = False
+        self.pending = 0
+        """Bytes that wait for the peer."""
+        self.lost = False
+        """Whether the peer is known to take nothing more."""
+        self.closed = False
+        """Whether nothing more can be sent or received."""
+
+    @abstractmethod
+    async def receive(self) -> bytes:
+        """What the peer sent, at most ``READ_SIZE`` bytes; ``b""`` where it is gone."""
+
+    @abstractmethod
+    def hung_up(self) -> bool:
+        """Whether the peer is known to have left, though nobody reads. False where unknown."""
+
+    def write(self, data: bytes) -> None:
+        """Hand over bytes, in order, without waiting. They are lost where the peer is gone."""
+        if self.lost or self._closing or not data:
+            return
+        if self._outbox is None:
+            sent = self._send_now(data)
+            if sent == len(data):
+                return
+            self._outbox = deque()
+            self._progress = trio.current_time()
+            data = memoryview(data)[sent:]  # type: ignore[assignment]
+            self._spawn(self._flush)
+        self._outbox.append(memoryview(data))
+        self.pending += len(data)
+
+    async def drain(self, below: int = 0) -> None:
+        """Wait until at most ``below`` bytes wait for the peer, or it is gone."""
+        while self.pending > below and not self.closed:
+            if self._emptied is None:
+                self._emptied = trio.Event()
+            await self._emptied.wait()
+
+    def stalled(self, now: float, patience: float) -> bool:
+        """Whether bytes wait and the peer has taken none of them for ``patience`` seconds."""
+        return self.pending > 0 and now - self._progress >= patience
+
+    def finish(self) -> None:
+        """Say that nothing more will be sent, once what waits is sent."""
+        if not self._closing:
+            self._closing = True
+            if self._outbox is None and not self.closed:
+                self._send_eof()
+
+    def close(self) -> None:
+        """Let go of the connection at once. What waits is lost."""
+        if not self.closed:
+            self.closed = self.lost = True
+            self._outbox = None
+            self.pending = 0
+            self._wake()
+            self._close()
+
+    async def _flush(self) -> None:
+        while self._outbox:
+            sent = await self._send_some(self._outbox[0])
+            if self.closed:
+                return
+            self._progress = trio.current_time()
+            self.pending -= sent
+            if sent == len(self._outbox[0]):
+                self._outbox.popleft()
+            else:
+                self._outbox[0] = self._outbox[0][sent:]
+            self._wake()
+        self._outbox = None
+        if self._closing:
+            self._send_eof()
+
+    def _wake(self) -> None:
+        if self._emptied is not None:
+            self._emptied.set()
+            self._emptied = None
+
+    @abstractmethod
+    def _send_now(self, data: bytes) -> int:
+        """Send what goes without waiting; how many bytes did."""
+
+    @abstractmethod
+    async def _send_some(self, data: memoryview) -> int:
+        """Send some bytes, waiting for the peer; how many went."""
+
+    @abstractmethod
+    def _send_eof(self) -> None:
+        """Close the sending side."""
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Release the connection."""
+
+
+class SocketTransport(Transport):
+    """A plain TCP or unix socket, used directly.
+
+    A third faster than a ``trio.SocketStream``: no lock, no wrapper, and a send that does not
+    block needs no task.
+
+    Parameters:
+        sock: connected; becomes non-blocking and this transport's own.
+        spawn: starts the task that empties the outbox of a slow peer.
+    """
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, sock: socket.socket, spawn: Spawn) -> None:
+        super().__init__(spawn)
+        sock.setblocking(False)
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = sock
+
+    async def receive(self) -> bytes:
+        try:
+            while True:
+                await trio.lowlevel.wait_readable(self._socket)
+                try:
+                    return self._socket.recv(READ_SIZE)
+                except BlockingIOError:  # pragma: no cover - a spurious wake-up
+                    continue
+        except (OSError, trio.ClosedResourceError):
+            return b""
+
+    def hung_up(self) -> bool:
+        if self.closed or not hasattr(select, "poll"):
+            return self.closed
+        poll = select.poll()
+        wanted = getattr(select, "POLLRDHUP", 0)
+        poll.register(self._socket, wanted)
+        return bool(poll.poll(0))
+
+    def _send_now(self, data: bytes) -> int:
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            # the reader meets the same error, and it is the one that deals with it
+            self._lost()
+            return len(data)
+
+    async def _send_some(self, data: memoryview) -> int:
+        while True:
+            try:
+                await trio.lowlevel.wait_writable(self._socket)
+                return self._socket.send(data)
+            except BlockingIOError:  # pragma: no cover - a spurious wake-up
+                continue
+            except (OSError, trio.ClosedResourceError):
+                self._lost()
+                return len(data)
+
+    def _lost(self) -> None:
+        self.lost = True
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the reader with the end of the stream
+        except OSError:
+            pass
+
+    def _send_eof(self) -> None:
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def _close(self) -> None:
+        trio.lowlevel.notify_closing(self._socket)
+        self._socket.close()
+
+
+class StreamTransport(Transport):
+    """Any trio stream: TLS, and the in-memory streams of tests.
+
+    A stream cannot send without waiting, so each burst of writes has a task for as long as it
+    takes.
+
+    Parameters:
+        stream: becomes this transport's own.
+        spawn: starts the task that sends.
+    """
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: trio.abc.Stream, spawn: Spawn) -> None:
+        super().__init__(spawn)
+        self._stream = stream
+
+    async def receive(self) -> bytes:
+        try:
+            return bytes(await self._stream.receive_some(READ_SIZE))
+        except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError):
+            return b""
+
+    def hung_up(self) -> bool:
+        return self.closed
+
+    def _send_now(self, data: bytes) -> int:
+        return 0
+
+    async def _send_some(self, data: memoryview) -> int:
+        try:
+            await self._stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError):
+            self.close()
+        return len(data)
+
+    def _send_eof(self) -> None:
+        self._spawn(self._finish_stream)
+
+    async def _finish_stream(self) -> None:
+        stream: Any = self._stream
+        try:
+            if isinstance(stream, trio.abc.HalfCloseableStream):
+                await stream.send_eof()
+            else:  # TLS: close_notify ends both directions
+                await stream.aclose()
+        except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError):
+            pass
+
+    def _close(self) -> None:
+        self._spawn(self._close_stream)
+
+    async def _close_stream(self) -> None:
+        with trio.CancelScope(shield=True):  # forcefully: it does not wait
+            await trio.aclose_forcefully(self._stream)

@@ -1,0 +1,200 @@
+"""The envelope: what Finch's clients and servers say to each other inside WebSocket messages.
+
+A server message is one text frame of JSON with its keys in this order, ``reply`` only where it
+answers a message that had an ``id``::
+
+    {"path": str, "status": int, "timestamp": epoch ms, "language": str, "client": id, "data": any}
+
+A client message is JSON with ``path`` and, usually, ``data``; ``id`` asks for an answer, and any
+other key is kept. ``docs/wire.md`` has both, field by field.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from finch.errors import FinchError
+from finch.wire.websocket import TEXT, frame_header
+
+_NOTHING: Final = msgspec.Raw(b"null")
+
+
+class EnvelopeError(FinchError):
+    """A client's message is no envelope. ``str()`` says why, fit to be shown to the client."""
+
+
+class _ClientFrame(msgspec.Struct):
+    path: str = ""
+    data: msgspec.Raw = _NOTHING
+    id: Any = None
+
+
+_decode_frame = msgspec.json.Decoder(_ClientFrame).decode
+_decode_any = msgspec.json.Decoder().decode
+_encoder = msgspec.json.Encoder()
+_encode = _encoder.encode
+
+
+class Message:
+    """A client's message, whole.
+
+    Attributes:
+        path: the channel that it was sent to.
+        data: its ``data``, parsed; None where absent.
+        id: what the answer is asked to carry as ``reply``; None where no answer is asked for.
+
+    Any other top-level key of it is an item: ``message["blob"]``; ``"blob" in message`` and
+    ``message.get("blob")`` work as well.
+
+    Example::
+
+        @app.socket("stream")
+        async def stream(socket, message: Message):
+            return len(message["blob"])
+    """
+
+    __slots__ = ("_data", "_fields", "id", "path", "raw", "text")
+
+    def __init__(self, path: str, raw: msgspec.Raw, id: Any, text: str) -> None:
+        self.path = path
+        self.id = id
+        self.raw = raw
+        """``data`` as the JSON that it came as."""
+        self.text = text
+        """The whole message as it came."""
+        self._data: Any = msgspec.UNSET
+        self._fields: dict[str, Any] | None = None
+
+    @property
+    def data(self) -> Any:
+        if self._data is msgspec.UNSET:
+            self._data = _decode_any(self.raw)
+        return self._data
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Every top-level key of the message."""
+        if self._fields is None:
+            try:
+                fields = _decode_any(self.text)
+            except (msgspec.DecodeError, RecursionError):
+                fields = None
+            self._fields = (
+                fields if isinstance(fields, dict) else {"path": self.path, "data": self.data}
+            )
+        return self._fields
+
+    def __getitem__(self, key: str) -> Any:
+        return self.fields[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.fields
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """A top-level key's value, or the default where it is absent."""
+        return self.fields.get(key, default)
+
+    def __repr__(self) -> str:
+        return f"Message(path={self.path!r}, data={self.data!r}, id={self.id!r})"
+
+
+def read_message(payload: str | bytes) -> Message:
+    """A client's envelope.
+
+    Parameters:
+        payload: a whole WebSocket message.
+
+    Raises:
+        EnvelopeError: where it is not JSON, no object, or its ``path`` is no text.
+
+    Source: the seed; ``docs/wire.md``.
+    """
+    if not isinstance(payload, str):
+        raise EnvelopeError("the message is binary; send JSON as a text message")
+    try:
+        frame = _decode_frame(payload)
+    except (msgspec.DecodeError, RecursionError):
+        raise EnvelopeError(_what_is_wrong(payload)) from None
+    return Message(frame.path, frame.data, frame.id, payload)
+
+
+def unreadable(payload: str | bytes) -> Message:
+    """What the ``error`` route gets for a message that is no envelope: its text as the data."""
+    text = payload if isinstance(payload, str) else payload.decode("utf-8", "replace")
+    return Message("error", msgspec.Raw(_encode(text)), None, text)
+
+
+def _what_is_wrong(text: str) -> str:
+    try:
+        value = _decode_any(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return f"the message is not JSON: {error}" if str(error) else "the message is not JSON"
+    if not isinstance(value, dict):
+        return "the message is not a JSON object with a path and data"
+    return "the message's path is not a text"
+
+
+class Envelope:
+    """One message to any number of clients, encoded once.
+
+    Everything but the recipient's id is the same bytes for all who share a language, and ids are of
+    one length, so that each recipient's frame is a join of three parts.
+
+    Parameters:
+        data: anything that msgspec encodes as JSON.
+        path: the channel on the client's side.
+        status: in the manner of HTTP; 200 where all is well.
+        timestamp: milliseconds since the epoch.
+        reply: the ``id`` that is answered; :data:`NO_REPLY` for none.
+
+    Raises:
+        TypeError: where ``data`` has no JSON form.
+
+    Example::
+
+        envelope = Envelope("hello", "output", 200, 1700000000000)
+        frame = envelope.frame("en", client_id)
+    """
+
+    __slots__ = ("_after", "_before", "_frames", "_tail")
+
+    def __init__(
+        self, data: Any, path: str, status: int, timestamp: int, reply: Any = None
+    ) -> None:
+        self._before = b'{"path":%b,"status":%d,"timestamp":%d,"language":' % (
+            _encode(path),
+            status,
+            timestamp,
+        )
+        if reply is None:
+            self._tail = b'","data":%b}' % _encode(data)
+        else:
+            self._tail = b'","data":%b,"reply":%b}' % (_encode(data), _encode(reply))
+        self._frames: dict[tuple[str, int], bytes] = {}
+
+    def frame(self, language: str, client: bytes) -> bytes:
+        """The whole WebSocket frame for one recipient.
+
+        Parameters:
+            language: the recipient's language tag.
+            client: the recipient's id, plain ASCII.
+        """
+        key = (language, len(client))
+        head = self._frames.get(key)
+        if head is None:
+            text = b'%b%b,"client":"' % (self._before, _encode(language))
+            length = len(text) + len(client) + len(self._tail)
+            head = self._frames[key] = frame_header(TEXT, length) + text
+        return b"".join((head, client, self._tail))
+
+    def text(self, language: str, client: bytes) -> str:
+        """The message for one recipient without its frame, for a connection that compresses."""
+        text = b'%b%b,"client":"%b%b' % (
+            self._before,
+            _encode(language),
+            client,
+            self._tail,
+        )
+        return text.decode()
