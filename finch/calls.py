@@ -29,5 +29,6 @@ async def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     if runs_inline(function):
         result = function(*args, **kwargs)
     else:
-        result = await trio.to_thread.run_sync(functools.partial(function, *args, **kwargs))
+        # in a tuple, since trio takes a thread's result that can be awaited for a mistake
+        (result,) = await trio.to_thread.run_sync(lambda: (function(*args, **kwargs),))
     return await result if inspect.isawaitable(result) else result

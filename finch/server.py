@@ -156,7 +156,7 @@ class Server:
             _log.debug("TLS with %s failed: %r", client, error)
             await trio.aclose_forcefully(stream)
             return
-        await self.serve(StreamTransport(stream, self.spawn), client, scheme="https")
+        await self.serve(StreamTransport(stream, self.spawn, sock), client, scheme="https")
 
     async def serve(self, transport: Transport, client: Address, scheme: str = "http") -> None:
         """Serve one connection to its end. Nothing that happens on it escapes."""

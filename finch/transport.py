@@ -174,12 +174,7 @@ class SocketTransport(Transport):
             return b""
 
     def hung_up(self) -> bool:
-        if self.closed or not hasattr(select, "poll"):
-            return self.closed
-        poll = select.poll()
-        wanted = getattr(select, "POLLRDHUP", 0)
-        poll.register(self._socket, wanted)
-        return bool(poll.poll(0))
+        return self.closed or _hung_up(self._socket)
 
     def _send_now(self, data: bytes) -> int:
         try:
@@ -220,6 +215,14 @@ class SocketTransport(Transport):
         self._socket.close()
 
 
+def _hung_up(sock: socket.socket) -> bool:
+    if not hasattr(select, "poll"):  # Windows cannot tell
+        return False
+    poll = select.poll()
+    poll.register(sock, getattr(select, "POLLRDHUP", 0))
+    return bool(poll.poll(0))
+
+
 class StreamTransport(Transport):
     """Any trio stream: TLS, and the in-memory streams of tests.
 
@@ -229,13 +232,17 @@ class StreamTransport(Transport):
     Parameters:
         stream: becomes this transport's own.
         spawn: starts the task that sends.
+        sock: what the stream's bytes travel through, where it is a socket.
     """
 
-    __slots__ = ("_stream",)
+    __slots__ = ("_socket", "_stream")
 
-    def __init__(self, stream: trio.abc.Stream, spawn: Spawn) -> None:
+    def __init__(
+        self, stream: trio.abc.Stream, spawn: Spawn, sock: socket.socket | None = None
+    ) -> None:
         super().__init__(spawn)
         self._stream = stream
+        self._socket = sock
 
     async def receive(self) -> bytes:
         try:
@@ -244,7 +251,7 @@ class StreamTransport(Transport):
             return b""
 
     def hung_up(self) -> bool:
-        return self.closed
+        return self.closed or (self._socket is not None and _hung_up(self._socket))
 
     def _send_now(self, data: bytes) -> int:
         return 0

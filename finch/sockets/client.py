@@ -24,6 +24,7 @@ from finch.sockets.link import Link, Owner
 from finch.sockets.registry import UserId
 from finch.sockets.workers import Job, Worker, WorkerPool
 from finch.wire.envelope import Envelope, EnvelopeError, Message, read_message, unreadable
+from finch.wire.websocket import check_close_code
 
 if TYPE_CHECKING:
     from finch.sockets.manager import SocketManager
@@ -124,7 +125,7 @@ class SocketClient(Owner, Job):
 
         Source: the seed, ``socket.send``.
         """
-        return await self._send(Envelope(data, path, status, _now()))
+        return await self._send(Envelope(data, path, status, epoch_ms()))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection. ``on_disconnect`` follows when the client has answered, or after
@@ -273,7 +274,7 @@ class SocketClient(Owner, Job):
             await self._failed(error, handlers, f"the handler of {message.path!r}", message)
 
     async def _answer(self, data: Any, message: Message) -> bool:
-        return await self._send(Envelope(data, message.path, 200, _now(), message.id))
+        return await self._send(Envelope(data, message.path, 200, epoch_ms(), message.id))
 
     async def _stream(self, chunks: Any, message: Message) -> None:
         answered = False
@@ -306,7 +307,7 @@ class SocketClient(Owner, Job):
         if message is not None:
             data["path"] = message.path
             reply = message.id
-        await self._send(Envelope(data, "error", status, _now(), reply))
+        await self._send(Envelope(data, "error", status, epoch_ms(), reply))
 
     def call_done(self) -> None:
         """A message that was handled beside the ordered ones is done."""
@@ -337,17 +338,6 @@ class _ConcurrentCall(Job):
             client.call_done()
 
 
-def check_close_code(code: int) -> None:
-    """Whether an application may close with that code.
-
-    Raises:
-        ValueError: where it may not (RFC 6455, section 7.4).
-    """
-    if not (code in (1000, 1001, 1003, 1007, 1008, 1009, 1011, 1012, 1013) or 3000 <= code <= 4999):
-        raise ValueError(
-            f"{code} is no code to close with; use 1000, 1008, 1011 or your own from 4000 to 4999"
-        )
-
-
-def _now() -> int:
+def epoch_ms() -> int:
+    """The ``timestamp`` of an envelope: milliseconds since the epoch."""
     return time.time_ns() // 1_000_000

@@ -7,7 +7,7 @@ States, in this order and never back::
 
     OPEN      messages go both ways
     CLOSING   we sent a Close and wait for the peer's; what it still sends is discarded
-    LEAVING   the peer has left or is given up; the owner handles what came before
+    LEAVING   the peer has left or is given up; the owner handles, and answers, what came before
     CLOSED    everything is said; only the end of the TCP stream is waited for
 """
 
@@ -139,6 +139,7 @@ class Link:
     def receive(self, data: bytes) -> None:
         """Bytes from the peer; :meth:`pump` deals with them."""
         self._received = trio.current_time()
+        self._pinged = False
         if self.state is State.OPEN or self.state is State.CLOSING:
             self.protocol.receive_data(data)
 
@@ -200,9 +201,17 @@ class Link:
                 self._resumed.set()
                 self._resumed = None
 
+    @property
+    def _listens(self) -> bool:
+        """Whether the peer may still be sent to. One that said goodbye, or broke the protocol, is
+        owed the answers to what it said before, and then the Close."""
+        return self.state is State.OPEN or (
+            self.state is State.LEAVING and self._reply is not None and not self._ended
+        )
+
     def send(self, message: str | bytes) -> bool:
         """Send a message; False where the peer no longer listens."""
-        if self.state is not State.OPEN:
+        if not self._listens:
             return False
         return self.send_frame(self.protocol.send_message(message))
 
@@ -212,7 +221,7 @@ class Link:
         A peer for whom too much waits is closed with 1013. One message may be larger than all that
         may wait: then it goes alone.
         """
-        if self.state is not State.OPEN:
+        if not self._listens:
             return False
         transport = self.transport
         if transport.pending and transport.pending + len(frame) > self._limits.max_outbox:
@@ -292,7 +301,6 @@ class Link:
             return
         quiet_until = self._received + limits.ping_interval
         if quiet_until > now + limits.tick:
-            self._pinged = False
             self.deadline = quiet_until
         elif not self._pinged:
             self._pinged = True

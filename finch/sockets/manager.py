@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from finch.config import Limits
 from finch.errors import ConfigurationError
 from finch.request import Request
-from finch.sockets.client import SocketClient, _now
+from finch.sockets.client import SocketClient, epoch_ms
 from finch.sockets.event import Handlers, SocketEvent
 from finch.sockets.link import Link
 from finch.sockets.registry import Registry, UserId
@@ -274,25 +274,27 @@ class SocketManager:
 
         Source: the seed, ``sendToAll``.
         """
-        return self._send_each(self.registry, Envelope(data, path, status, _now()))
+        return self._send_each(self.registry, Envelope(data, path, status, epoch_ms()))
 
     async def send_to_all_except(
         self, socket: SocketClient, data: Any, path: str = "", status: int = 200
     ) -> int:
         """Send a message to every client but one (the seed's ``sendToAllExcept``)."""
         others = (client for client in self.registry if client is not socket)
-        return self._send_each(others, Envelope(data, path, status, _now()))
+        return self._send_each(others, Envelope(data, path, status, epoch_ms()))
 
     async def send_to_client(self, id: str, data: Any, path: str = "", status: int = 200) -> bool:
         """Send a message to the client of that id; False where there is none."""
         client = self.registry.get(id)
-        return client is not None and client.push(Envelope(data, path, status, _now()))
+        return client is not None and client.push(Envelope(data, path, status, epoch_ms()))
 
     async def send_to_user(
         self, user_id: UserId, data: Any, path: str = "", status: int = 200
     ) -> int:
         """Send a message to every client of a user; how many it went to."""
-        return self._send_each(self.registry.of_user(user_id), Envelope(data, path, status, _now()))
+        return self._send_each(
+            self.registry.of_user(user_id), Envelope(data, path, status, epoch_ms())
+        )
 
     def _send_each(self, clients: Iterable[SocketClient], envelope: Envelope) -> int:
         return sum(client.push(envelope) for client in clients)

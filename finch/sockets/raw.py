@@ -15,9 +15,9 @@ import trio
 from finch.calls import call
 from finch.errors import ConnectionClosed
 from finch.request import Request
-from finch.sockets.client import check_close_code
 from finch.sockets.link import Link, Owner
 from finch.sockets.upgrade import SocketOptions, Upgrade, accept
+from finch.wire.websocket import check_close_code
 
 _log = logging.getLogger("finch.sockets")
 

@@ -84,6 +84,18 @@ def frame_header(opcode: int, length: int) -> bytes:
     return struct.pack("!BBQ", opcode, 127, length)
 
 
+def check_close_code(code: int) -> None:
+    """Whether an application may close with that code.
+
+    Raises:
+        ValueError: where it may not (RFC 6455, section 7.4).
+    """
+    if not (code in (1000, 1001, 1003, 1007, 1008, 1009, 1011, 1012, 1013) or 3000 <= code <= 4999):
+        raise ValueError(
+            f"{code} is no code to close with; use 1000, 1008, 1011 or your own from 4000 to 4999"
+        )
+
+
 class WebSocketProtocol:
     """The server's half of an open WebSocket, without any I/O.
 

@@ -1,0 +1,94 @@
+"""The house keeps its layers: imports go one way, and the wire knows nothing of I/O or time."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "finch"
+
+# Bottom to top. A module imports only from above it in this list.
+HOUSE = """
+errors
+config
+wire.http
+wire.websocket
+wire.handshake
+wire.envelope
+tasks
+calls
+transport
+headers
+language
+response
+request
+routing
+sockets.workers
+sockets.link
+sockets.event
+sockets.registry
+sockets.upgrade
+sockets.client
+sockets.manager
+sockets.controller
+sockets.raw
+app
+connection
+readers
+server
+cli
+testing
+""".split()
+
+FORBIDDEN_IN_WIRE = {"trio", "asyncio", "time", "datetime", "socket", "select", "threading", "logging"}
+
+
+def module_name(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+MODULES = {module_name(path): path for path in ROOT.rglob("*.py")}
+
+
+def is_for_types_only(node):
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def imports(tree):
+    """What a module imports when it runs: names of modules, annotations left out."""
+    for node in ast.iter_child_nodes(tree):
+        if is_for_types_only(node):
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "write absolute imports"
+            yield node.module
+        else:
+            yield from imports(node)
+
+
+def test_every_module_has_its_place():
+    placed = {name for name in MODULES if not name.split(".")[-1].startswith("__")}
+    assert placed == set(HOUSE)
+
+
+@pytest.mark.parametrize("name", HOUSE)
+def test_a_module_imports_only_from_above(name):
+    allowed = {f"finch.{other}" for other in HOUSE[: HOUSE.index(name)]}
+    tree = ast.parse(MODULES[name].read_text())
+    own = {module for module in imports(tree) if module.split(".")[0] == "finch"}
+    assert own <= allowed
+
+
+@pytest.mark.parametrize("name", [name for name in HOUSE if name.startswith("wire.")])
+def test_the_wire_has_no_io_no_clock_and_never_awaits(name):
+    tree = ast.parse(MODULES[name].read_text())
+    assert {module.split(".")[0] for module in imports(tree)}.isdisjoint(FORBIDDEN_IN_WIRE)
+    asynchronous = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
+    assert not [node for node in ast.walk(tree) if isinstance(node, asynchronous)]
+
+
+@pytest.mark.parametrize("name", HOUSE)
+def test_a_module_says_what_it_owns(name):
+    assert ast.get_docstring(ast.parse(MODULES[name].read_text()))
