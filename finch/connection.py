@@ -78,6 +78,7 @@ class Connection:
         self._access_log = access_log
         self._scope = trio.CancelScope()
         self._waiting = _Waiting.REQUEST
+        self._overdue = _Waiting.REQUEST  # what it was that took too long
         self._stopping = False
 
     async def run(self) -> tuple[Upgrade, bytes] | None:
@@ -95,7 +96,7 @@ class Connection:
             except ProtocolError as error:
                 self._refuse(error)
             except Disconnected:
-                return None
+                pass  # nobody is left to be answered, or a response is left without its end
         if self._scope.cancelled_caught:
             self._timed_out()
         await self._hang_up()
@@ -302,8 +303,8 @@ class Connection:
                 pass
 
     def _timed_out(self) -> None:
-        if self._waiting in (_Waiting.HEAD, _Waiting.BODY) and self._http.can_respond:
-            self._write_last(TextResponse(f"waited too long for {self._waiting.value}", 408))
+        if self._overdue in (_Waiting.HEAD, _Waiting.BODY) and self._http.can_respond:
+            self._write_last(TextResponse(f"waited too long for {self._overdue.value}", 408))
 
     def _wait_for(self, what: _Waiting, deadline: float) -> None:
         self._waiting = what
@@ -320,6 +321,7 @@ class Connection:
     def expire(self, now: float) -> None:
         """The deadline has come."""
         self.deadline = math.inf
+        self._overdue = self._waiting
         self._scope.cancel()
 
     def drop(self) -> None:

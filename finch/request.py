@@ -144,22 +144,22 @@ class Request:
         query = f"?{self.query_string}" if self.query_string else ""
         return f"{self.scheme}://{self.host}{self.raw_path}{query}"
 
-    async def stream(self) -> AsyncIterator[bytes]:
+    def stream(self) -> AsyncIterator[bytes]:
         """The body in pieces as they arrive, of any length in all: the bound is the handler's.
 
         Raises:
             Disconnected: where the client leaves before the end.
             RuntimeError: where it has been streamed before.
         """
+        return _Pieces(self._take_source())
+
+    def _take_source(self) -> BodySource:
         if self._body is not None:
-            if self._body:
-                yield self._body
-            return
+            return _Whole(self._body)
         source, self._source = self._source, None
         if source is None:
             raise RuntimeError("the body was streamed already; keep what you need of it")
-        while data := await source.read_body():
-            yield data
+        return source
 
     async def body(self) -> bytes:
         """The whole body.
@@ -172,9 +172,10 @@ class Request:
             length = self.headers.get("content-length", "0")
             if len(length) > 18 or int(length) > self._max_body:
                 raise self._too_large()
+            source = self._take_source()
             pieces: list[bytes] = []
             left = self._max_body
-            async for piece in self.stream():
+            while piece := await source.read_body():
                 left -= len(piece)
                 if left < 0:
                     raise self._too_large()
@@ -241,6 +242,33 @@ class Request:
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.raw_path}>"
+
+
+class _Whole:
+    """The source of a body that was read whole."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def read_body(self) -> bytes:
+        body, self._body = self._body, b""
+        return body
+
+
+class _Pieces:
+    """A body's pieces. Unlike a generator it may be left before its end."""
+
+    def __init__(self, source: BodySource) -> None:
+        self._source = source
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await self._source.read_body()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
 
 
 def _split_target(target: bytes) -> tuple[str, str]:

@@ -79,15 +79,13 @@ class WebSocket(Owner):
         return message
 
     def __aiter__(self) -> AsyncIterator[str | bytes]:
-        return self._messages()
+        return self
 
-    async def _messages(self) -> AsyncIterator[str | bytes]:
-        while True:
-            try:
-                message = await self.receive()
-            except ConnectionClosed:
-                return
-            yield message
+    async def __anext__(self) -> str | bytes:
+        try:
+            return await self.receive()
+        except ConnectionClosed:
+            raise StopAsyncIteration from None
 
     async def send(self, message: str | bytes) -> None:
         """Send a text or binary message; wait first while more than 64 KiB wait.

@@ -1,0 +1,49 @@
+"""What the tests share: a server on a real port, and the word on what a machine may lack."""
+
+import os
+import shutil
+from contextlib import asynccontextmanager
+from functools import partial
+
+import pytest
+import trio
+
+from finch.server import Server, open_listeners
+
+
+def need(program, how):
+    """Skip where a program is missing, and say how to get it; fail where all must be tested."""
+    if shutil.which(program) is None:
+        said = f"{program} is not installed: {how}"
+        if os.environ.get("FINCH_TEST_ALL") == "1":
+            pytest.fail(said)
+        pytest.skip(said)
+
+
+class Serving:
+    """A server that runs: its address, and the server itself."""
+
+    def __init__(self, server, port):
+        self.server = server
+        self.port = port
+        self.http = f"http://127.0.0.1:{port}"
+        self.ws = f"ws://127.0.0.1:{port}"
+
+
+@asynccontextmanager
+async def serving(app, **options):
+    """Serve an application on a free port of 127.0.0.1, in the test's own event loop."""
+    server = Server(app)
+    listeners = open_listeners("127.0.0.1", 0)
+    port = listeners[0].getsockname()[1]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(server.run, listeners, **options))
+        try:
+            yield Serving(server, port)
+        finally:
+            server.stop()
+
+
+@pytest.fixture
+def serve():
+    return serving

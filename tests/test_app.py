@@ -1,0 +1,427 @@
+"""The application: routes, middleware, errors, and what runs beside the handlers."""
+
+import msgspec
+import pytest
+import trio
+
+from finch import (
+    ConfigurationError,
+    Controller,
+    FinchApp,
+    FinchRoute,
+    HTTPError,
+    JSONResponse,
+    Response,
+    SocketManager,
+    StreamingResponse,
+)
+from finch.testing import HandshakeRefused, TestClient
+
+
+async def get(app, path="/", **options):
+    async with TestClient(app) as client:
+        return await client.get(path, **options)
+
+
+@pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete"])
+async def test_each_method_has_its_decorator(method):
+    app = FinchApp()
+
+    @getattr(app, method)("/it/{name}")
+    async def it(request, name):
+        return f"{request.method} {name}"
+
+    async with TestClient(app) as client:
+        response = await getattr(client, method)("/it/finch")
+        assert response.text == f"{method.upper()} finch"
+
+
+async def test_a_wrong_method_is_405_with_allow_and_head_and_options_are_derived():
+    app = FinchApp()
+
+    @app.route("/it", methods=["GET", "POST"])
+    async def it(request):
+        return "body"
+
+    async with TestClient(app) as client:
+        response = await client.delete("/it")
+        assert (response.status, response.headers["allow"]) == (405, "GET, HEAD, OPTIONS, POST")
+        response = await client.options("/it")
+        assert (response.status, response.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
+        response = await client.head("/it")
+        assert (response.status, response.headers["content-length"], response.body) == (
+            200,
+            "4",
+            b"",
+        )
+        assert (await client.get("/other")).status == 404
+
+
+class Bird(msgspec.Struct):
+    name: str
+
+
+async def stream():
+    yield "one "
+    yield b"two"
+
+
+@pytest.mark.parametrize(
+    ("value", "status", "body", "content_type"),
+    [
+        ("text", 200, b"text", "text/plain; charset=utf-8"),
+        ({"a": 1}, 200, b'{"a":1}', "application/json"),
+        ([1], 200, b"[1]", "application/json"),
+        (Bird("finch"), 200, b'{"name":"finch"}', "application/json"),
+        (b"\x00", 200, b"\x00", "application/octet-stream"),
+        (None, 204, b"", None),
+        (("made", 201), 201, b"made", "text/plain; charset=utf-8"),
+        (("<p>", 200, {"Content-Type": "text/html"}), 200, b"<p>", "text/html"),
+        (Response(b"raw", content_type="image/png"), 200, b"raw", "image/png"),
+    ],
+)
+async def test_what_a_handler_returns_is_the_response(value, status, body, content_type):
+    app = FinchApp()
+
+    @app.get("/")
+    async def index(request):
+        return value
+
+    response = await get(app)
+    assert (response.status, response.body) == (status, body)
+    assert response.headers.get("content-type") == content_type
+
+
+async def test_an_async_generator_is_streamed():
+    app = FinchApp()
+
+    @app.get("/")
+    async def index(request):
+        async for chunk in stream():
+            yield chunk
+
+    @app.get("/events")
+    async def events(request):
+        return StreamingResponse(stream(), content_type="text/event-stream")
+
+    response = await get(app)
+    assert response.body == b"one two"
+    assert response.headers["transfer-encoding"] == "chunked"
+    assert (await get(app, "/events")).headers["content-type"] == "text/event-stream"
+
+
+async def test_a_stream_that_raises_before_it_begins_is_500():
+    app = FinchApp()
+
+    @app.get("/")
+    async def index(request):
+        raise RuntimeError
+        yield "never"
+
+    assert (await get(app)).status == 500
+
+
+async def test_a_def_handler_may_block():
+    app = FinchApp()
+
+    @app.get("/")
+    def index(request):
+        return trio.from_thread.run(thought)
+
+    async def thought():
+        return "thought about"
+
+    assert (await get(app)).text == "thought about"
+
+
+async def test_a_value_that_is_no_response_is_500_and_the_log_teaches(caplog):
+    app = FinchApp()
+
+    @app.get("/")
+    async def index(request):
+        return object()
+
+    assert (await get(app)).status == 500
+    assert "the handler of / returned object, which is no response" in caplog.text
+
+
+async def test_middleware_stands_around_handlers_errors_and_unknown_paths():
+    app = FinchApp()
+    calls = []
+
+    @app.middleware
+    async def outer(request, call_next):
+        calls.append("outer in")
+        response = await call_next(request)
+        calls.append(f"outer out {response.status}")
+        response.set_header("x-outer", "yes")
+        return response
+
+    @app.middleware
+    async def inner(request, call_next):
+        calls.append("inner in")
+        if request.path == "/short":
+            return "cut short", 299
+        return await call_next(request)
+
+    @app.get("/")
+    async def index(request):
+        calls.append("handler")
+        return "ok"
+
+    async with TestClient(app) as client:
+        assert (await client.get("/")).headers["x-outer"] == "yes"
+        assert calls == ["outer in", "inner in", "handler", "outer out 200"]
+        assert (await client.get("/short")).status == 299
+        assert (await client.get("/nowhere")).headers["x-outer"] == "yes"
+
+
+async def test_middleware_sees_an_upgrade_as_a_response_and_may_refuse_it():
+    app = FinchApp()
+
+    @app.middleware
+    async def gate(request, call_next):
+        if request.query.get("token") != "right":
+            raise HTTPError(401, "show a token")
+        response = await call_next(request)
+        response.set_header("x-status", str(response.status))
+        return response
+
+    @app.on_connect
+    async def hello(socket):
+        await socket.send("hello")
+
+    async with TestClient(app) as client:
+        with pytest.raises(HandshakeRefused) as refused:
+            async with client.socket("/ws"):
+                pass
+        assert refused.value.response.status == 401
+        async with client.socket("/ws?token=right") as socket:
+            assert socket.response.headers["x-status"] == "101"
+            assert (await socket.receive()).data == "hello"
+
+
+async def test_middleware_sees_what_a_handler_raises_unless_it_is_an_answer():
+    app = FinchApp()
+    seen = []
+
+    @app.middleware
+    async def watch(request, call_next):
+        try:
+            return await call_next(request)
+        except Exception as error:
+            seen.append(type(error))
+            raise
+
+    @app.get("/bug")
+    async def bug(request):
+        raise KeyError("secret")
+
+    @app.get("/answer")
+    async def answer(request):
+        raise HTTPError(418)
+
+    async with TestClient(app) as client:
+        response = await client.get("/bug")
+        assert (response.status, response.text) == (500, "Internal Server Error")
+        response = await client.get("/answer")
+        assert (response.status, response.text) == (418, "I'm a Teapot")
+    assert seen == [KeyError]
+
+
+async def test_error_handlers_by_status_and_by_type():
+    app = FinchApp()
+
+    @app.error_handler(404)
+    async def not_found(request, error):
+        return JSONResponse({"no": request.path}, status=404)
+
+    @app.error_handler(LookupError)
+    async def lookup(request, error):
+        return f"looked for {error}"
+
+    @app.error_handler(HTTPError)
+    async def any_other(request, error):
+        return {"status": error.status}
+
+    @app.get("/key")
+    async def key(request):
+        raise KeyError("k")
+
+    @app.get("/teapot")
+    async def teapot(request):
+        raise HTTPError(418, headers={"x-tea": "green"})
+
+    async with TestClient(app) as client:
+        assert (await client.get("/nowhere")).json() == {"no": "/nowhere"}
+        response = await client.get("/key")
+        assert (response.status, response.text) == (500, "looked for 'k'")
+        response = await client.get("/teapot")
+        assert (response.status, response.json()) == (418, {"status": 418})
+
+
+async def test_an_error_handler_that_raises_is_500(caplog):
+    app = FinchApp()
+
+    @app.error_handler(404)
+    async def not_found(request, error):
+        raise RuntimeError("in the handler")
+
+    assert (await get(app)).status == 500
+    assert "in the handler" in caplog.text
+
+
+async def test_startup_shutdown_and_background_tasks_frame_the_app():
+    app = FinchApp()
+    diary = []
+
+    @app.on_startup
+    async def open_up():
+        diary.append("startup")
+
+    @app.on_shutdown
+    def close_down():
+        diary.append("shutdown")
+
+    @app.background_task
+    async def tick():
+        diary.append("tick")
+        await trio.sleep_forever()
+
+    @app.get("/later")
+    async def later(request):
+        app.background_task(note, "from a handler")
+        return None
+
+    async def note(text):
+        diary.append(text)
+
+    async with TestClient(app) as client:
+        await client.get("/later")
+        await trio.testing.wait_all_tasks_blocked()
+    assert diary == ["startup", "tick", "from a handler", "shutdown"]
+
+
+async def test_a_background_task_that_raises_ends_nothing_else(caplog):
+    app = FinchApp()
+
+    @app.background_task
+    async def fail():
+        raise RuntimeError("in the background")
+
+    @app.get("/")
+    async def index(request):
+        return "ok"
+
+    assert (await get(app)).text == "ok"
+    assert "in the background" in caplog.text
+
+
+async def test_a_startup_that_raises_stops_the_app_with_that_exception():
+    app = FinchApp()
+
+    @app.on_startup
+    async def fail():
+        raise RuntimeError("no database")
+
+    with pytest.raises(RuntimeError, match="no database"):
+        async with TestClient(app):
+            pass
+
+
+async def test_the_apps_sockets_are_mounted_with_the_first_handler_or_where_the_user_says():
+    silent = FinchApp()
+    assert (await get(silent, "/ws")).status == 404
+
+    elsewhere = FinchApp(socket_path="/live")
+    elsewhere.on_message(lambda socket, data: None)
+    assert (await get(elsewhere, "/live")).status == 426
+
+    own = FinchApp()
+    own.on_message(lambda socket, data: None)
+
+    @own.get("/ws")
+    async def mine(request):
+        return "mine"
+
+    assert (await get(own, "/ws")).text == "mine"
+
+    nowhere = FinchApp(socket_path=None)
+    nowhere.on_message(lambda socket, data: None)
+    assert (await get(nowhere, "/ws")).status == 404
+
+
+async def test_several_managers_keep_their_clients_apart():
+    app = FinchApp()
+    admin = SocketManager(app, path="/admin")
+    app.on_message(lambda socket, data: None)
+
+    @admin.socket("say")
+    async def say(socket, data):
+        await admin.send_to_all(data, path="said")
+
+    async with (
+        TestClient(app) as client,
+        client.socket("/ws"),
+        client.socket("/admin") as boss,
+    ):
+        assert (app.socket_manager.count_clients, admin.count_clients) == (1, 1)
+        await boss.send("say", "hi")
+        assert (await boss.receive()).path == "said"
+
+
+async def test_a_bound_method_and_an_object_that_is_called_are_handlers():
+    class Birds(Controller):
+        async def one(self, request, bird_id):
+            return {"id": bird_id}
+
+    class Called:
+        async def __call__(self, request):
+            return "called"
+
+    app = FinchApp()
+    app.add_routes([FinchRoute("/{bird_id:int}", Birds().one), FinchRoute("/called", Called())])
+    assert (await get(app, "/7")).json() == {"id": 7}
+    assert (await get(app, "/called")).text == "called"
+
+
+async def test_cookies_are_set_sent_back_and_deleted():
+    app = FinchApp()
+
+    @app.get("/set")
+    async def set_it(request):
+        response = Response(b"")
+        response.set_cookie("taste", "sweet; and sour", httponly=True)
+        return response
+
+    @app.get("/read")
+    async def read(request):
+        return dict(request.cookies)
+
+    @app.get("/delete")
+    async def delete(request):
+        response = Response(b"")
+        response.delete_cookie("taste")
+        return response
+
+    async with TestClient(app) as client:
+        await client.get("/set")
+        assert (await client.get("/read")).json() == {"taste": "sweet; and sour"}
+        await client.get("/delete")
+        assert (await client.get("/read")).json() == {}
+
+
+@pytest.mark.parametrize(
+    ("mistake", "says"),
+    [
+        (lambda app: app.get("no-slash")(get), "begins with a slash"),
+        (lambda app: [app.get("/")(get) for _ in range(2)], "has a handler already"),
+        (lambda app: app.error_handler("404"), "status or a type of exception"),
+        (lambda app: FinchApp(languages=()), "at least one language"),
+        (lambda app: app.route("/", methods="GET")(get), "methods=['GET']"),
+    ],
+)
+def test_a_mistake_is_told_where_it_is_made(mistake, says):
+    with pytest.raises(ConfigurationError) as error:
+        mistake(FinchApp())
+    assert says in str(error.value)

@@ -1,0 +1,307 @@
+"""The server on real sockets: slow, hostile and vanishing peers, unix sockets, the drain."""
+
+import socket
+import struct
+from functools import partial
+
+import pytest
+import trio
+from websockets.frames import Frame, Opcode
+
+from finch import FinchApp, Limits
+from finch.server import Server, open_listeners
+
+
+@pytest.fixture
+def app():
+    app = FinchApp(limits=Limits(shutdown_timeout=2))
+
+    @app.get("/")
+    async def index(request):
+        return "hello"
+
+    @app.socket("echo")
+    async def echo(socket, data):
+        return data
+
+    @app.websocket("/raw")
+    async def raw(ws):
+        async for message in ws:
+            await ws.send(message)
+
+    return app
+
+
+HANDSHAKE = (
+    b"GET %b HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%b\r\n"
+)
+
+
+def masked(opcode, payload):
+    return Frame(opcode, payload).serialize(mask=True)
+
+
+async def connect(running):
+    stream = await trio.open_tcp_stream("127.0.0.1", running.port)
+    return stream
+
+
+async def read_until(stream, end):
+    data = b""
+    with trio.fail_after(10):
+        while end not in data:
+            piece = await stream.receive_some()
+            assert piece, f"closed after {data!r}"
+            data += piece
+    return data
+
+
+async def assert_alive(running, canary):
+    """The server serves newcomers, and the client that was there before."""
+    await canary.send_all(masked(Opcode.TEXT, b"alive"))
+    assert await read_until(canary, b"alive")
+    stream = await connect(running)
+    await stream.send_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert (await read_until(stream, b"hello")).startswith(b"HTTP/1.1 200")
+
+
+async def open_canary(running):
+    canary = await connect(running)
+    await canary.send_all(HANDSHAKE % (b"/raw", b""))
+    await read_until(canary, b"\r\n\r\n")
+    return canary
+
+
+async def test_an_upgrade_with_trailing_bytes_hands_them_to_the_socket(app, serve):
+    async with serve(app) as running:
+        canary = await open_canary(running)
+        stream = await connect(running)
+        await stream.send_all(HANDSHAKE % (b"/raw", b"") + masked(Opcode.TEXT, b"early"))
+        assert (await read_until(stream, b"early")).startswith(b"HTTP/1.1 101")
+        garbage = await connect(running)
+        await garbage.send_all(HANDSHAKE % (b"/raw", b"") + b"\xff" * 100)
+        assert await read_until(garbage, b"\x03\xea")  # Close 1002
+        await assert_alive(running, canary)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        b"Content-Length: 5\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Sec-WebSocket-Protocol: caf\xc3\xa9\r\n",
+        b"Sec-WebSocket-Extensions: \xff\r\n",
+        b"Origin: \xff\r\n",
+    ],
+)
+async def test_a_wrong_upgrade_is_refused_and_hurts_nobody(app, serve, extra):
+    async with serve(app) as running:
+        canary = await open_canary(running)
+        for path in (b"/ws", b"/raw"):
+            stream = await connect(running)
+            await stream.send_all(HANDSHAKE % (path, extra) + b"hello")
+            answer = await read_until(stream, b"\r\n\r\n")
+            assert answer.split()[1] in (b"400", b"403")
+        await assert_alive(running, canary)
+
+
+async def test_a_reset_connection_hurts_nobody(app, serve):
+    async with serve(app) as running:
+        canary = await open_canary(running)
+        for data in (b"", b"GET / HTTP/1.1\r\n", HANDSHAKE % (b"/ws", b"")):
+            stream = await connect(running)
+            if data:
+                await stream.send_all(data)
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await stream.aclose()
+        await assert_alive(running, canary)
+
+
+async def test_ten_clients_killed_without_a_fin_are_gone_after_the_ping_timeout(
+    serve, autojump_clock
+):
+    app = FinchApp()
+    gone = []
+    all_gone = trio.Event()
+
+    @app.on_disconnect
+    async def on_disconnect(client):
+        gone.append(client.id)
+        if len(gone) == 10:
+            all_gone.set()
+
+    autojump_clock.autojump_threshold = 0.02  # the kernel needs a moment of its own
+    async with serve(app) as running:
+        streams = []
+        for _ in range(10):
+            stream = await connect(running)
+            await stream.send_all(HANDSHAKE % (b"/ws", b""))
+            await read_until(stream, b"\r\n\r\n")
+            streams.append(stream)
+        assert app.socket_manager.count_clients == 10
+        begun = trio.current_time()
+        # They never answer a ping, and no FIN comes: so looks a client whose machine is gone.
+        with trio.fail_after(100):
+            await all_gone.wait()
+        assert trio.current_time() - begun <= 41
+        assert app.socket_manager.count_clients == 0
+        assert len(set(gone)) == 10
+        for stream in streams:
+            await stream.aclose()
+
+
+async def test_a_client_that_never_reads_is_closed_and_the_broadcast_goes_on(serve):
+    app = FinchApp(limits=Limits(max_outbox=64 * 1024))
+    gone = trio.Event()
+
+    @app.on_disconnect
+    async def on_disconnect(client):
+        gone.set()
+
+    async with serve(app) as running:
+        slow = await connect(running)
+        await slow.send_all(HANDSHAKE % (b"/ws", b""))
+        await read_until(slow, b"\r\n\r\n")
+        quick = await connect(running)
+        await quick.send_all(HANDSHAKE % (b"/ws", b""))
+        await read_until(quick, b"\r\n\r\n")
+        received = 0
+
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def read():
+                nonlocal received
+                while data := await quick.receive_some():
+                    received += len(data)
+
+            manager = app.socket_manager
+            blob = "x" * 50_000
+            sent = 0
+            with trio.fail_after(60):
+                while await manager.send_to_all(blob, path="blob") == 2:
+                    sent += 1
+                    await trio.sleep(0)
+                for _ in range(3):
+                    assert await manager.send_to_all(blob, path="blob") == 1
+                    sent += 1
+                    await trio.sleep(0.01)
+                while received < sent * 50_000:
+                    await trio.sleep(0.01)
+            await trio.aclose_forcefully(slow)
+            with trio.fail_after(20):
+                await gone.wait()
+            nursery.cancel_scope.cancel()
+
+
+async def test_send_waits_for_a_slow_client_and_a_peer_that_takes_nothing_is_dropped(
+    serve, autojump_clock
+):
+    app = FinchApp()
+    outcome = []
+    done = trio.Event()
+
+    @app.socket("flood")
+    async def flood(client, data):
+        count = 0
+        while await client.send("x" * 100_000):
+            count += 1
+        outcome.append((count, trio.current_time()))
+        done.set()
+
+    autojump_clock.autojump_threshold = 0.02
+    async with serve(app) as running:
+        stream = await connect(running)
+        await stream.send_all(
+            HANDSHAKE % (b"/ws", b"") + masked(Opcode.TEXT, b'{"path": "flood"}')
+        )
+        begun = trio.current_time()
+        with trio.fail_after(100):
+            await done.wait()
+        [(count, at)] = outcome
+        assert 0 < count < 1000  # backpressure, not a megabyte after the other
+        assert 19 <= at - begun <= 22
+        await stream.aclose()
+
+
+async def test_a_hang_up_is_noticed_while_a_full_inbox_has_stopped_the_reading(
+    serve, autojump_clock
+):
+    app = FinchApp(limits=Limits(inbox=2))
+    cancelled = trio.Event()
+
+    @app.socket("wait")
+    async def wait(client, data):
+        try:
+            await trio.sleep_forever()
+        finally:
+            cancelled.set()
+
+    autojump_clock.autojump_threshold = 0.02
+    async with serve(app) as running:
+        stream = await connect(running)
+        await stream.send_all(
+            HANDSHAKE % (b"/ws", b"") + masked(Opcode.TEXT, b'{"path": "wait"}') * 20
+        )
+        await read_until(stream, b"\r\n\r\n")
+        await stream.aclose()
+        with trio.fail_after(10):
+            await cancelled.wait()
+
+
+async def test_a_unix_socket_is_served_and_removed(app, tmp_path):
+    path = tmp_path / "finch.sock"
+    stale = socket.socket(socket.AF_UNIX)
+    stale.bind(str(path))
+    stale.close()  # its file stays behind, as after a crash
+    server = Server(app)
+    async with trio.open_nursery() as nursery:
+        urls = await nursery.start(partial(server.run, open_listeners(unix=str(path))))
+        assert urls == [f"unix:{path}"]
+        with pytest.raises(OSError, match="in use"):
+            open_listeners(unix=str(path))
+        stream = await trio.open_unix_socket(path)
+        await stream.send_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert await read_until(stream, b"hello")
+        await stream.aclose()
+        server.stop()
+    assert not path.exists()
+
+
+async def test_shutting_down_closes_sockets_with_1001_and_stops_accepting(app, serve):
+    gone = []
+
+    @app.on_disconnect
+    async def on_disconnect(client):
+        gone.append(client.id)
+
+    async with serve(app) as running:
+        stream = await connect(running)
+        await stream.send_all(HANDSHAKE % (b"/ws", b""))
+        await read_until(stream, b"\r\n\r\n")
+        running.server.stop()
+        assert await read_until(stream, b"\x03\xe9")  # Close 1001
+        await stream.send_all(masked(Opcode.CLOSE, b"\x03\xe9"))
+        with trio.fail_after(5):
+            assert await stream.receive_some() == b""
+        with pytest.raises(OSError):
+            await connect(running)
+    assert len(gone) == 1
+
+
+async def test_what_does_not_end_by_itself_is_cancelled_at_the_deadline(serve, autojump_clock):
+    app = FinchApp(limits=Limits(shutdown_timeout=3))
+    autojump_clock.autojump_threshold = 0.02
+
+    @app.get("/forever")
+    async def forever(request):
+        await trio.sleep_forever()
+
+    async with serve(app) as running:
+        stream = await connect(running)
+        await stream.send_all(b"GET /forever HTTP/1.1\r\nHost: a\r\n\r\n")
+        await trio.sleep(1)
+        begun = trio.current_time()
+    assert 2 <= trio.current_time() - begun <= 4
+    await stream.aclose()
