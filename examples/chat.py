@@ -1,6 +1,6 @@
 """The seed's chat, with decorators, and a page to see it in. Open it in two tabs.
 
-    python -m finch chat:app
+python -m finch chat:app
 """
 
 from datetime import datetime

@@ -1,6 +1,6 @@
 """The seed as it is written: SocketManager, SocketEvent, SocketController, FinchRoute.
 
-    python -m finch chat_classes:app
+python -m finch chat_classes:app
 """
 
 from datetime import datetime

@@ -1,6 +1,6 @@
 """The smallest of everything in HTTP: text, JSON, a parameter, a body, an error.
 
-    python -m finch hello:app
+python -m finch hello:app
 """
 
 from dataclasses import dataclass

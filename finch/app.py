@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import trio
 
@@ -14,7 +15,7 @@ from finch.calls import call
 from finch.config import Limits
 from finch.errors import ConfigurationError, Disconnected, HTTPError
 from finch.request import Request
-from finch.response import Response, TextResponse, to_response
+from finch.response import Response, StreamingResponse, TextResponse, to_response
 from finch.routing import FinchRoute, Match, Methods, Router
 from finch.sockets.event import SocketEvent
 from finch.sockets.manager import SocketManager
@@ -273,7 +274,8 @@ class FinchApp:
         Parameters:
             what: a status, or a type of exception (its subclasses included).
 
-        A plain value that it returns has the error's status, 500 for other exceptions.
+        A plain value that it returns has the error's status and headers, 500 for other exceptions.
+        The handler of 500 finds what was raised as the error's ``__cause__``.
         """
         if not isinstance(what, int) and not (
             isinstance(what, type) and issubclass(what, Exception)
@@ -319,7 +321,10 @@ class FinchApp:
                     value = await value
             else:
                 value = await call(route.index, request, **match.params)
-            return to_response(value, origin=f"the handler of {route.path}")
+            response = to_response(value, origin=f"the handler of {route.path}")
+            if inspect.isasyncgen(value):
+                await cast(StreamingResponse, response).begin()
+            return response
         if request.method == Methods.OPTIONS and (match or request.path == "*"):
             allow = ", ".join(sorted({*match, Methods.OPTIONS}))
             return to_response((None, 204, {"allow": allow}))
@@ -340,7 +345,8 @@ class FinchApp:
         handler = self._find_handler(error)
         if handler is None and not isinstance(error, HTTPError):
             _log.error("%s %s raised", request.method, request.raw_path, exc_info=error)
-            error = HTTPError(500)
+            cause, error = error, HTTPError(500)
+            error.__cause__ = cause
             handler = self._error_handlers.get(500)
         status = error.status if isinstance(error, HTTPError) else 500
         if handler is not None:
@@ -350,6 +356,8 @@ class FinchApp:
                 response = to_response(value, origin="the error handler")
                 if plain:
                     response.status = status
+                    for name, text in getattr(error, "headers", {}).items():
+                        response.set_header(name, text)
                 return response
             except Exception:
                 _log.exception(

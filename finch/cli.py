@@ -48,9 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(mistake))
     except ConfigurationError as error:
         return _complain(str(error))
-    except OSError as error:
-        where = options.unix or f"{options.host}:{options.port}"
-        return _complain(f"cannot listen on {where}: {error.strerror or error}")
     return 0
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import enum
 import logging
 import math
-from contextlib import aclosing
 from email.utils import formatdate
 from functools import lru_cache
 from time import time
@@ -213,38 +212,27 @@ class Connection:
     ) -> None:
         http, transport = self._http, self.transport
         chunks: Any = response.chunks
-        if not hasattr(chunks, "aclose"):
-            chunks = _closeable(chunks)
-        async with aclosing(chunks):
-            if request.method == "HEAD" or response.status in _NO_BODY:
-                transport.write(http.send_head(response.status, headers) + http.send_end())
-                return
-            begun = False
-            try:
+        try:
+            transport.write(http.send_head(response.status, headers))
+            if request.method != "HEAD" and response.status not in _NO_BODY:
                 async for chunk in chunks:
                     data = chunk.encode("utf-8") if isinstance(chunk, str) else bytes(chunk)
-                    if not begun:
-                        transport.write(http.send_head(response.status, headers))
-                        begun = True
                     if data:
                         transport.write(http.send_body(data))
                     await transport.drain(self._limits.backpressure)
                     if transport.lost:
                         raise Disconnected("the client left while its response was streamed")
                     await trio.lowlevel.checkpoint()
-            except Disconnected:
-                raise
-            except Exception:
-                _log.exception("the stream of %s %s raised", request.method, request.raw_path)
-                if begun:
-                    # All that tells the peer that the body is not whole is that it has no end.
-                    raise Disconnected("the response could not be completed") from None
-                error = TextResponse("Internal Server Error", 500)
-                self._write_last(error)
-                return
-            if not begun:
-                transport.write(http.send_head(response.status, headers))
             transport.write(http.send_end())
+        except Disconnected:
+            raise
+        except Exception:
+            _log.exception("the stream of %s %s raised", request.method, request.raw_path)
+            # All that tells the peer that the body is not whole is that it has no end.
+            raise Disconnected("the response could not be completed") from None
+        finally:
+            if hasattr(chunks, "aclose"):
+                await chunks.aclose()
 
     def _upgrade(self, request: Request, upgrade: Upgrade) -> tuple[Upgrade, bytes]:
         self._http.read_body()  # its end, which a handshake has at once
@@ -371,8 +359,3 @@ def _date_of(second: int) -> bytes:
 def _date() -> bytes:
     """The ``Date`` of a response (RFC 9110, section 6.6.1)."""
     return _date_of(int(time()))
-
-
-async def _closeable(chunks: Any) -> Any:
-    async for chunk in chunks:
-        yield chunk

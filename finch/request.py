@@ -289,4 +289,10 @@ def _unquote_cookie(value: str) -> str:
         parsed = SimpleCookie(f"value={value}")
     except CookieError:
         return value
-    return parsed["value"].value if "value" in parsed else value
+    if "value" not in parsed:
+        return value
+    unquoted = parsed["value"].value
+    try:
+        return unquoted.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return unquoted

@@ -151,7 +151,8 @@ class Response:
             raise ValueError(f"{name!r} is no cookie's name: it must be a token")
         if samesite == "none" and not secure:
             raise ValueError("a cookie with samesite='none' needs secure=True: browsers refuse it")
-        _, coded = SimpleCookie().value_encode(value)
+        # quoted byte by byte where it is no plain token, so that any text comes back
+        _, coded = SimpleCookie().value_encode(value.encode("utf-8").decode("latin-1"))
         morsel: Morsel[str] = Morsel()
         morsel.set(name, value, coded)
         morsel["path"] = path
@@ -258,6 +259,36 @@ class StreamingResponse(Response):
         self.body = b""
         self.chunks: AsyncIterator[bytes | str] = aiter(chunks)
         self._begin(status, headers, content_type)
+
+    async def begin(self) -> None:
+        """Have the first chunk made, so that what goes wrong before it can still be answered.
+
+        Raises:
+            Exception: whatever the iterator raises.
+        """
+        try:
+            self.chunks = _Begun([await anext(self.chunks)], self.chunks)
+        except StopAsyncIteration:
+            self.chunks = _Begun([], self.chunks)
+
+
+class _Begun:
+    """An iterator whose first chunks are there already."""
+
+    def __init__(self, begun: list[bytes | str], rest: AsyncIterator[bytes | str]) -> None:
+        self._begun = begun
+        self._rest = rest
+
+    def __aiter__(self) -> AsyncIterator[bytes | str]:
+        return self
+
+    async def __anext__(self) -> bytes | str:
+        return self._begun.pop() if self._begun else await anext(self._rest)
+
+    async def aclose(self) -> None:
+        """Close the iterator, where it can be closed."""
+        if hasattr(self._rest, "aclose"):
+            await self._rest.aclose()
 
 
 def to_response(value: Any, *, origin: str = "the handler") -> Response:

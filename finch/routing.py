@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import uuid
 from collections.abc import Callable, Iterable
@@ -82,6 +83,7 @@ class FinchRoute:
         if not self.methods:
             raise ConfigurationError(f"route {path!r} has no methods")
         self.pattern, self.parameters = _compile(path)
+        _check_shape(index, self.parameters, path)
 
     def __repr__(self) -> str:
         return f"FinchRoute({self.path!r}, methods={sorted(self.methods)})"
@@ -204,6 +206,17 @@ def _compile(path: str) -> tuple[re.Pattern[str], dict[str, Callable[[str], Any]
     if "{" in rest or "}" in rest:
         raise ConfigurationError(f"route {path!r} has a brace without its partner")
     return re.compile(pattern + re.escape(rest), re.DOTALL), parameters
+
+
+def _check_shape(index: Callable[..., Any], parameters: Iterable[str], path: str) -> None:
+    wanted = dict.fromkeys(parameters)
+    try:
+        inspect.signature(index).bind(None, **wanted)
+    except TypeError:
+        raise ConfigurationError(
+            f"the handler of {path} is called with (request{''.join(f', {n}' for n in wanted)}), "
+            f"but is written {_name(index)}{inspect.signature(index)}"
+        ) from None
 
 
 def _name(index: Callable[..., Any]) -> str:

@@ -359,8 +359,8 @@ async def serve(
         task_status: ``nursery.start`` gives the URLs that are served.
 
     Raises:
-        ConfigurationError: for an application that is none, or a certificate that cannot be used.
-        OSError: where the address cannot be had.
+        ConfigurationError: for an application that is none, a certificate that cannot be used, or
+            an address that cannot be had.
 
     Example::
 
@@ -371,7 +371,11 @@ async def serve(
     if keyfile is not None and certfile is None:
         raise ConfigurationError("a keyfile without its certfile; give both")
     tls = load_tls(certfile, keyfile) if certfile is not None else None
-    listeners = open_listeners(host, port, unix=unix)
+    try:
+        listeners = open_listeners(host, port, unix=unix)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise ConfigurationError(f"cannot listen on {unix or f'{host}:{port}'}: {why}") from error
     server = Server(app, access_log=access_log)
     with ExitStack() as stack:
         async with plain_nursery() as nursery:

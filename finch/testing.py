@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from http.cookies import SimpleCookie
 from types import TracebackType
 from typing import Any, Final, Self
@@ -173,7 +174,7 @@ class TestClient:
         """A connection to the server: bytes in, bytes out."""
         ours, theirs = trio.testing.memory_stream_pair()
         transport = StreamTransport(theirs, self._server.spawn)
-        self._nursery.start_soon(self._server.serve, transport, self._client)
+        self._server.spawn(partial(self._server.serve, transport, self._client))
         self._streams.add(ours)
         return ours
 
@@ -435,11 +436,11 @@ class TestSocket:
                     self._pieces = []
                     return whole if isinstance(whole, str) else bytes(whole)
             elif isinstance(event, Ping):
-                await self.stream.send_all(self._protocol.send(event.response()))
+                await self._answer(event)
             elif isinstance(event, CloseConnection):
                 self._closed = SocketClosed(int(event.code), event.reason or "")
                 if self._protocol.state is ConnectionState.REMOTE_CLOSING:
-                    await self._answer_close(event)
+                    await self._answer(event)
                 raise self._closed
         try:
             data = bytes(await self.stream.receive_some())
@@ -449,7 +450,7 @@ class TestSocket:
         self._events = self._protocol.events()
         return None
 
-    async def _answer_close(self, event: CloseConnection) -> None:
+    async def _answer(self, event: Ping | CloseConnection) -> None:
         try:
             await self.stream.send_all(self._protocol.send(event.response()))
         except (trio.BrokenResourceError, trio.ClosedResourceError):

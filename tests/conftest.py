@@ -28,6 +28,13 @@ class Serving:
         self.port = port
         self.http = f"http://127.0.0.1:{port}"
         self.ws = f"ws://127.0.0.1:{port}"
+        self.streams = []
+
+    async def connect(self):
+        """A connection of its own, closed at the end."""
+        stream = await trio.open_tcp_stream("127.0.0.1", self.port)
+        self.streams.append(stream)
+        return stream
 
 
 @asynccontextmanager
@@ -38,9 +45,12 @@ async def serving(app, **options):
     port = listeners[0].getsockname()[1]
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(server.run, listeners, **options))
+        running = Serving(server, port)
         try:
-            yield Serving(server, port)
+            yield running
         finally:
+            for stream in running.streams:
+                await trio.aclose_forcefully(stream)
             server.stop()
 
 

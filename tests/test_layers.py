@@ -40,7 +40,16 @@ cli
 testing
 """.split()
 
-FORBIDDEN_IN_WIRE = {"trio", "asyncio", "time", "datetime", "socket", "select", "threading", "logging"}
+FORBIDDEN_IN_WIRE = {
+    "trio",
+    "asyncio",
+    "time",
+    "datetime",
+    "socket",
+    "select",
+    "threading",
+    "logging",
+}
 
 
 def module_name(path):

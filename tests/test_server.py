@@ -42,11 +42,6 @@ def masked(opcode, payload):
     return Frame(opcode, payload).serialize(mask=True)
 
 
-async def connect(running):
-    stream = await trio.open_tcp_stream("127.0.0.1", running.port)
-    return stream
-
-
 async def read_until(stream, end):
     data = b""
     with trio.fail_after(10):
@@ -61,13 +56,13 @@ async def assert_alive(running, canary):
     """The server serves newcomers, and the client that was there before."""
     await canary.send_all(masked(Opcode.TEXT, b"alive"))
     assert await read_until(canary, b"alive")
-    stream = await connect(running)
+    stream = await running.connect()
     await stream.send_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     assert (await read_until(stream, b"hello")).startswith(b"HTTP/1.1 200")
 
 
 async def open_canary(running):
-    canary = await connect(running)
+    canary = await running.connect()
     await canary.send_all(HANDSHAKE % (b"/raw", b""))
     await read_until(canary, b"\r\n\r\n")
     return canary
@@ -76,10 +71,10 @@ async def open_canary(running):
 async def test_an_upgrade_with_trailing_bytes_hands_them_to_the_socket(app, serve):
     async with serve(app) as running:
         canary = await open_canary(running)
-        stream = await connect(running)
+        stream = await running.connect()
         await stream.send_all(HANDSHAKE % (b"/raw", b"") + masked(Opcode.TEXT, b"early"))
         assert (await read_until(stream, b"early")).startswith(b"HTTP/1.1 101")
-        garbage = await connect(running)
+        garbage = await running.connect()
         await garbage.send_all(HANDSHAKE % (b"/raw", b"") + b"\xff" * 100)
         assert await read_until(garbage, b"\x03\xea")  # Close 1002
         await assert_alive(running, canary)
@@ -99,7 +94,7 @@ async def test_a_wrong_upgrade_is_refused_and_hurts_nobody(app, serve, extra):
     async with serve(app) as running:
         canary = await open_canary(running)
         for path in (b"/ws", b"/raw"):
-            stream = await connect(running)
+            stream = await running.connect()
             await stream.send_all(HANDSHAKE % (path, extra) + b"hello")
             answer = await read_until(stream, b"\r\n\r\n")
             assert answer.split()[1] in (b"400", b"403")
@@ -110,7 +105,7 @@ async def test_a_reset_connection_hurts_nobody(app, serve):
     async with serve(app) as running:
         canary = await open_canary(running)
         for data in (b"", b"GET / HTTP/1.1\r\n", HANDSHAKE % (b"/ws", b"")):
-            stream = await connect(running)
+            stream = await running.connect()
             if data:
                 await stream.send_all(data)
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -133,12 +128,10 @@ async def test_ten_clients_killed_without_a_fin_are_gone_after_the_ping_timeout(
 
     autojump_clock.autojump_threshold = 0.02  # the kernel needs a moment of its own
     async with serve(app) as running:
-        streams = []
         for _ in range(10):
-            stream = await connect(running)
+            stream = await running.connect()
             await stream.send_all(HANDSHAKE % (b"/ws", b""))
             await read_until(stream, b"\r\n\r\n")
-            streams.append(stream)
         assert app.socket_manager.count_clients == 10
         begun = trio.current_time()
         # They never answer a ping, and no FIN comes: so looks a client whose machine is gone.
@@ -147,8 +140,6 @@ async def test_ten_clients_killed_without_a_fin_are_gone_after_the_ping_timeout(
         assert trio.current_time() - begun <= 41
         assert app.socket_manager.count_clients == 0
         assert len(set(gone)) == 10
-        for stream in streams:
-            await stream.aclose()
 
 
 async def test_a_client_that_never_reads_is_closed_and_the_broadcast_goes_on(serve):
@@ -160,10 +151,10 @@ async def test_a_client_that_never_reads_is_closed_and_the_broadcast_goes_on(ser
         gone.set()
 
     async with serve(app) as running:
-        slow = await connect(running)
+        slow = await running.connect()
         await slow.send_all(HANDSHAKE % (b"/ws", b""))
         await read_until(slow, b"\r\n\r\n")
-        quick = await connect(running)
+        quick = await running.connect()
         await quick.send_all(HANDSHAKE % (b"/ws", b""))
         await read_until(quick, b"\r\n\r\n")
         received = 0
@@ -212,10 +203,8 @@ async def test_send_waits_for_a_slow_client_and_a_peer_that_takes_nothing_is_dro
 
     autojump_clock.autojump_threshold = 0.02
     async with serve(app) as running:
-        stream = await connect(running)
-        await stream.send_all(
-            HANDSHAKE % (b"/ws", b"") + masked(Opcode.TEXT, b'{"path": "flood"}')
-        )
+        stream = await running.connect()
+        await stream.send_all(HANDSHAKE % (b"/ws", b"") + masked(Opcode.TEXT, b'{"path": "flood"}'))
         begun = trio.current_time()
         with trio.fail_after(100):
             await done.wait()
@@ -240,7 +229,7 @@ async def test_a_hang_up_is_noticed_while_a_full_inbox_has_stopped_the_reading(
 
     autojump_clock.autojump_threshold = 0.02
     async with serve(app) as running:
-        stream = await connect(running)
+        stream = await running.connect()
         await stream.send_all(
             HANDSHAKE % (b"/ws", b"") + masked(Opcode.TEXT, b'{"path": "wait"}') * 20
         )
@@ -277,7 +266,7 @@ async def test_shutting_down_closes_sockets_with_1001_and_stops_accepting(app, s
         gone.append(client.id)
 
     async with serve(app) as running:
-        stream = await connect(running)
+        stream = await running.connect()
         await stream.send_all(HANDSHAKE % (b"/ws", b""))
         await read_until(stream, b"\r\n\r\n")
         running.server.stop()
@@ -286,7 +275,7 @@ async def test_shutting_down_closes_sockets_with_1001_and_stops_accepting(app, s
         with trio.fail_after(5):
             assert await stream.receive_some() == b""
         with pytest.raises(OSError):
-            await connect(running)
+            await running.connect()
     assert len(gone) == 1
 
 
@@ -299,7 +288,7 @@ async def test_what_does_not_end_by_itself_is_cancelled_at_the_deadline(serve, a
         await trio.sleep_forever()
 
     async with serve(app) as running:
-        stream = await connect(running)
+        stream = await running.connect()
         await stream.send_all(b"GET /forever HTTP/1.1\r\nHost: a\r\n\r\n")
         await trio.sleep(1)
         begun = trio.current_time()

@@ -22,7 +22,7 @@ from finch.request import Request
 from finch.sockets.event import Handlers
 from finch.sockets.link import Link, Owner
 from finch.sockets.registry import UserId
-from finch.sockets.workers import Job, Worker, WorkerPool
+from finch.sockets.workers import Job, Worker
 from finch.wire.envelope import Envelope, EnvelopeError, Message, read_message, unreadable
 from finch.wire.websocket import check_close_code
 
@@ -40,6 +40,7 @@ class SocketClient(Owner, Job):
         request: the request that was upgraded (the seed's ``socket.rq``).
         manager: the :class:`finch.SocketManager` it is connected to.
         user_id: whom ``request_handle`` said it is, or None.
+        subprotocol: the WebSocket subprotocol agreed on, or None.
 
     Example::
 
@@ -65,6 +66,7 @@ class SocketClient(Owner, Job):
         "id",
         "manager",
         "request",
+        "subprotocol",
         "user_id",
     )
 
@@ -74,20 +76,20 @@ class SocketClient(Owner, Job):
         request: Request,
         manager: SocketManager,
         user_id: UserId | None,
+        subprotocol: str | None,
         link: Link,
-        pool: WorkerPool,
-        limit: int,
     ) -> None:
         self.id = id
         self.request = request
         self.manager = manager
         self.user_id = user_id
+        self.subprotocol = subprotocol
         self._key = id.encode("ascii")
         self._language = request.language
         self._state: dict[str, Any] | None = None
         self._link = link
-        self._pool = pool
-        self._limit = limit
+        self._pool = link.host.workers
+        self._limit = link.host.limits.inbox
         self._inbox: deque[str | bytes] = deque()
         self._active = 0  # messages being handled beside the ordered ones
         self._workers: list[Worker] = []  # those that run this client's callbacks
@@ -132,7 +134,8 @@ class SocketClient(Owner, Job):
         5 s.
 
         Parameters:
-            code: 1000 or 3000 to 4999 (RFC 6455, section 7.4).
+            code: 1000, another that a server may send, or your own from 3000 to 4999 (RFC 6455,
+                section 7.4).
             reason: at most 123 bytes as UTF-8.
 
         Raises:
@@ -207,16 +210,18 @@ class SocketClient(Owner, Job):
             self._link.resume()
 
     async def _run_connect(self) -> None:
-        try:
-            for handlers in self.manager.every_handlers():
-                if handlers.on_connect is not None:
-                    await call(handlers.on_connect, self)
-        except HTTPError as error:
-            await self._send_error(error.status, error.message, None)
-            self._inbox.clear()
-            self._link.close(1008, error.message)
-        except Exception as error:
-            await self._failed(error, handlers, "on_connect", None)
+        for handlers in self.manager.every_handlers():
+            if handlers.on_connect is None:
+                continue
+            try:
+                await call(handlers.on_connect, self)
+            except HTTPError as error:
+                await self._send_error(error.status, error.message, None)
+                self._inbox.clear()
+                self._link.close(1008, error.message)
+                return
+            except Exception as error:
+                await self._failed(error, handlers, "on_connect", None)
 
     async def _say_goodbye(self) -> None:
         if self._gone:
@@ -305,7 +310,8 @@ class SocketClient(Owner, Job):
         data = {"message": text}
         reply = None
         if message is not None:
-            data["path"] = message.path
+            if "path" in message:
+                data["path"] = message.path
             reply = message.id
         await self._send(Envelope(data, "error", status, epoch_ms(), reply))
 

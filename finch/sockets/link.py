@@ -308,7 +308,6 @@ class Link:
             self.deadline = now + limits.ping_timeout
         else:
             self._leave(1011, "no answer to a ping", (1011, "no answer to a ping"))
-            self.finish()
 
     def _leave(self, code: int, reason: str, reply: tuple[int, str] | None) -> None:
         if self.state is State.OPEN:

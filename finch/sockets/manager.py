@@ -243,11 +243,8 @@ class SocketManager:
         """
 
         def attach(link: Link, subprotocol: str | None) -> SocketClient:
-            host = link.host
             key = secrets.token_urlsafe(16)
-            client = SocketClient(
-                key, request, self, user_id, link, host.workers, host.limits.inbox
-            )
+            client = SocketClient(key, request, self, user_id, subprotocol, link)
             self.registry.add(key, client, user_id)
             return client
 

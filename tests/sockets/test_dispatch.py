@@ -278,7 +278,9 @@ async def test_a_def_handler_runs_in_a_thread_and_may_call_back():
 
 async def test_a_lambda_that_sends_is_a_handler():
     app = FinchApp()
-    app.add_socket_route("it", SocketEvent(on_message=lambda socket, data: socket.send("sent", "p")))
+    app.add_socket_route(
+        "it", SocketEvent(on_message=lambda socket, data: socket.send("sent", "p"))
+    )
     async with TestClient(app) as client, client.socket() as socket:
         await socket.send("it")
         assert (await socket.receive()).data == "sent"

@@ -98,9 +98,7 @@ async def test_on_disconnect_runs_once_while_still_counted_and_not_sent_to(
             assert app.socket_manager.count_clients == 0
 
 
-async def test_a_handler_that_waits_is_cancelled_when_its_client_leaves(
-    app, diary, autojump_clock
-):
+async def test_a_handler_that_waits_is_cancelled_when_its_client_leaves(app, diary, autojump_clock):
     async with TestClient(app) as client:
         async with client.socket() as socket:
             await socket.send("wait")

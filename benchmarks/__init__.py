@@ -1,0 +1,1 @@
+"""Benchmarks: a load generator for any WebSocket server, and Finch measured beside its peers."""

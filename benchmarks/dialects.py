@@ -1,0 +1,180 @@
+"""What clients say to a server and how they read the answers: raw text, envelopes, Socket.IO, HTTP.
+
+A dialect is prepared once for a run; the bytes in it are sent as they are, over and over.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from benchmarks import frames
+
+
+class Kind(enum.Enum):
+    """What a piece of the server's bytes means to a client."""
+
+    STEP = enum.auto()
+    """One step of the opening is done."""
+    ANSWER = enum.auto()
+    """The answer to a message."""
+    CONTROL = enum.auto()
+    """Neither: a ping, a heartbeat, a fragment."""
+    WRONG = enum.auto()
+    """An answer, but not the right one."""
+    END = enum.auto()
+    """The server ends the connection."""
+
+
+class Piece(NamedTuple):
+    """The first whole thing in a buffer, how long it is, and what to send back at once."""
+
+    size: int
+    kind: Kind
+    reply: bytes = b""
+    problem: str = ""
+
+
+class Dialect(Protocol):
+    """What a client says and understands."""
+
+    hello: bytes
+    """Sent as soon as TCP is connected; may be empty."""
+    steps: int
+    """How many steps the opening has."""
+    message: bytes
+    """What is sent again and again."""
+
+    def next_piece(self, buffer: bytearray, step: int) -> Piece | None:
+        """The first whole piece of what was received, or None while it is incomplete.
+
+        Parameters:
+            buffer: what was received and not yet taken.
+            step: how many steps of the opening this client has done.
+        """
+
+
+@dataclass
+class WebSocketDialect:
+    """Messages in WebSocket frames.
+
+    Parameters:
+        hello: the handshake.
+        message: the frame to send.
+        expected: what a right answer's payload holds.
+        greeting: what follows the handshake: each message of the server is answered by the next of
+            these (``b""`` for nothing), and then the client is ready.
+        heartbeat: the answer to a message of a single byte; none where empty.
+    """
+
+    hello: bytes
+    message: bytes
+    expected: bytes
+    greeting: tuple[bytes, ...] = ()
+    heartbeat: bytes = b""
+    steps: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.steps = 1 + len(self.greeting)
+
+    def next_piece(self, buffer: bytearray, step: int) -> Piece | None:
+        """See :class:`Dialect`."""
+        if step == 0:
+            return _upgrade_response(buffer)
+        frame = frames.first_frame(buffer)
+        if frame is None:
+            return None
+        opcode, final, start, end = frame
+        if opcode == frames.CLOSE:
+            code = int.from_bytes(buffer[start : start + 2], "big") or 1005
+            return Piece(end, Kind.END, problem=f"closed with {code}")
+        if opcode == frames.PING:
+            pong = frames.client_frame(bytes(buffer[start:end]), frames.PONG)
+            return Piece(end, Kind.CONTROL, pong)
+        if opcode == frames.PONG or not final:
+            return Piece(end, Kind.CONTROL)
+        if step < self.steps:
+            return Piece(end, Kind.STEP, self.greeting[step - 1])
+        if self.heartbeat and end - start == 1:
+            return Piece(end, Kind.CONTROL, self.heartbeat)
+        if opcode != frames.CONTINUATION and buffer.find(self.expected, start, end) < 0:
+            return Piece(end, Kind.WRONG, problem="an answer without the data that was sent")
+        return Piece(end, Kind.ANSWER)
+
+
+@dataclass
+class HTTPDialect:
+    """Keep-alive requests, one after another, whose responses have a content-length."""
+
+    message: bytes
+    expected: bytes
+    hello: bytes = b""
+    steps: int = 0
+
+    def next_piece(self, buffer: bytearray, step: int) -> Piece | None:
+        """See :class:`Dialect`."""
+        head = buffer.find(b"\r\n\r\n")
+        if head < 0:
+            return None
+        start = head + 4
+        lines = bytes(buffer[:head]).lower().split(b"\r\n")
+        length = next((line[15:] for line in lines if line.startswith(b"content-length:")), None)
+        if length is None:
+            return Piece(len(buffer), Kind.END, problem="a response without content-length")
+        end = start + int(length)
+        if len(buffer) < end:
+            return None
+        status = lines[0].split(b" ")[1]
+        if status != b"200":
+            return Piece(end, Kind.WRONG, problem=f"status {status.decode('latin-1')}")
+        if buffer.find(self.expected, start, end) < 0:
+            return Piece(end, Kind.WRONG, problem="a response with another body")
+        return Piece(end, Kind.ANSWER)
+
+
+def _upgrade_response(buffer: bytearray) -> Piece | None:
+    head = buffer.find(b"\r\n\r\n")
+    if head < 0:
+        return None
+    line = bytes(buffer[: buffer.find(b"\r\n")]).decode("latin-1")
+    if line.split(" ")[1:2] != ["101"]:
+        return Piece(len(buffer), Kind.END, problem=f"no upgrade: {line[:60]}")
+    return Piece(head + 4, Kind.STEP)
+
+
+def raw_echo(host: str, target: str, size: int = 64) -> WebSocketDialect:
+    """Plain text messages of ``size`` bytes, which come back as they are."""
+    data = _text(size)
+    return WebSocketDialect(frames.handshake(host, target), frames.client_frame(data), data)
+
+
+def envelope(host: str, target: str, path: str, size: int = 64) -> WebSocketDialect:
+    """Finch's JSON messages to ``path`` with ``size`` bytes of data, which the answer holds."""
+    data = _text(size)
+    message = json.dumps({"path": path, "data": data.decode()}, separators=(",", ":")).encode()
+    return WebSocketDialect(frames.handshake(host, target), frames.client_frame(message), data)
+
+
+def socketio(host: str, event: str, size: int = 64) -> WebSocketDialect:
+    """Socket.IO events over its WebSocket transport (Engine.IO protocol 4), no acknowledgement."""
+    data = _text(size)
+    message = b"42" + json.dumps([event, data.decode()], separators=(",", ":")).encode()
+    return WebSocketDialect(
+        frames.handshake(host, "/socket.io/?EIO=4&transport=websocket"),
+        frames.client_frame(message),
+        data,
+        greeting=(frames.client_frame(b"40"), b""),
+        heartbeat=frames.client_frame(b"3"),
+    )
+
+
+def http_get(host: str, target: str, expected: bytes) -> HTTPDialect:
+    """A GET whose body holds ``expected``."""
+    request = f"GET {target} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n\r\n"
+    return HTTPDialect(request.encode("ascii"), expected)
+
+
+def _text(size: int) -> bytes:
+    return (b"abcdefghijklmnopqrstuvwxyz012345" * (size // 32 + 1))[:size]

@@ -1,0 +1,18 @@
+"""``python -m benchmarks.echo``: JSON echo, and idle memory: Finch beside websockets."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from benchmarks import duel, workloads
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it; the options are those of :mod:`benchmarks.duel`."""
+    description = "JSON echo and idle memory: Finch beside the websockets library."
+    return duel.main("echo", description, workloads.named("json-64"), arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

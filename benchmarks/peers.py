@@ -1,0 +1,320 @@
+"""The servers under test: how each is started, what it can do, and how it is installed."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from benchmarks import dialects
+from benchmarks.process import cores, pin, raise_file_limit
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+SERVERS: Final = Path(__file__).resolve().parent / "servers"
+HOST: Final = "127.0.0.1"
+_START_TIMEOUT: Final = 20.0
+_NODE_MODULES: Final = "NODE_PATH"
+
+
+class NotStarted(Exception):
+    """A server that did not come up; says why."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One server under test.
+
+    Attributes:
+        name: short, as on the command line.
+        title: as in tables.
+        command: what starts it on a port.
+        modules: what must be importable (for Node: resolvable).
+        packages: whose versions the report names.
+        can: of "raw", "http" and "envelope" (Finch's messages; Socket.IO otherwise).
+    """
+
+    name: str
+    title: str
+    command: Callable[[int], list[str]]
+    modules: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    can: frozenset[str] = frozenset({"envelope", "raw", "http"})
+    node: bool = False
+
+    def missing(self) -> str:
+        """What to do before it can be started; empty where it is installed."""
+        if not self.node:
+            absent = [name for name in self.modules if importlib.util.find_spec(name) is None]
+            if not absent:
+                return ""
+            return f"no {', '.join(absent)}: pip install -r benchmarks/requirements.txt"
+        if shutil.which("node") is None:
+            return "no node: install Node.js"
+        script = "".join(f"require.resolve({name!r});" for name in self.modules)
+        if not _node_says(script)[0]:
+            return ""
+        return (
+            f"no Node package {', '.join(self.modules)}: npm install --prefix DIR"
+            f" {' '.join(self.modules)}, and {_NODE_MODULES}=DIR/node_modules"
+        )
+
+    def versions(self) -> str:
+        """Names and versions of what it is made of."""
+        if self.node:
+            script = "".join(
+                f"try{{p=require('{name}/package.json');v.push(p.name+' '+p.version)}}catch{{}}"
+                for name in self.modules
+            )
+            script = f"let p,v=['node '+process.versions.node];{script}console.log(v.join(', '))"
+            return _node_says(script)[1]
+        return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in self.packages)
+
+
+def _node_says(script: str) -> tuple[int, str]:
+    done = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout.strip()
+
+
+def _python(module: str, *arguments: str) -> Callable[[int], list[str]]:
+    def command(port: int) -> list[str]:
+        return [
+            sys.executable,
+            "-m",
+            module,
+            *(argument.replace("PORT", str(port)) for argument in arguments),
+        ]
+
+    return command
+
+
+def _node(script: str) -> Callable[[int], list[str]]:
+    return lambda port: ["node", str(SERVERS / script), str(port)]
+
+
+def _uvicorn(*arguments: str, app: str = "starlette_app:app") -> Callable[[int], list[str]]:
+    return _python(
+        "uvicorn", f"benchmarks.servers.{app}", "--port", "PORT", "--no-access-log",
+        "--log-level", "warning", *arguments,
+    )  # fmt: skip
+
+
+_SOCKETS_ONLY = frozenset({"envelope", "raw"})
+
+PEERS: Final = (
+    Peer(
+        "finch",
+        "Finch",
+        _python("finch", "benchmarks.servers.finch_app:app", "--no-access-log", "--port", "PORT"),
+        ("finch",),
+        ("finch-trio", "trio", "h11", "wsproto", "msgspec"),
+    ),
+    Peer(
+        "websockets",
+        "websockets (asyncio)",
+        _python("benchmarks.servers.websockets_app", "PORT"),
+        ("websockets",),
+        ("websockets",),
+        _SOCKETS_ONLY,
+    ),
+    Peer(
+        "aiohttp",
+        "aiohttp",
+        _python("benchmarks.servers.aiohttp_app", "PORT"),
+        ("aiohttp",),
+        ("aiohttp",),
+    ),
+    Peer(
+        "uvicorn",
+        "Starlette, uvicorn[standard]",
+        _uvicorn("--loop", "uvloop", "--http", "httptools"),
+        ("starlette", "uvicorn", "uvloop", "httptools", "websockets"),
+        ("starlette", "uvicorn", "uvloop", "httptools", "websockets"),
+    ),
+    Peer(
+        "uvicorn-h11",
+        "Starlette, uvicorn h11 + wsproto",
+        _uvicorn("--loop", "asyncio", "--http", "h11", "--ws", "wsproto"),
+        ("starlette", "uvicorn", "h11", "wsproto"),
+        ("starlette", "uvicorn", "h11", "wsproto"),
+    ),
+    Peer(
+        "hypercorn-trio",
+        "Starlette, hypercorn (trio)",
+        _python(
+            "hypercorn",
+            "-k",
+            "trio",
+            "-b",
+            "127.0.0.1:PORT",
+            "--log-level",
+            "warning",
+            "benchmarks.servers.starlette_app:app",
+        ),
+        ("starlette", "hypercorn", "trio"),
+        ("starlette", "hypercorn", "trio"),
+    ),
+    Peer(
+        "socketio",
+        "python-socketio, uvicorn[standard]",
+        _uvicorn("--loop", "uvloop", "--http", "httptools", app="socketio_app:app"),
+        ("socketio", "uvicorn", "uvloop", "httptools", "websockets"),
+        ("python-socketio", "uvicorn", "uvloop", "websockets"),
+        frozenset(),
+    ),
+    Peer(
+        "trio-websocket",
+        "trio-websocket",
+        _python("benchmarks.servers.trio_websocket_app", "PORT"),
+        ("trio_websocket",),
+        ("trio-websocket", "trio", "wsproto"),
+        _SOCKETS_ONLY,
+    ),
+    Peer(
+        "picows",
+        "picows (Cython, uvloop)",
+        _python("benchmarks.servers.picows_app", "PORT"),
+        ("picows", "uvloop"),
+        ("picows", "uvloop"),
+        _SOCKETS_ONLY,
+    ),
+    Peer("ws", "ws (Node)", _node("node_ws.js"), ("ws",), node=True),
+    Peer(
+        "node-socketio",
+        "Socket.IO (Node)",
+        _node("node_socketio.js"),
+        ("socket.io",),
+        can=frozenset(),
+        node=True,
+    ),
+)
+
+
+def named(names: str) -> list[Peer]:
+    """The peers of a comma-separated list; ValueError for a name that is none."""
+    known = {peer.name: peer for peer in PEERS}
+    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    unknown = [name for name in chosen if name not in known]
+    if unknown:
+        raise ValueError(f"no peer {', '.join(unknown)}; there are {', '.join(known)}")
+    return [known[name] for name in chosen]
+
+
+@dataclass
+class Server:
+    """A running server.
+
+    Attributes:
+        cold_start: seconds from its start to its first answer.
+    """
+
+    peer: Peer
+    pid: int
+    port: int
+    cold_start: float = 0.0
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        return HOST, self.port
+
+    @property
+    def host(self) -> str:
+        """The Host header."""
+        return f"{HOST}:{self.port}"
+
+    def echo(self, size: int = 64) -> dialects.WebSocketDialect:
+        """What asks for an echo of JSON."""
+        return self._event("echo", size)
+
+    def broadcast(self) -> dialects.WebSocketDialect:
+        """What asks for a broadcast of JSON."""
+        return self._event("broadcast", 64)
+
+    def _event(self, name: str, size: int) -> dialects.WebSocketDialect:
+        if "envelope" in self.peer.can:
+            return dialects.envelope(self.host, "/ws", name, size)
+        return dialects.socketio(self.host, name, size)
+
+    def raw(self, size: int = 64) -> dialects.WebSocketDialect:
+        """What asks for an echo of the text itself."""
+        return dialects.raw_echo(self.host, "/raw", size)
+
+
+@contextmanager
+def running(peer: Peer, port: int, core: int | None = None) -> Iterator[Server]:
+    """Start a server, wait until it answers, and end it afterwards.
+
+    Parameters:
+        core: to which it is bound; the first one where left out.
+
+    Raises:
+        NotStarted: where it does not answer.
+    """
+    raise_file_limit(20_000)
+    chosen = cores()[0] if core is None else core
+    begun = time.perf_counter()
+    child = subprocess.Popen(
+        peer.command(port),
+        cwd=ROOT,
+        env={**os.environ, "NODE_ENV": "production"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=partial(pin, chosen),  # noqa: PLW1509  # there are no threads here
+    )
+    server = Server(peer, child.pid, port)
+    try:
+        _wait_until_up(server, child)
+        server.cold_start = time.perf_counter() - begun
+        yield server
+    finally:
+        _end(child)
+
+
+def _wait_until_up(server: Server, child: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT
+    hello = server.echo().hello
+    if "http" in server.peer.can:
+        hello = dialects.http_get(server.host, "/", b"").message
+    while True:
+        if child.poll() is not None:
+            command = " ".join(server.peer.command(server.port))
+            raise NotStarted(f"{server.peer.name} ended with {child.returncode}: {command}")
+        if _answers(server.address, hello):
+            return
+        if time.monotonic() > deadline:
+            raise NotStarted(f"{server.peer.name} does not answer on port {server.port}")
+        time.sleep(0.002)
+
+
+def _answers(address: tuple[str, int], hello: bytes) -> bool:
+    try:
+        with socket.create_connection(address, timeout=2) as sock:
+            sock.sendall(hello)
+            return sock.recv(4096).startswith(b"HTTP/1.1 ")
+    except OSError:
+        return False
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if child.poll() is None:
+            child.send_signal(number)
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(3)
+    with suppress(ProcessLookupError):
+        # what it left behind: the group is that of the session that was begun for it
+        os.killpg(child.pid, signal.SIGKILL)

@@ -1,0 +1,35 @@
+"""Finch. ``python -m finch benchmarks.servers.finch_app:app --no-access-log --port PORT``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from finch import FinchApp, Request, SocketClient, WebSocket
+
+app = FinchApp()
+
+
+@app.socket("echo")
+async def echo(socket: SocketClient, data: Any) -> Any:
+    return data
+
+
+@app.socket("broadcast")
+async def broadcast(socket: SocketClient, data: Any) -> None:
+    await socket.manager.send_to_all(data, path="broadcast")
+
+
+@app.websocket("/raw")
+async def raw(ws: WebSocket) -> None:
+    async for message in ws:
+        await ws.send(message)
+
+
+@app.get("/")
+async def index(request: Request) -> str:
+    return "hello"
+
+
+@app.get("/users/{id}")
+async def user(request: Request, id: str) -> dict[str, str]:
+    return {"id": id, "name": "finch"}

@@ -1,0 +1,67 @@
+"""Servers in processes of their own, started as a user starts them."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+class Process:
+    """A running ``python -m finch``: where it serves, and what it printed at the start."""
+
+    def __init__(self, popen, banner):
+        self.popen = popen
+        self.banner = banner
+        self.url = re.search(r"serves (\S+)", banner)[1]
+        self.ws = self.url.replace("http", "ws", 1)
+
+    def signal(self, number=signal.SIGTERM):
+        self.popen.send_signal(number)
+
+    def wait(self):
+        """Exit code and what it printed afterwards."""
+        out, _ = self.popen.communicate(timeout=30)
+        return self.popen.returncode, out
+
+
+@contextmanager
+def finch(*arguments, cwd=EXAMPLES):
+    """Run ``python -m finch`` until the end of the block."""
+    popen = subprocess.Popen(
+        [sys.executable, "-m", "finch", *map(str, arguments)],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    lines = []
+    try:
+        for line in popen.stdout:
+            lines.append(line)
+            if line.startswith("Stop it"):
+                break
+        else:
+            raise AssertionError(f"it did not start: {''.join(lines)}")
+        yield Process(popen, "".join(lines))
+    finally:
+        if popen.poll() is None:
+            popen.kill()
+        popen.communicate()
+
+
+def run_finch(*arguments, cwd=EXAMPLES):
+    """Run ``python -m finch`` where it is to fail: exit code, what it printed, its complaints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "finch", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    return done.returncode, done.stdout, done.stderr
