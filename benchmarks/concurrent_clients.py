@@ -46,6 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"cannot reach {options.url}: {error.strerror or error}", file=sys.stderr)
         return 1
+    except EOFError:
+        print("a load process ended before its time", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     if options.plot is not None:
         title = f"{result.connected:,} clients, {result.rate:,.0f} messages/s"
         options.plot.write_text(plot.distribution({"latency": result.latency.curve()}, title))

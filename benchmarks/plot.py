@@ -21,7 +21,7 @@ def distribution(curves: Mapping[str, Sequence[tuple[float, float]]], title: str
     Parameters:
         curves: name to points (microseconds, share of messages that took longer).
     """
-    width, height, left, top, right, bottom = 720, 420, 70, 44, 20, 46
+    width, height, left, top, right, bottom = 740, 420, 70, 44, 36, 46
     points = [point for curve in curves.values() for point in curve if point[1] > 0]
     low = math.floor(math.log10(max(1.0, min((p[0] for p in points), default=1.0))))
     high = math.ceil(math.log10(max(10.0, max((p[0] for p in points), default=10.0))))

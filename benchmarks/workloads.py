@@ -168,7 +168,6 @@ def cold_start(server: Server, seconds: float) -> Figures:
     return {"value": server.cold_start * 1000, "errors": 0.0}
 
 
-_ENVELOPE: Final = frozenset[str]()
 _RAW: Final = frozenset({"raw"})
 _HTTP: Final = frozenset({"http"})
 

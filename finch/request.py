@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from functools import cached_property
 from http.cookies import CookieError, SimpleCookie
-from typing import Any, NamedTuple, Protocol, TypeVar, overload
-from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
+from typing import Any, Final, NamedTuple, Protocol, TypeVar, overload
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 
@@ -17,6 +18,8 @@ from finch.response import Response, TextResponse
 from finch.wire.http import RawHeaders, RequestHead
 
 T = TypeVar("T")
+
+_ABSOLUTE: Final = re.compile(r"https?://[^/?]*", re.IGNORECASE)
 
 SOCKET_REQUESTED = "Socket is requested!"
 
@@ -199,7 +202,7 @@ class Request:
                 charset = value.strip().strip('"')
         try:
             return (await self.body()).decode(charset)
-        except UnicodeDecodeError:
+        except UnicodeError:
             raise HTTPError(400, f"the body is not {charset}") from None
         except LookupError:
             raise HTTPError(415, f"unknown charset {charset!r}") from None
@@ -225,7 +228,7 @@ class Request:
             return msgspec.json.decode(body, type=type)
         except msgspec.ValidationError as error:
             raise HTTPError(422, f"the body does not fit: {error}") from None
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise HTTPError(400, f"the body is not JSON: {error}") from None
 
     def render_socket(self) -> Response:
@@ -273,13 +276,12 @@ class _Pieces:
 
 def _split_target(target: bytes) -> tuple[str, str]:
     text = target.decode("ascii")
-    if not text.startswith("/"):
-        # absolute-form, which a server MUST accept (RFC 9112, section 3.2.2); or "*"
-        parts = urlsplit(text)
-        path = parts.path or ("/" if parts.netloc else text)
-        return path, parts.query
+    # absolute-form, checked by the wire, which a server MUST accept (RFC 9112, section 3.2.2)
+    absolute = _ABSOLUTE.match(text)
+    if absolute is not None:
+        text = text[absolute.end() :]
     path, _, query = text.partition("?")
-    return path, query
+    return path or "/", query
 
 
 def _unquote_cookie(value: str) -> str:

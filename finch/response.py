@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from http.cookies import Morsel, SimpleCookie
+from http.cookies import CookieError, Morsel, SimpleCookie
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -154,7 +154,10 @@ class Response:
         # quoted byte by byte where it is no plain token, so that any text comes back
         _, coded = SimpleCookie().value_encode(value.encode("utf-8").decode("latin-1"))
         morsel: Morsel[str] = Morsel()
-        morsel.set(name, value, coded)
+        try:
+            morsel.set(name, value, coded)
+        except CookieError as error:
+            raise ValueError(f"{name!r} is no cookie's name: {error}") from None
         morsel["path"] = path
         if max_age is not None:
             morsel["max-age"] = str(max_age)

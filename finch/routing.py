@@ -200,18 +200,25 @@ def _compile(path: str) -> tuple[re.Pattern[str], dict[str, Callable[[str], Any]
                 f"{', '.join(_CONVERTERS)}"
             )
         expression, parameters[name] = _CONVERTERS[converter]
-        pattern += re.escape(path[end : found.start()]) + f"(?P<{name}>{expression})"
+        pattern += _literal(path, end, found.start()) + f"(?P<{name}>{expression})"
         end = found.end()
-    rest = path[end:]
-    if "{" in rest or "}" in rest:
+    pattern += _literal(path, end, len(path))
+    return re.compile(pattern, re.DOTALL), parameters
+
+
+def _literal(path: str, begin: int, end: int) -> str:
+    text = path[begin:end]
+    if "{" in text or "}" in text:
         raise ConfigurationError(f"route {path!r} has a brace without its partner")
-    return re.compile(pattern + re.escape(rest), re.DOTALL), parameters
+    return re.escape(text)
 
 
 def _check_shape(index: Callable[..., Any], parameters: Iterable[str], path: str) -> None:
     wanted = dict.fromkeys(parameters)
     try:
         inspect.signature(index).bind(None, **wanted)
+    except ValueError:
+        return  # a builtin does not tell what it takes
     except TypeError:
         raise ConfigurationError(
             f"the handler of {path} is called with (request{''.join(f', {n}' for n in wanted)}), "

@@ -63,5 +63,6 @@ def run_finch(*arguments, cwd=EXAMPLES):
         capture_output=True,
         text=True,
         timeout=30,
+        check=False,
     )
     return done.returncode, done.stdout, done.stderr

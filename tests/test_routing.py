@@ -11,11 +11,11 @@ from finch.errors import ConfigurationError
 from finch.routing import FinchRoute, Match, Methods, Router
 
 
-async def index(request):
+async def index(request, **params):
     return "index"
 
 
-async def other(request):
+async def other(request, **params):
     return "other"
 
 
@@ -332,7 +332,7 @@ def blocking(request):
         (stream, True),
         (House().bound, True),
         (House(), True),
-        (functools.partial(index, 1), True),
+        (functools.partial(index, extra=1), True),
         (functools.partial(functools.partial(stream)), True),
         (blocking, False),
         (Thread(), False),

@@ -129,13 +129,6 @@ def test_a_path_that_is_no_utf8_is_a_bad_request():
     assert caught.value.status == 400
 
 
-@pytest.mark.parametrize("target", ["http://[", "http://[::1/a"])
-def test_a_target_that_is_no_url_is_a_bad_request(target):
-    with pytest.raises(HTTPError) as caught:
-        _ = request(target).path
-    assert caught.value.status == 400
-
-
 def test_query_parameters_are_decoded():
     query = request("/?page=2&tag=a&tag=b+c&blank=&n%C3%A4me=gr%C3%BC%C3%9Fe&bare").query
 

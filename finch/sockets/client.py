@@ -245,7 +245,7 @@ class SocketClient(Owner, Job):
         except EnvelopeError as error:
             handlers = self.manager.handlers_of_unreadable()
             if handlers is None:
-                await self._send_error(400, str(error), None)
+                await self._send_error(error.status, error.message, None)
                 return
             message = unreadable(payload)
         else:

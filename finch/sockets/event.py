@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 import typing
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -144,7 +145,7 @@ def _converter(function: Callback, where: str) -> Callable[[Message], Any]:
     def convert(message: Message) -> Any:
         try:
             return decode(message.raw)
-        except msgspec.ValidationError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise HTTPError(422, f"data does not fit: {error}") from None
 
     return convert
@@ -160,7 +161,7 @@ def _whole(message: Message) -> Message:
 
 def _annotation(function: Callback, where: str) -> Any:
     parameters = list(inspect.signature(function).parameters.values())
-    parameter = parameters[1]
+    parameter = parameters[min(1, len(parameters) - 1)]  # (*args) has but one
     if parameter.annotation is inspect.Parameter.empty:
         return parameter.annotation
     if not isinstance(parameter.annotation, str):
@@ -170,8 +171,11 @@ def _annotation(function: Callback, where: str) -> Any:
         plain = plain.func
     if not inspect.isroutine(plain):
         plain = type(plain).__call__
+    # only this one: what else the function is annotated with may be there for type checkers only
+    alone = types.SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
+    names = getattr(inspect.unwrap(plain), "__globals__", {})
     try:
-        return typing.get_type_hints(plain, include_extras=True)[parameter.name]
+        return typing.get_type_hints(alone, globalns=names, include_extras=True)[parameter.name]
     except NameError as error:
         raise ConfigurationError(
             f"{where} is annotated {parameter.annotation!r}, and {error}; define it at the top of "

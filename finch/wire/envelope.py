@@ -15,14 +15,17 @@ from typing import Any, Final
 
 import msgspec
 
-from finch.errors import FinchError
+from finch.errors import HTTPError
 from finch.wire.websocket import TEXT, frame_header
 
 _NOTHING: Final = msgspec.Raw(b"null")
 
 
-class EnvelopeError(FinchError):
-    """A client's message is no envelope. ``str()`` says why, fit to be shown to the client."""
+class EnvelopeError(HTTPError):
+    """A client's message, or its data, is not what it should be: answered with status 400."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, message)
 
 
 class _ClientFrame(msgspec.Struct):
@@ -42,7 +45,8 @@ class Message:
 
     Attributes:
         path: the channel that it was sent to.
-        data: its ``data``, parsed; None where absent.
+        data: its ``data``, parsed; None where absent. Raises :class:`EnvelopeError` for a number
+            that is too large for Python's JSON.
         id: what the answer is asked to carry as ``reply``; None where no answer is asked for.
 
     Any other top-level key of it is an item: ``message["blob"]``; ``"blob" in message`` and
@@ -70,7 +74,10 @@ class Message:
     @property
     def data(self) -> Any:
         if self._data is msgspec.UNSET:
-            self._data = _decode_any(self.raw)
+            try:
+                self._data = _decode_any(self.raw)
+            except (msgspec.DecodeError, RecursionError) as error:
+                raise EnvelopeError(f"the message's data cannot be read: {error}") from None
         return self._data
 
     @property
@@ -129,8 +136,10 @@ def unreadable(payload: str | bytes) -> Message:
 def _what_is_wrong(text: str) -> str:
     try:
         value = _decode_any(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        return f"the message is not JSON: {error}" if str(error) else "the message is not JSON"
+    except RecursionError:
+        return "the message is not JSON that can be read: it is nested too deeply"
+    except msgspec.DecodeError as error:
+        return f"the message is not JSON: {error}"
     if not isinstance(value, dict):
         return "the message is not a JSON object with a path and data"
     return "the message's path is not a text"
@@ -147,7 +156,7 @@ class Envelope:
         path: the channel on the client's side.
         status: in the manner of HTTP; 200 where all is well.
         timestamp: milliseconds since the epoch.
-        reply: the ``id`` that is answered; :data:`NO_REPLY` for none.
+        reply: the ``id`` that is answered; None for none.
 
     Raises:
         TypeError: where ``data`` has no JSON form.

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from wsproto.extensions import Extension, PerMessageDeflate
+from wsproto.extensions import Extension
 from wsproto.handshake import server_extensions_handshake
 
 from finch.errors import ProtocolError
 from finch.wire.http import RawHeaders
+from finch.wire.websocket import Deflate
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -72,8 +73,8 @@ def read_handshake(method: str, version: str, headers: RawHeaders) -> Handshake:
     keys = _values(headers, b"sec-websocket-key")
     if len(keys) != 1 or not _is_key(keys[0]):
         raise ProtocolError(400, "Sec-WebSocket-Key must be one base64 value of 16 bytes")
-    if any(name in (b"content-length", b"transfer-encoding") for name, _ in headers) and (
-        _values(headers, b"content-length") != [b"0"]
+    if _values(headers, b"transfer-encoding") or (
+        _values(headers, b"content-length") not in ([], [b"0"])
     ):
         raise ProtocolError(400, "a WebSocket handshake has no body")
     try:
@@ -128,8 +129,9 @@ def accept_compression(offers: Iterable[str]) -> tuple[Extension, bytes] | None:
     """
     for offer in offers:
         if _valid_deflate_offer(offer):
-            extension = PerMessageDeflate()
-            accepted = server_extensions_handshake([offer], [extension])
+            extension = Deflate()
+            # a value may be quoted (RFC 6455, section 9.1), which wsproto does not know
+            accepted = server_extensions_handshake([offer.replace('"', "")], [extension])
             if accepted is not None:
                 return extension, accepted
     return None
@@ -137,7 +139,7 @@ def accept_compression(offers: Iterable[str]) -> tuple[Extension, bytes] | None:
 
 def _valid_deflate_offer(offer: str) -> bool:
     name, *parameters = _split(offer, ";")
-    if name != PerMessageDeflate.name:
+    if name != Deflate.name:
         return False
     seen = set()
     for parameter in parameters:

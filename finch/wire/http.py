@@ -21,6 +21,22 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 _END_OF_HEAD: Final = re.compile(rb"\r?\n\r?\n")
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+# request-line and field lines as RFC 9112, sections 3 and 5, write them: no obs-fold, no space
+# before a colon, no control character in a value, no fragment in a target
+_HEAD: Final = re.compile(
+    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!\x22$-~]+) HTTP/([0-9]\.[0-9])\r\n"
+    rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n"
+)
+_FRAMING: Final = re.compile(
+    rb"\r\n(host|content-length|transfer-encoding):[\t ]*([^\r]*?)[\t ]*(?=\r\n)", re.IGNORECASE
+)
+_AUTHORITY: Final = rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]{least,})(?::[0-9]{0,5})?"
+_HOST: Final = re.compile(_AUTHORITY.replace(b"least", b"0"))
+_ABSOLUTE: Final = re.compile(
+    rb"https?://" + _AUTHORITY.replace(b"least", b"1") + rb"(?=[/?]|\Z)", re.IGNORECASE
+)
+_ASTERISK: Final = (b"OPTIONS", b"*")
+_LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
@@ -32,6 +48,54 @@ class RequestHead:
     target: bytes
     headers: RawHeaders
     version: str
+
+
+def _check_head(head: bytes) -> None:
+    """Refuse what h11 would take and a proxy in front may take differently.
+
+    Nothing is repaired: where two readers can disagree about a request, one of them can be made to
+    see another request than the other (RFC 9112, section 11.2).
+    """
+    # "A recipient MAY recognize a single LF as a line terminator" (RFC 9112, 2.2): not this one.
+    if _BARE_LF.search(head):
+        raise ProtocolError(400, "a line of the request ends in a bare LF")
+    found = _HEAD.fullmatch(head)
+    if found is None:
+        raise ProtocolError(400, "malformed request head")
+    method, target, version = found.groups()
+    if version not in (b"1.1", b"1.0"):
+        raise ProtocolError(505, "this server speaks HTTP/1.1 and HTTP/1.0")
+    if method == b"CONNECT":
+        raise ProtocolError(501, "this server is no proxy")
+    # origin-form, absolute-form or asterisk-form (RFC 9112, section 3.2)
+    if not (target.startswith(b"/") or _ABSOLUTE.match(target) or (method, target) == _ASTERISK):
+        raise ProtocolError(400, "the request target is none")
+    fields: dict[bytes, list[bytes]] = {
+        b"host": [],
+        b"content-length": [],
+        b"transfer-encoding": [],
+    }
+    for name, value in _FRAMING.findall(head):
+        fields[name.lower()].append(value)
+    hosts, lengths, codings = fields.values()
+    # "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message
+    # that lacks a Host header field and to any request message that contains more than one Host
+    # header field line or a Host header field with an invalid field value." (RFC 9112, 3.2)
+    if len(hosts) > 1 or (not hosts and version == b"1.1"):
+        raise ProtocolError(400, "a request has one Host")
+    if hosts and not _HOST.fullmatch(hosts[0]):
+        raise ProtocolError(400, "the Host is no host")
+    if codings:
+        # "A server MAY reject a request that contains both Content-Length and Transfer-Encoding"
+        # (RFC 9112, 6.1): smuggling looks like that
+        if lengths:
+            raise ProtocolError(400, "a body has a Content-Length or a Transfer-Encoding")
+        if version == b"1.0":
+            raise ProtocolError(400, "HTTP/1.0 has no Transfer-Encoding")
+        if len(codings) > 1 or codings[0].lower() != b"chunked":
+            raise ProtocolError(501, "the only Transfer-Encoding here is chunked")
+    elif lengths and (len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0])):
+        raise ProtocolError(400, "a Content-Length is one number")
 
 
 class HTTPConnection:
@@ -92,7 +156,7 @@ class HTTPConnection:
             ProtocolError: 400, 414 or 431; the connection cannot go on.
         """
         buffer = self._buffer
-        if buffer.startswith(b"\r\n"):
+        while buffer.startswith(b"\r\n"):
             # "a server that is expecting to receive and parse a request-line SHOULD ignore at
             # least one empty line (CRLF) received prior to the request-line" (RFC 9112, 2.2)
             del buffer[:2]
@@ -103,10 +167,7 @@ class HTTPConnection:
             self._scanned = max(0, len(buffer) - 3)
             return None
         head = bytes(buffer[: found.end()])
-        # "A recipient MAY recognize a single LF as a line terminator" (RFC 9112, 2.2): where a
-        # proxy in front does not, the two see different requests. So it is refused.
-        if _BARE_LF.search(head):
-            raise ProtocolError(400, "a line of the request ends in a bare LF")
+        _check_head(head)
         if head.count(b"\r\n") - 2 > self._limits.max_headers:
             raise ProtocolError(431, f"more than {self._limits.max_headers} headers")
         rest = bytes(buffer[found.end() :])
@@ -128,7 +189,7 @@ class HTTPConnection:
     def _check_size(self, size: int) -> None:
         limits = self._limits
         line = self._buffer.find(b"\n", 0, limits.max_request_line + 2)
-        if line < 0 and len(self._buffer) > limits.max_request_line:
+        if line < 0 and len(self._buffer) > limits.max_request_line + 1:  # the CR may be there
             raise ProtocolError(414, f"request line longer than {limits.max_request_line} bytes")
         if size > limits.max_head:
             raise ProtocolError(431, f"request head longer than {limits.max_head} bytes")

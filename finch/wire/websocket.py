@@ -22,7 +22,7 @@ from wsproto.events import (
     Pong,
     TextMessage,
 )
-from wsproto.extensions import Extension
+from wsproto.extensions import Extension, PerMessageDeflate
 from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
 
 TEXT: Final = 0x81
@@ -114,7 +114,16 @@ class WebSocketProtocol:
             ...
     """
 
-    __slots__ = ("_events", "_guard", "_left", "_pieces", "_waiting", "_wsproto", "compressed")
+    __slots__ = (
+        "_events",
+        "_failed",
+        "_guard",
+        "_left",
+        "_pieces",
+        "_waiting",
+        "_wsproto",
+        "compressed",
+    )
 
     def __init__(
         self,
@@ -129,10 +138,13 @@ class WebSocketProtocol:
         self._events: Iterator[Event] | None = None
         self._pieces: list[str | bytes] = []
         self._left = max_message_size  # bytes that the message being received may still take
+        self._failed = False
         self._waiting = b""  # compressed input that is not yet wsproto's
 
     def receive_data(self, data: bytes) -> None:
         """Take in what the peer sent; :meth:`next_event` says what it means."""
+        if self._failed:
+            return
         if self.compressed:
             self._waiting += data
         elif self._receiving:
@@ -147,7 +159,7 @@ class WebSocketProtocol:
 
         A caller who stops asking leaves the rest unparsed: that is how reading ahead is bounded.
         """
-        while True:
+        while not self._failed:
             if self._events is None:
                 if self._waiting and self._receiving:
                     self._wsproto.receive_data(self._waiting[:_INFLATE_SLICE])
@@ -159,7 +171,8 @@ class WebSocketProtocol:
                     return result
             self._events = None
             if not (self._waiting and self._receiving):
-                return None
+                break
+        return None
 
     def _translate(self, event: Event) -> SocketInput | None:
         if isinstance(event, TextMessage | BytesMessage):
@@ -192,9 +205,9 @@ class WebSocketProtocol:
         return whole
 
     def _fail(self, code: int, reason: str) -> Failed:
+        self._failed = True
         self._pieces = []
         self._waiting = b""
-        self._events = iter(())
         return Failed(int(code), self._guard.complaint or reason)
 
     # Writing
@@ -250,6 +263,8 @@ class _Guard(Extension):
         self._declared = 0
         self._fragments = 0
         self._compressed = False
+        self._control = False
+        self._frame_length = 0
 
     def enabled(self) -> bool:
         return True
@@ -264,17 +279,58 @@ class _Guard(Extension):
         rsv: RsvBits,
         payload_length: int,
     ) -> CloseReason | RsvBits:
-        if not opcode.iscontrol():
+        # Called again for the same frame while its header is incomplete, so that nothing is kept
+        # before frame_inbound_complete.
+        self._frame_length = 0 if opcode.iscontrol() else payload_length
+        self._control = opcode.iscontrol()
+        if not self._control:
             if opcode is not Opcode.CONTINUATION:
                 self._declared = self._fragments = 0
                 self._compressed = rsv.rsv1
-            self._fragments += 1
-            self._declared += payload_length
-            if self._fragments > self.max_fragments:
+            if self._fragments >= self.max_fragments:
                 self.complaint = f"more than {self.max_fragments} fragments"
                 return CloseReason.MESSAGE_TOO_BIG
             # a compressed message's length says little; it is counted as it is inflated
-            if self._declared > self.max_message_size and not self._compressed:
+            if not self._compressed and self._declared + payload_length > self.max_message_size:
                 self.complaint = f"message longer than {self.max_message_size} bytes"
                 return CloseReason.MESSAGE_TOO_BIG
         return RsvBits(False, False, False)
+
+    def frame_inbound_complete(
+        self, proto: FrameDecoder | FrameProtocol, fin: bool
+    ) -> bytes | CloseReason | None:
+        if not self._control:
+            self._fragments += 1
+            self._declared += self._frame_length
+        return None
+
+
+class Deflate(PerMessageDeflate):
+    """wsproto's permessage-deflate, which forgets a message's compression at a control frame
+    between its fragments: such frames are none of its business (RFC 7692, section 6.1)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._control = False
+
+    def frame_inbound_header(
+        self,
+        proto: FrameDecoder | FrameProtocol,
+        opcode: Opcode,
+        rsv: RsvBits,
+        payload_length: int,
+    ) -> CloseReason | RsvBits:
+        self._control = opcode.iscontrol()
+        if not self._control:
+            return super().frame_inbound_header(proto, opcode, rsv, payload_length)
+        return CloseReason.PROTOCOL_ERROR if rsv.rsv1 else RsvBits(False, False, False)
+
+    def frame_inbound_payload_data(
+        self, proto: FrameDecoder | FrameProtocol, data: bytes
+    ) -> bytes | CloseReason:
+        return data if self._control else super().frame_inbound_payload_data(proto, data)
+
+    def frame_inbound_complete(
+        self, proto: FrameDecoder | FrameProtocol, fin: bool
+    ) -> bytes | CloseReason | None:
+        return None if self._control else super().frame_inbound_complete(proto, fin)

@@ -634,3 +634,38 @@ def test_an_upgrade_that_is_declined_is_an_ordinary_request():
 
     assert http.next_cycle()
     assert request(http) == GET_HEAD
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"GET http://[ HTTP/1.1", 400),
+        (b"GET http://[::1/a HTTP/1.1", 400),
+        (b"GET http:/// HTTP/1.1", 400),
+        (b"GET a HTTP/1.1", 400),
+        (b"GET * HTTP/1.1", 400),
+        (b"CONNECT a:443 HTTP/1.1", 501),
+        (b"GET / HTTP/2.0", 505),
+    ],
+)
+def test_a_request_line_that_asks_for_nothing_here_is_refused(line, status):
+    http = HTTPConnection(Limits())
+    http.receive_data(line + b"\r\nHost: a\r\n\r\n")
+    with pytest.raises(ProtocolError) as error:
+        http.read_head()
+    assert error.value.status == status
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET http://a/b?c HTTP/1.1",
+        b"GET HTTPS://[::1]:443 HTTP/1.1",
+        b"OPTIONS * HTTP/1.1",
+        b"GET //double HTTP/1.1",
+    ],
+)
+def test_every_form_of_a_target_that_a_server_must_take_is_taken(line):
+    http = HTTPConnection(Limits())
+    http.receive_data(line + b"\r\nHost: a\r\n\r\n")
+    assert http.read_head() is not None
