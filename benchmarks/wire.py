@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from benchmarks import frames
 from finch.config import Limits
 from finch.wire.envelope import Envelope, read_message
+from finch.wire.frames import TEXT, frame
 from finch.wire.handshake import accept_headers, read_handshake
 from finch.wire.http import HTTPConnection
-from finch.wire.websocket import TEXT, WebSocketProtocol, data_frame
+from finch.wire.websocket import WebSocketProtocol
 
 _TEXT = "abcdefghijklmnopqrstuvwxyz012345" * 2
 _CLIENT = b"0123456789abcdefghijkl"
@@ -81,7 +82,7 @@ def operations() -> dict[str, Callable[[], object]]:
             _TEXT, "echo", 200, 1_700_000_000_000
         ).frame("en", _CLIENT),
         "the same envelope for one more recipient": lambda: shared.frame("en", _CLIENT),
-        "encode a text frame": lambda: data_frame(TEXT, payload),
+        "encode a text frame": lambda: frame(TEXT, payload),
         "parse a request head, connection included": _head(),
         "a whole handshake, connection included": _handshake(),
     }

@@ -12,6 +12,8 @@ HOUSE = """
 errors
 config
 wire.http
+wire.frames
+wire.extensions
 wire.websocket
 wire.handshake
 wire.envelope

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from finch.errors import HTTPError
-from finch.wire.websocket import TEXT, frame_header
+from finch.wire.frames import TEXT, frame_header
 
 _NOTHING: Final = msgspec.Raw(b"null")
 

@@ -19,8 +19,8 @@ from wsproto.extensions import Extension
 from wsproto.handshake import server_extensions_handshake
 
 from finch.errors import ProtocolError
+from finch.wire.extensions import Deflate
 from finch.wire.http import RawHeaders
-from finch.wire.websocket import Deflate
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")

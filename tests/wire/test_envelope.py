@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from finch.wire.envelope import Envelope, EnvelopeError, Message, read_message, unreadable
-from finch.wire.websocket import TEXT, data_frame
+from finch.wire.frames import TEXT, frame
 
 NOW = 1_700_000_000_000
 
@@ -102,7 +102,7 @@ def test_every_recipients_frame_is_the_frame_of_its_text(size, reply):
     for language in ("en", "de-CH", "zh-Hant", "en"):
         for client in (b"a" * 16, b"b" * 16, b"c" * 40, b"a" * 16):
             text = envelope.text(language, client)
-            assert envelope.frame(language, client) == data_frame(TEXT, text.encode())
+            assert envelope.frame(language, client) == frame(TEXT, text.encode())
             assert json.loads(text)["client"] == client.decode()
             assert json.loads(text)["language"] == language
 
@@ -111,7 +111,7 @@ def test_frames_are_right_on_both_sides_of_every_length_of_header():
     for size in [*range(60), *range(65_400, 65_470)]:
         envelope = Envelope("x" * size, "p", 200, NOW)
         text = envelope.text("en", b"id")
-        assert envelope.frame("en", b"id") == data_frame(TEXT, text.encode())
+        assert envelope.frame("en", b"id") == frame(TEXT, text.encode())
 
 
 # From a client

@@ -18,18 +18,16 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, TextMessage
 from wsproto.extensions import PerMessageDeflate
 
+from finch.wire.frames import BINARY, TEXT, frame_header
+from finch.wire.frames import frame as data_frame
 from finch.wire.handshake import accept_compression
 from finch.wire.websocket import (
-    BINARY,
-    TEXT,
     CloseReceived,
     Failed,
     PingReceived,
     PongReceived,
     SocketInput,
     WebSocketProtocol,
-    data_frame,
-    frame_header,
 )
 
 MIB = 1024 * 1024
