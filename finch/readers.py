@@ -1,27 +1,161 @@
-"""What feeds upgraded sockets: one reader task each.
+"""What feeds upgraded sockets: a hub for all plain ones, or a task for each.
 
-A reader takes bytes from a link's transport and has the link deal with them, unless the link is
-paused. It goes on until the stream ends, whatever the WebSocket above it is doing.
+The hub is one task with an epoll of its own that owns every plain socket: an idle connection costs
+no task and no wait of trio's. Where there is no epoll, and for streams (TLS, tests), each link has
+a task. Both do the same: bytes from the transport to the link, unless it is paused, until the end
+of the stream; a turn takes at most ``READ_SIZE`` bytes and a bounded number of events of a peer.
 """
 
 from __future__ import annotations
 
+import logging
+import os
+import select
+from collections import deque
+from typing import Final
+
 import trio
 
 from finch.sockets.link import Link
+from finch.transport import SocketTransport
+
+_log = logging.getLogger("finch.server")
+
+HAS_HUB: Final = hasattr(select, "epoll") and hasattr(os, "eventfd")
+_EVENTS: Final = 256  # sockets served before everybody else has a turn
 
 
-async def read_link(link: Link) -> None:
-    """Feed a link until its stream ends."""
-    transport = link.transport
-    while True:
-        while link.pump():
-            await trio.lowlevel.checkpoint()
-        if link.paused:
-            await link.wait_resumed()
-            continue
-        data = await transport.receive()
-        if not data:
-            link.eof()
+class TaskReader:
+    """Feeds one link, in a task of its own."""
+
+    __slots__ = ("_resumed",)
+
+    def __init__(self) -> None:
+        self._resumed: trio.Event | None = None
+
+    async def read(self, link: Link) -> None:
+        """Feed a link until its stream ends."""
+        link.reader = self
+        transport = link.transport
+        while True:
+            while link.pump():
+                await trio.lowlevel.checkpoint()
+            if link.paused:
+                self._resumed = trio.Event()
+                await self._resumed.wait()
+                continue
+            data = await transport.receive()
+            if not data:
+                link.eof()
+                return
+            link.receive(data)
+
+    def resume(self, link: Link, more: bool) -> None:
+        if self._resumed is not None:
+            self._resumed.set()
+
+
+class Hub:
+    """Feeds every link on a plain socket, in one task.
+
+    Level-triggered: what is not read in one turn is reported again in the next. A paused link
+    keeps its place until its socket is reported; only then is it taken out of the epoll, so that a
+    short pause costs nothing. Sockets are known by their descriptors for as long as they are
+    open: closing one takes it out, before the number can be another's.
+    """
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._links: dict[int, Link] = {}
+        self._resting: set[int] = set()  # open, but not in the epoll
+        self._unfinished: deque[Link] = deque()  # stopped only to let others have a turn
+        self._alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll.register(self._alarm, select.EPOLLIN)
+
+    def add(self, link: Link) -> None:
+        """Feed a link from now on, and deal with what it was fed before."""
+        transport = link.transport
+        assert isinstance(transport, SocketTransport)
+        link.reader = self
+        number = transport.fileno()
+        self._links[number] = link
+        self._epoll.register(number, select.EPOLLIN)
+        transport.on_close = self._remove
+        self._pump(link)
+
+    def _remove(self, number: int) -> None:
+        del self._links[number]
+        if number in self._resting:
+            self._resting.discard(number)
+        else:
+            self._epoll.unregister(number)
+
+    def _rest(self, number: int) -> None:
+        self._epoll.unregister(number)
+        self._resting.add(number)
+
+    def resume(self, link: Link, more: bool) -> None:
+        transport = link.transport
+        if transport.closed:
             return
-        link.receive(data)
+        assert isinstance(transport, SocketTransport)
+        number = transport.fileno()
+        if number in self._resting:
+            self._resting.discard(number)
+            self._epoll.register(number, select.EPOLLIN)
+        if more:
+            self._unfinished.append(link)
+            os.eventfd_write(self._alarm, 1)
+
+    async def run(self) -> None:
+        """Feed links until cancelled."""
+        while True:
+            if self._unfinished:
+                await trio.lowlevel.checkpoint()
+            else:
+                await trio.lowlevel.wait_readable(self._epoll.fileno())
+            for _ in range(len(self._unfinished)):
+                self._pump(self._unfinished.popleft())
+            for number, _ in self._epoll.poll(0, _EVENTS):
+                link = self._links.get(number)
+                if link is not None:
+                    self._feed(number, link)
+                elif number == self._alarm:
+                    os.eventfd_read(number)
+                # else: closed earlier in this turn
+
+    def close(self) -> None:
+        """Let go of the epoll, when every link is closed."""
+        self._epoll.close()
+        os.close(self._alarm)
+
+    def _feed(self, number: int, link: Link) -> None:
+        try:
+            if link.paused:
+                self._rest(number)
+                return
+            transport = link.transport
+            assert isinstance(transport, SocketTransport)
+            data = transport.receive_nowait()
+            if data is None:
+                return
+            if not data:
+                self._rest(number)  # there is nothing to wait for any more
+                link.eof()
+                return
+            link.receive(data)
+            if link.pump():
+                self._unfinished.append(link)
+        except Exception:
+            self._failed(link)
+
+    def _pump(self, link: Link) -> None:
+        try:
+            if link.pump():
+                self._unfinished.append(link)
+        except Exception:
+            self._failed(link)
+
+    def _failed(self, link: Link) -> None:
+        _log.exception("a bug in Finch: a link failed")
+        link.drop()

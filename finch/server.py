@@ -24,7 +24,7 @@ import trio
 from finch.app import FinchApp
 from finch.connection import Connection
 from finch.errors import ConfigurationError
-from finch.readers import read_link
+from finch.readers import HAS_HUB, Hub, TaskReader
 from finch.request import NOWHERE, Address
 from finch.sockets.link import Link
 from finch.sockets.upgrade import Upgrade
@@ -56,6 +56,8 @@ class Server:
     Parameters:
         app: the application.
         access_log: whether each request is logged.
+        hub: whether plain sockets are read by one task for all, where the platform can; False for
+            a task each.
 
     Example::
 
@@ -66,7 +68,7 @@ class Server:
             server.stop()
     """
 
-    def __init__(self, app: FinchApp, *, access_log: bool = False) -> None:
+    def __init__(self, app: FinchApp, *, access_log: bool = False, hub: bool = True) -> None:
         self.limits = app.limits
         self.workers = WorkerPool(self.spawn)
         self._app = app
@@ -75,6 +77,8 @@ class Server:
         self._stop = trio.Event()
         self._empty = trio.Event()
         self._nursery: trio.Nursery | None = None
+        self._wants_hub = hub and HAS_HUB
+        self._hub: Hub | None = None
 
     async def run(
         self,
@@ -97,6 +101,9 @@ class Server:
             async with self._app.lifespan(), plain_nursery() as nursery:
                 self._nursery = nursery
                 nursery.start_soon(self._sweep)
+                if self._wants_hub:
+                    self._hub = Hub()
+                    nursery.start_soon(self._hub.run)
                 async with plain_nursery() as accepting:
                     for listener in listeners:
                         accepting.start_soon(self._accept, listener, tls)
@@ -108,6 +115,10 @@ class Server:
                 nursery.cancel_scope.cancel()
         finally:
             _close_all(listeners)
+            for item in list(self._watched):
+                item.transport.close()
+            if self._hub is not None:
+                self._hub.close()
 
     def stop(self) -> None:
         """Stop accepting, finish what is under way, close every socket with 1001."""
@@ -163,11 +174,15 @@ class Server:
         try:
             upgraded = await self._serve_http(transport, client, scheme)
             if upgraded is not None:
+                # from here on the link closes the transport
                 await self._serve_link(transport, *upgraded)
+                return
         except Exception:
             _log.exception("a bug in Finch: the connection of %s failed", client)
-        finally:
+        except BaseException:
             transport.close()
+            raise
+        transport.close()
 
     async def _serve_http(
         self, transport: Transport, client: Address, scheme: str
@@ -184,10 +199,13 @@ class Server:
     async def _serve_link(self, transport: Transport, upgrade: Upgrade, trailing: bytes) -> None:
         link = upgrade.open(transport, self)
         self._watch(link)
+        if trailing:
+            link.receive(trailing)
+        if self._hub is not None and isinstance(transport, SocketTransport):
+            self._hub.add(link)
+            return
         try:
-            if trailing:
-                link.receive(trailing)
-            await read_link(link)
+            await TaskReader().read(link)
         except BaseException:
             link.drop()
             raise

@@ -153,7 +153,7 @@ class SocketTransport(Transport):
         spawn: starts the task that empties the outbox of a slow peer.
     """
 
-    __slots__ = ("_socket",)
+    __slots__ = ("_socket", "on_close")
 
     def __init__(self, sock: socket.socket, spawn: Spawn) -> None:
         super().__init__(spawn)
@@ -161,15 +161,29 @@ class SocketTransport(Transport):
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = sock
+        self.on_close: Callable[[int], None] | None = None
+        """Called with the descriptor just before it is closed, and so free to be another's."""
+
+    def fileno(self) -> int:
+        """The socket's descriptor."""
+        return self._socket.fileno()
+
+    def receive_nowait(self) -> bytes | None:
+        """What the peer sent; ``b""`` where it is gone, None where nothing is there yet."""
+        try:
+            return self._socket.recv(READ_SIZE)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
 
     async def receive(self) -> bytes:
         try:
             while True:
                 await trio.lowlevel.wait_readable(self._socket)
-                try:
-                    return self._socket.recv(READ_SIZE)
-                except BlockingIOError:  # pragma: no cover - a spurious wake-up
-                    continue
+                data = self.receive_nowait()
+                if data is not None:
+                    return data
         except (OSError, trio.ClosedResourceError):
             return b""
 
@@ -211,6 +225,8 @@ class SocketTransport(Transport):
             pass
 
     def _close(self) -> None:
+        if self.on_close is not None:
+            self.on_close(self._socket.fileno())
         trio.lowlevel.notify_closing(self._socket)
         self._socket.close()
 

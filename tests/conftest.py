@@ -38,9 +38,9 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(app, **options):
+async def serving(app, *, hub=True, **options):
     """Serve an application on a free port of 127.0.0.1, in the test's own event loop."""
-    server = Server(app)
+    server = Server(app, hub=hub)
     listeners = open_listeners("127.0.0.1", 0)
     port = listeners[0].getsockname()[1]
     async with trio.open_nursery() as nursery:
@@ -54,6 +54,7 @@ async def serving(app, **options):
             server.stop()
 
 
-@pytest.fixture
-def serve():
-    return serving
+@pytest.fixture(params=["hub", "task"])
+def serve(request):
+    """Serves an application, once with each kind of reader."""
+    return partial(serving, hub=request.param == "hub")

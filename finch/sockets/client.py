@@ -7,11 +7,10 @@ its ``on_disconnect``.
 
 from __future__ import annotations
 
-import inspect
 import logging
 import time
-from collections import deque
 from contextlib import aclosing
+from types import AsyncGeneratorType, CoroutineType
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -22,7 +21,7 @@ from finch.request import Request
 from finch.sockets.event import Handlers
 from finch.sockets.link import Link, Owner
 from finch.sockets.registry import UserId
-from finch.sockets.workers import Job, Worker
+from finch.sockets.workers import TURN, Job, Worker
 from finch.wire.envelope import Envelope, EnvelopeError, Message, read_message, unreadable
 from finch.wire.websocket import check_close_code
 
@@ -61,6 +60,7 @@ class SocketClient(Owner, Job):
         "_link",
         "_pool",
         "_queued",
+        "_sent",
         "_state",
         "_workers",
         "id",
@@ -90,11 +90,13 @@ class SocketClient(Owner, Job):
         self._link = link
         self._pool = link.host.workers
         self._limit = link.host.limits.inbox
-        self._inbox: deque[str | bytes] = deque()
+        # a list: at most a handful wait, and a deque takes 600 bytes of every idle client
+        self._inbox: list[str | bytes] = []
         self._active = 0  # messages being handled beside the ordered ones
         self._workers: list[Worker] = []  # those that run this client's callbacks
         self._queued = False  # waits for a worker or has one
         self._connected = False  # on_connect has begun
+        self._sent = 0
         self._leaving = False
         self._gone = False  # on_disconnect has begun
         self._queue()
@@ -127,7 +129,11 @@ class SocketClient(Owner, Job):
 
         Source: the seed, ``socket.send``.
         """
-        return await self._send(Envelope(data, path, status, epoch_ms()))
+        self._sent += 1
+        if self._sent % TURN == 0:  # a handler that sends without end lets others have a turn
+            await trio.lowlevel.checkpoint()
+        await self._link.wait_writable()
+        return self._push_one(data, path, status, None)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection. ``on_disconnect`` follows when the client has answered, or after
@@ -151,9 +157,8 @@ class SocketClient(Owner, Job):
             return link.send(envelope.text(self._language, self._key))
         return link.send_frame(envelope.frame(self._language, self._key))
 
-    async def _send(self, envelope: Envelope) -> bool:
-        await self._link.wait_writable()
-        return self.push(envelope)
+    def _push_one(self, data: Any, path: str, status: int, reply: Any) -> bool:
+        return self.push(Envelope(data, path, status, epoch_ms(), reply))
 
     def __repr__(self) -> str:
         return f"<SocketClient {self.id} of {self.request.client}>"
@@ -187,16 +192,19 @@ class SocketClient(Owner, Job):
     async def serve(self, worker: Worker) -> None:
         """Run everything that waits for this client, in order."""
         self._workers.append(worker)
+        inbox = self._inbox
         try:
             if not self._connected:
                 self._connected = True
                 await self._run_connect()
-            while self._inbox and not worker.scope.cancel_called:
-                payload = self._inbox.popleft()
+            while inbox and not worker.scope.cancel_called:
+                payload = inbox.pop(0)
                 if self._link.paused:
                     self._make_room()
                 await self._handle(payload)
-                await worker.breathe()
+                worker.handled += 1
+                if worker.handled % TURN == 0:
+                    await trio.lowlevel.checkpoint()
         finally:
             self._workers.remove(worker)
             self._queued = False
@@ -266,12 +274,21 @@ class SocketClient(Owner, Job):
 
     async def run(self, handlers: Handlers, message: Message) -> None:
         """Handle one message and answer it. Whatever the handler raises ends here."""
-        assert handlers.on_message is not None
+        handler = handlers.on_message
+        assert handler is not None
         try:
-            result = await handlers.on_message(self, message)
-            if inspect.isasyncgen(result):
+            argument = handler.convert(message)
+            if handler.inline:
+                result = handler.function(self, argument)
+                if type(result) is CoroutineType:
+                    result = await result
+            else:
+                result = await call(handler.function, self, argument)
+            if result is None and message.id is None:
+                return
+            if isinstance(result, AsyncGeneratorType):
                 await self._stream(result, message)
-            elif result is not None or message.id is not None:
+            else:
                 await self._answer(result, message)
         except HTTPError as error:
             await self._send_error(error.status, error.message, message)
@@ -279,7 +296,8 @@ class SocketClient(Owner, Job):
             await self._failed(error, handlers, f"the handler of {message.path!r}", message)
 
     async def _answer(self, data: Any, message: Message) -> bool:
-        return await self._send(Envelope(data, message.path, 200, epoch_ms(), message.id))
+        await self._link.wait_writable()
+        return self._push_one(data, message.path, 200, message.id)
 
     async def _stream(self, chunks: Any, message: Message) -> None:
         answered = False
@@ -313,7 +331,8 @@ class SocketClient(Owner, Job):
             if "path" in message:
                 data["path"] = message.path
             reply = message.id
-        await self._send(Envelope(data, "error", status, epoch_ms(), reply))
+        await self._link.wait_writable()
+        self._push_one(data, "error", status, reply)
 
     def call_done(self) -> None:
         """A message that was handled beside the ordered ones is done."""

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from finch.calls import call, runs_inline
+from finch.calls import runs_inline
 from finch.errors import ConfigurationError, HTTPError
 from finch.wire.envelope import Message
 
@@ -106,27 +106,15 @@ class Handlers:
 class MessageHandler:
     """A function that takes a socket and a message, in the form that its annotation asks for."""
 
-    __slots__ = ("_convert", "_function", "inline")
+    __slots__ = ("convert", "function", "inline")
 
     def __init__(self, function: Callback, where: str) -> None:
-        self._function = function
-        self._convert = _converter(function, where)
+        self.function = function
+        self.convert = _converter(function, where)
+        """From the message to the second argument. Raises HTTPError: 422 where the data does not
+        fit the annotation, 400 where it cannot be read."""
         self.inline = runs_inline(function)
-
-    async def __call__(self, socket: Any, message: Message) -> Any:
-        """Call it.
-
-        Returns:
-            What it returned; an async generator unstarted.
-
-        Raises:
-            HTTPError: 422 where the data does not fit the annotation.
-        """
-        argument = self._convert(message)
-        if self.inline:
-            result = self._function(socket, argument)
-            return await result if inspect.iscoroutine(result) else result
-        return await call(self._function, socket, argument)
+        """Whether the function is called on the event loop, and not in a thread."""
 
 
 def _converter(function: Callback, where: str) -> Callable[[Message], Any]:

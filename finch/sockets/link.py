@@ -31,6 +31,7 @@ from finch.wire.websocket import (
     WebSocketProtocol,
 )
 
+_MESSAGE: Final = (str, bytes)
 _TURN: Final = 256  # events taken from one peer before everybody else has a turn
 
 
@@ -54,6 +55,13 @@ class Host(Protocol):
 
     def forget(self, link: Link) -> None:
         """The link is over, and so is its owner."""
+
+
+class Reader(Protocol):
+    """Who feeds links with what their transports receive. A link that pauses itself is not fed."""
+
+    def resume(self, link: Link, more: bool) -> None:
+        """A link may be fed again. ``more``: it has not dealt with all that it was fed."""
 
 
 class Owner(ABC):
@@ -98,13 +106,13 @@ class Link:
         "_received",
         "_released",
         "_reply",
-        "_resumed",
         "close_code",
         "close_reason",
         "deadline",
         "host",
         "paused",
         "protocol",
+        "reader",
         "state",
         "transport",
     )
@@ -125,7 +133,8 @@ class Link:
         self._received = now
         self._pinged = False
         self._hung_up = False
-        self._resumed: trio.Event | None = None
+        self.reader: Reader | None = None
+        """Who feeds it; wants to know when it may go on."""
         self._reply: tuple[int, str] | None = None  # the Close that the peer is owed
         self._ended = False  # nothing more comes from the peer
         self._released = False  # the owner is done
@@ -155,7 +164,7 @@ class Link:
             event = self.protocol.next_event()
             if event is None:
                 return False
-            if isinstance(event, str | bytes):
+            if isinstance(event, _MESSAGE):
                 if self.state is State.OPEN:
                     self._owner.deliver(event)
             elif isinstance(event, PingReceived):
@@ -174,13 +183,6 @@ class Link:
             self.transport.close()
         self._forget_if_over()
 
-    async def wait_resumed(self) -> None:
-        """Wait until reading may go on."""
-        while self.paused:
-            if self._resumed is None:
-                self._resumed = trio.Event()
-            await self._resumed.wait()
-
     # The owner's side
 
     def pause(self) -> None:
@@ -190,16 +192,17 @@ class Link:
             self.deadline = trio.current_time() + self._limits.leave_grace
 
     def resume(self) -> None:
-        """Go on reading."""
-        if self.paused:
-            self.paused = self._hung_up = False
-            # the peer is not to blame for silence while nobody listened
-            self._received = trio.current_time()
-            if self.state is State.OPEN:
-                self.deadline = self._received + self._limits.ping_interval
-            if self._resumed is not None:
-                self._resumed.set()
-                self._resumed = None
+        """Go on reading, first what was read already."""
+        if not self.paused:
+            return
+        self.paused = self._hung_up = False
+        # the peer is not to blame for silence while nobody listened
+        self._received = trio.current_time()
+        if self.state is State.OPEN:
+            self.deadline = self._received + self._limits.ping_interval
+        more = self.pump()
+        if self.reader is not None and not self.paused:
+            self.reader.resume(self, more)
 
     @property
     def _listens(self) -> bool:
@@ -221,7 +224,7 @@ class Link:
         A peer for whom too much waits is closed with 1013. One message may be larger than all that
         may wait: then it goes alone.
         """
-        if not self._listens:
+        if self.state is not State.OPEN and not self._listens:
             return False
         transport = self.transport
         if transport.pending and transport.pending + len(frame) > self._limits.max_outbox:

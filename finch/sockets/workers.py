@@ -20,7 +20,7 @@ from finch.transport import Spawn
 _log = logging.getLogger("finch.sockets")
 
 _STANDBY: Final = 8  # workers kept though they have nothing to do
-_TURN: Final = 64  # messages handled before everybody else has a turn
+TURN: Final = 64  # messages handled before everybody else has a turn
 
 
 class Job(ABC):
@@ -44,12 +44,6 @@ class Worker:
     def __init__(self) -> None:
         self.scope = trio.CancelScope()
         self.handled = 0
-
-    async def breathe(self) -> None:
-        """Let the others have a turn, once in a while. For after each message."""
-        self.handled += 1
-        if self.handled % _TURN == 0:
-            await trio.lowlevel.checkpoint()
 
 
 class WorkerPool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 import msgspec
 import pytest
 
+from finch.calls import call
 from finch.errors import ConfigurationError, HTTPError
 from finch.sockets.event import Handlers, MessageHandler, SocketEvent
 from finch.wire.envelope import EnvelopeError, Message, read_message
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from finch.sockets.client import SocketClient
 
 WHERE = "on_message of 'say'"
+
+
+async def handle(handler, socket, incoming):
+    """Call a handler as a client's worker does."""
+    return await call(handler.function, socket, handler.convert(incoming))
 
 
 class Bird(msgspec.Struct):
@@ -57,7 +63,7 @@ def echo(annotation: Any, *, as_text: bool) -> Callable[..., Any]:
 
 
 async def told(handler: Callable[..., Any], data: str) -> Any:
-    return await MessageHandler(handler, WHERE)("the socket", message(data))
+    return await handle(MessageHandler(handler, WHERE), "the socket", message(data))
 
 
 async def refused(handler: Callable[..., Any], data: str) -> HTTPError:
@@ -81,7 +87,7 @@ async def test_without_data_it_is_none():
     async def handler(socket, data):
         return data
 
-    assert await MessageHandler(handler, WHERE)(None, read_message('{"path":"a"}')) is None
+    assert await handle(MessageHandler(handler, WHERE), None, read_message('{"path":"a"}')) is None
 
 
 CONVERTED = [
@@ -152,14 +158,14 @@ async def test_a_number_that_nothing_can_hold_is_the_clients_fault(annotation, d
     except EnvelopeError:
         return  # noticed as early as it can be
     with pytest.raises(HTTPError) as caught:
-        await MessageHandler(echo(annotation, as_text=False), WHERE)(None, incoming)
+        await handle(MessageHandler(echo(annotation, as_text=False), WHERE), None, incoming)
     assert caught.value.status in (400, 422)
 
 
 @pytest.mark.parametrize("as_text", [False, True], ids=["objects", "future annotations"])
 async def test_a_message_is_the_whole_message(as_text):
     incoming = message("1", ',"blob":[2],"id":3')
-    got = await MessageHandler(echo(Message, as_text=as_text), WHERE)(None, incoming)
+    got = await handle(MessageHandler(echo(Message, as_text=as_text), WHERE), None, incoming)
 
     assert got is incoming
     assert (got.path, got.data, got["blob"], got.id) == ("say", 1, [2], 3)
@@ -367,7 +373,7 @@ async def test_an_event_may_be_a_class_with_methods():
     diary = Diary()
     handlers: Any = Handlers(diary, "'say'")
     await handlers.on_connect("the socket")
-    await handlers.on_message("the socket", message(FINCH))
+    await handle(handlers.on_message, "the socket", message(FINCH))
 
     assert diary.pages == ["connected", Bird("finch")]
     assert handlers.on_disconnect is None
@@ -382,7 +388,7 @@ async def test_a_function_that_is_given_replaces_the_method_of_the_class():
 
     handlers: Any = Handlers(Quiet(on_message=echo(int, as_text=False)), "'say'")
 
-    assert await handlers.on_message(None, message("5")) == 5
+    assert await handle(handlers.on_message, None, message("5")) == 5
 
 
 @pytest.mark.parametrize("concurrent", [False, True])
