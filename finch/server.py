@@ -30,7 +30,7 @@ from finch.sockets.link import Link
 from finch.sockets.upgrade import Upgrade
 from finch.sockets.workers import WorkerPool
 from finch.tasks import caught, plain_nursery
-from finch.transport import SocketTransport, StreamTransport, Transport
+from finch.transport import Flusher, SocketTransport, StreamTransport, Transport
 
 _log = logging.getLogger("finch.server")
 
@@ -76,6 +76,7 @@ class Server:
         self._watched: set[_Watched] = set()
         self._stop = trio.Event()
         self._empty = trio.Event()
+        self._flusher = Flusher()
         self._nursery: trio.Nursery | None = None
         self._wants_hub = hub and HAS_HUB
         self._hub: Hub | None = None
@@ -97,6 +98,7 @@ class Server:
         Raises:
             Exception: whatever a startup callback raises.
         """
+        trio.lowlevel.add_instrument(self._flusher)
         try:
             async with self._app.lifespan(), plain_nursery() as nursery:
                 self._nursery = nursery
@@ -119,6 +121,7 @@ class Server:
                 item.transport.close()
             if self._hub is not None:
                 self._hub.close()
+            trio.lowlevel.remove_instrument(self._flusher)
 
     def stop(self) -> None:
         """Stop accepting, finish what is under way, close every socket with 1001."""
@@ -152,7 +155,7 @@ class Server:
         self, sock: socket.socket, client: Address, tls: ssl.SSLContext | None
     ) -> None:
         if tls is None:
-            await self.serve(SocketTransport(sock, self.spawn), client)
+            await self.serve(SocketTransport(sock, self.spawn, self._flusher), client)
             return
         stream = trio.SSLStream(
             trio.SocketStream(trio.socket.from_stdlib_socket(sock)),

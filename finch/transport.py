@@ -1,8 +1,10 @@
 """The door of a connection: bytes in and out of a raw non-blocking socket or any trio stream.
 
-Writing never waits: what the peer does not take at once goes into an outbox, which a task empties;
-only a peer that is slow has either. How much may wait is for the caller to judge (``pending``,
-``drain``), and the server drops a peer that takes nothing (``stalled``).
+Writing never waits. What is written in one turn of the event loop leaves when the turn ends, in one
+piece for each peer: a burst of messages costs one system call, and no task. What the peer does not
+take then goes on waiting, and a task empties it; only a slow peer has one. How much may wait is for
+the caller to judge (``pending``, ``drain``), and the server drops a peer that takes nothing
+(``stalled``).
 
 Errors: a peer that is gone is not an exception here. ``receive`` gives ``b""`` and what is written
 goes nowhere; whoever reads learns it, in one place.
@@ -10,21 +12,49 @@ goes nowhere; whoever reads learns it, in one place.
 
 from __future__ import annotations
 
+import logging
 import select
 import socket
 import ssl
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import trio
 
+_log = logging.getLogger("finch.server")
+
 READ_SIZE: Final = 16 * 1024
 """Bytes taken from a peer at a time; small, so that a flood is served in turns."""
 
+_ENOUGH: Final = 64 * 1024  # bytes that do not wait for the end of the turn
+
 Spawn = Callable[[Callable[[], Awaitable[None]]], None]
 """Starts a task that outlives the caller. The task must not raise."""
+
+
+class Flusher(trio.abc.Instrument):
+    """Sends what was written in a turn of the event loop when the turn ends.
+
+    trio calls ``before_io_wait`` when every task that could run has run, and before it waits: no
+    task has to be woken for it.
+    """
+
+    def __init__(self) -> None:
+        self._written: list[SocketTransport] = []
+
+    def add(self, transport: SocketTransport) -> None:
+        """Something was written to this one."""
+        self._written.append(transport)
+
+    def before_io_wait(self, timeout: float) -> None:
+        if self._written:
+            written, self._written = self._written, []
+            for transport in written:
+                try:
+                    transport.flush()
+                except Exception:  # trio would take the instrument away, and nobody would be served
+                    _log.exception("a bug in Finch: sending failed")
 
 
 class Transport(ABC):
@@ -33,6 +63,7 @@ class Transport(ABC):
     __slots__ = (
         "_closing",
         "_emptied",
+        "_flushing",
         "_outbox",
         "_progress",
         "_spawn",
@@ -43,12 +74,13 @@ class Transport(ABC):
 
     def __init__(self, spawn: Spawn) -> None:
         self._spawn = spawn
-        self._outbox: deque[memoryview] | None = None  # None while nothing waits
+        self._outbox: list[bytes | memoryview] | None = None  # None while nothing waits
+        self._flushing = False  # whether a task empties it
         self._emptied: trio.Event | None = None
         self._progress = 0.0
         self._closing = False
         self.pending = 0
-        """Bytes that wait for the peer."""
+        """Bytes that wait for the peer, or for the end of the turn."""
         self.lost = False
         """Whether the peer is known to take nothing more."""
         self.closed = False
@@ -66,19 +98,19 @@ class Transport(ABC):
         """Hand over bytes, in order, without waiting. They are lost where the peer is gone."""
         if self.lost or self._closing or not data:
             return
-        if self._outbox is None:
-            sent = self._send_now(data)
-            if sent == len(data):
-                return
-            self._outbox = deque()
-            self._progress = trio.current_time()
-            data = memoryview(data)[sent:]  # type: ignore[assignment]
-            self._spawn(self._flush)
-        self._outbox.append(memoryview(data))
         self.pending += len(data)
+        if self._outbox is None:
+            self._outbox = [data]
+            self._written()
+        else:
+            self._outbox.append(data)
+        if self.pending > _ENOUGH and not self._flushing:
+            self.flush()
 
     async def drain(self, below: int = 0) -> None:
         """Wait until at most ``below`` bytes wait for the peer, or it is gone."""
+        if not self._flushing:
+            self.flush()
         while self.pending > below and not self.closed:
             if self._emptied is None:
                 self._emptied = trio.Event()
@@ -86,37 +118,61 @@ class Transport(ABC):
 
     def stalled(self, now: float, patience: float) -> bool:
         """Whether bytes wait and the peer has taken none of them for ``patience`` seconds."""
-        return self.pending > 0 and now - self._progress >= patience
+        return self._flushing and now - self._progress >= patience
 
     def finish(self) -> None:
         """Say that nothing more will be sent, once what waits is sent."""
         if not self._closing:
             self._closing = True
+            if not self._flushing:
+                self.flush()
             if self._outbox is None and not self.closed:
                 self._send_eof()
 
     def close(self) -> None:
-        """Let go of the connection at once. What waits is lost."""
+        """Let go of the connection at once. What the peer does not take at once is lost."""
         if not self.closed:
+            if not self._flushing and not self.lost:
+                self.flush()
             self.closed = self.lost = True
             self._outbox = None
             self.pending = 0
             self._wake()
             self._close()
 
-    async def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what was written and goes without waiting; have a task send the rest."""
+        if self._outbox is None or self._flushing:
+            return
+        data = self._outbox[0] if len(self._outbox) == 1 else b"".join(self._outbox)
+        sent = self._send_now(data)
+        self.pending -= sent
+        if sent == len(data):
+            self._outbox = None
+            self._wake()
+            return
+        self._outbox = [memoryview(data)[sent:]]
+        self._flushing = True
+        self._progress = trio.current_time()
+        self._spawn(self._flush_slowly)
+
+    async def _flush_slowly(self) -> None:
         while self._outbox:
-            sent = await self._send_some(self._outbox[0])
+            if len(self._outbox) > 1:
+                self._outbox = [memoryview(b"".join(self._outbox))]
+            waiting = memoryview(self._outbox[0])
+            sent = await self._send_some(waiting)
             if self.closed:
                 return
             self._progress = trio.current_time()
             self.pending -= sent
-            if sent == len(self._outbox[0]):
-                self._outbox.popleft()
+            if sent == len(waiting):
+                del self._outbox[0]
             else:
-                self._outbox[0] = self._outbox[0][sent:]
+                self._outbox[0] = waiting[sent:]
             self._wake()
         self._outbox = None
+        self._flushing = False
         if self._closing:
             self._send_eof()
 
@@ -126,7 +182,11 @@ class Transport(ABC):
             self._emptied = None
 
     @abstractmethod
-    def _send_now(self, data: bytes) -> int:
+    def _written(self) -> None:
+        """Something was written, and nothing was waiting: it is to be flushed."""
+
+    @abstractmethod
+    def _send_now(self, data: bytes | memoryview) -> int:
         """Send what goes without waiting; how many bytes did."""
 
     @abstractmethod
@@ -151,12 +211,14 @@ class SocketTransport(Transport):
     Parameters:
         sock: connected; becomes non-blocking and this transport's own.
         spawn: starts the task that empties the outbox of a slow peer.
+        flusher: sends at the end of each turn.
     """
 
-    __slots__ = ("_socket", "on_close")
+    __slots__ = ("_flusher", "_socket", "on_close")
 
-    def __init__(self, sock: socket.socket, spawn: Spawn) -> None:
+    def __init__(self, sock: socket.socket, spawn: Spawn, flusher: Flusher) -> None:
         super().__init__(spawn)
+        self._flusher = flusher
         sock.setblocking(False)
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -190,7 +252,10 @@ class SocketTransport(Transport):
     def hung_up(self) -> bool:
         return self.closed or _hung_up(self._socket)
 
-    def _send_now(self, data: bytes) -> int:
+    def _written(self) -> None:
+        self._flusher.add(self)
+
+    def _send_now(self, data: bytes | memoryview) -> int:
         try:
             return self._socket.send(data)
         except BlockingIOError:
@@ -269,7 +334,10 @@ class StreamTransport(Transport):
     def hung_up(self) -> bool:
         return self.closed or (self._socket is not None and _hung_up(self._socket))
 
-    def _send_now(self, data: bytes) -> int:
+    def _written(self) -> None:
+        self.flush()
+
+    def _send_now(self, data: bytes | memoryview) -> int:
         return 0
 
     async def _send_some(self, data: memoryview) -> int:

@@ -228,8 +228,10 @@ class Link:
             return False
         transport = self.transport
         if transport.pending and transport.pending + len(frame) > self._limits.max_outbox:
-            self.close(1013, "too slow: messages wait that you do not read")
-            return False
+            transport.flush()  # what only waits for the end of the turn is not the peer's fault
+            if transport.pending and transport.pending + len(frame) > self._limits.max_outbox:
+                self.close(1013, "too slow: messages wait that you do not read")
+                return False
         transport.write(frame)
         return not transport.closed
 
