@@ -240,6 +240,7 @@ class Connection:
         headers.append((b"date", _date()))
         self.transport.write(self._http.send_upgrade(headers))
         self._log(request, 101)
+        request.settle()
         return upgrade, self._http.trailing_data
 
     def _refuse(self, error: ProtocolError) -> None:

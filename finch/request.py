@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import AsyncIterator, Mapping
-from functools import cached_property
 from http.cookies import CookieError, SimpleCookie
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol, TypeVar, overload
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -35,6 +36,7 @@ class Address(NamedTuple):
 
 
 NOWHERE = Address("", 0)
+NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({})
 
 
 class BodySource(Protocol):
@@ -70,6 +72,28 @@ class Request:
             return {"id": store(bird)}, 201
     """
 
+    __slots__ = (
+        "_body",
+        "_cookies",
+        "_headers",
+        "_language",
+        "_max_body",
+        "_path",
+        "_query",
+        "_raw",
+        "_source",
+        "_state",
+        "accepted",
+        "app",
+        "client",
+        "http_version",
+        "method",
+        "path_params",
+        "query_string",
+        "raw_path",
+        "scheme",
+    )
+
     def __init__(
         self,
         head: RequestHead,
@@ -81,60 +105,105 @@ class Request:
         max_body: int = 4 * 1024 * 1024,
     ) -> None:
         self.method = head.method
-        self.raw_headers: RawHeaders = head.headers
         self.http_version = head.version
         self.client = client
         self.scheme = scheme
         self.app: Any = app
-        self.path_params: dict[str, Any] = {}
+        self.path_params: Mapping[str, Any] = NO_PARAMETERS
+        self.raw_path, self.query_string = _split_target(head.target)
         self.accepted: Response | None = None
         """The upgrade that a manager's ``request_handle`` has made of this request."""
+        self._raw: RawHeaders | bytes = head.headers  # bytes once it is settled
         self._max_body = max_body
         self._source = body
         self._body: bytes | None = None
-        self.raw_path, self.query_string = _split_target(head.target)
+        # worked out when they are asked for
+        self._path: str | None = None
+        self._query: QueryParams | None = None
+        self._headers: Headers | None = None
+        self._cookies: Mapping[str, str] | None = None
+        self._language: str | None = None
+        self._state: dict[str, Any] | None = None
 
-    @cached_property
+    @property
     def path(self) -> str:
-        try:
-            return unquote_to_bytes(self.raw_path).decode("utf-8")
-        except UnicodeDecodeError:
-            raise HTTPError(400, "the path is not UTF-8") from None
+        if self._path is None:
+            raw = self.raw_path
+            try:
+                self._path = unquote_to_bytes(raw).decode() if "%" in raw else raw
+            except UnicodeDecodeError:
+                raise HTTPError(400, "the path is not UTF-8") from None
+        return self._path
 
-    @cached_property
+    @property
     def state(self) -> dict[str, Any]:
-        return {}
+        if self._state is None:
+            self._state = {}
+        return self._state
 
-    @cached_property
+    @property
     def query(self) -> QueryParams:
         """The query's parameters, decoded; blank ones are kept."""
-        return QueryParams(parse_qsl(self.query_string, keep_blank_values=True, errors="replace"))
+        if self._query is None:
+            self._query = QueryParams(
+                parse_qsl(self.query_string, keep_blank_values=True, errors="replace")
+            )
+        return self._query
 
-    @cached_property
+    @property
+    def raw_headers(self) -> RawHeaders:
+        """The headers as bytes, names in lower case."""
+        if isinstance(self._raw, bytes):
+            self._raw = [
+                (name, value)
+                for name, _, value in (line.partition(b":") for line in self._raw.split(b"\n"))
+            ]
+        return self._raw
+
+    @property
     def headers(self) -> Headers:
         """The headers: a case-insensitive multi-mapping of str."""
-        return Headers.from_raw(self.raw_headers)
+        if self._headers is None:
+            self._headers = Headers.from_raw(self.raw_headers)
+        return self._headers
 
-    @cached_property
+    @property
     def cookies(self) -> Mapping[str, str]:
         """The cookies, by name (RFC 6265, section 5.4)."""
-        cookies: dict[str, str] = {}
-        for header in self.headers.getlist("cookie"):
-            for pair in header.split(";"):
-                name, equals, value = (part.strip() for part in pair.partition("="))
-                if equals and name not in cookies:
-                    cookies[name] = _unquote_cookie(value)
-        return cookies
+        if self._cookies is None:
+            cookies: dict[str, str] = {}
+            for header in self.headers.getlist("cookie"):
+                for pair in header.split(";"):
+                    name, equals, value = (part.strip() for part in pair.partition("="))
+                    if equals and name not in cookies:
+                        cookies[name] = _unquote_cookie(value)
+            self._cookies = cookies
+        return self._cookies
 
-    @cached_property
+    @property
     def language(self) -> str:
         """The application's language that suits the client best (RFC 4647)."""
-        languages: tuple[str, ...] = getattr(self.app, "languages", ("en",))
-        if len(languages) == 1:
-            return languages[0]
-        return choose_language(
-            languages, self.cookies.get("language"), self.headers.get("accept-language")
-        )
+        if self._language is None:
+            languages: tuple[str, ...] = getattr(self.app, "languages", ("en",))
+            if len(languages) == 1:
+                self._language = languages[0]
+            else:
+                self._language = choose_language(
+                    languages, self.cookies.get("language"), self.headers.get("accept-language")
+                )
+        return self._language
+
+    def settle(self) -> None:
+        """The connection is HTTP no more: keep what the request says, in the least memory. As long
+        as its socket is open, a client's request is kept."""
+        self._raw = b"\n".join([b"%b:%b" % item for item in self.raw_headers])
+        # the same few texts for every client
+        self.method = sys.intern(self.method)
+        self.http_version = sys.intern(self.http_version)
+        self.raw_path = sys.intern(self.raw_path)
+        self._path = None
+        self._headers = self._cookies = self._query = None
+        self._source = self.accepted = None
 
     @property
     def host(self) -> str:

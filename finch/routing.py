@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import re
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from finch.calls import runs_inline
 from finch.errors import ConfigurationError
+from finch.request import NO_PARAMETERS
 
 
 class Methods:
@@ -93,7 +94,7 @@ class Match(NamedTuple):
     """The route of a path and method, and its parameters."""
 
     route: FinchRoute
-    params: dict[str, Any]
+    params: Mapping[str, Any]
 
 
 class Router:
@@ -155,7 +156,7 @@ class Router:
         allowed: set[str] = set()
         for route in self._static.get(path, ()):
             if method in route.methods:
-                return Match(route, {})
+                return Match(route, NO_PARAMETERS)
             allowed |= route.methods
         for route in self._dynamic:
             found = route.pattern.fullmatch(path)

@@ -13,6 +13,7 @@ import signal
 import socket
 import ssl
 import stat
+import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack
@@ -149,11 +150,12 @@ class Server:
                         _log.error("cannot accept connections: %s", error.strerror)
                         await trio.sleep(1)
                     break
-                self._nursery.start_soon(self._serve_socket, sock, _address(address), tls)
+                self._nursery.start_soon(self._serve_socket, sock, address, tls)
 
     async def _serve_socket(
-        self, sock: socket.socket, client: Address, tls: ssl.SSLContext | None
+        self, sock: socket.socket, address: object, tls: ssl.SSLContext | None
     ) -> None:
+        client = _address(address)
         if tls is None:
             await self.serve(SocketTransport(sock, self.spawn, self._flusher), client)
             return
@@ -273,7 +275,7 @@ def _close_all(listeners: Sequence[socket.socket]) -> None:
 
 def _address(address: object) -> Address:
     if isinstance(address, tuple):
-        return Address(address[0], address[1])
+        return Address(sys.intern(address[0]), address[1])
     return NOWHERE  # a unix socket's client has no name
 
 

@@ -93,7 +93,7 @@ class SocketClient(Owner, Job):
         # a list: at most a handful wait, and a deque takes 600 bytes of every idle client
         self._inbox: list[str | bytes] = []
         self._active = 0  # messages being handled beside the ordered ones
-        self._workers: list[Worker] = []  # those that run this client's callbacks
+        self._workers: tuple[Worker, ...] = ()  # those that run this client's callbacks
         self._queued = False  # waits for a worker or has one
         self._connected = False  # on_connect has begun
         self._sent = 0
@@ -191,7 +191,7 @@ class SocketClient(Owner, Job):
 
     async def serve(self, worker: Worker) -> None:
         """Run everything that waits for this client, in order."""
-        self._workers.append(worker)
+        self._workers += (worker,)
         inbox = self._inbox
         try:
             if not self._connected:
@@ -206,12 +206,15 @@ class SocketClient(Owner, Job):
                 if worker.handled % TURN == 0:
                     await trio.lowlevel.checkpoint()
         finally:
-            self._workers.remove(worker)
+            self._dismiss(worker)
             self._queued = False
             if worker.scope.cancel_called and self._leaving:
                 self._queue()  # the goodbye wants a scope that is not cancelled
         if self._leaving and not self._queued and not self._active:
             await self._say_goodbye()
+
+    def _dismiss(self, worker: Worker) -> None:
+        self._workers = tuple(other for other in self._workers if other is not worker)
 
     def _make_room(self) -> None:
         if len(self._inbox) + self._active <= self._limit // 2:
@@ -355,11 +358,11 @@ class _ConcurrentCall(Job):
 
     async def serve(self, worker: Worker) -> None:
         client = self._client
-        client._workers.append(worker)
+        client._workers += (worker,)
         try:
             await client.run(self._handlers, self._message)
         finally:
-            client._workers.remove(worker)
+            client._dismiss(worker)
             client.call_done()
 
 

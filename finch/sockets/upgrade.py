@@ -127,8 +127,8 @@ def accept(
         handshake = read_handshake(request.method, request.http_version, request.raw_headers)
     except ProtocolError as error:
         raise HTTPError(error.status, error.message, error.headers) from None
-    origin = request.headers.get("origin")
-    if origin is not None and not options.allows(origin, request.host):
+    origin = handshake.origin
+    if origin is not None and not options.allows(origin, handshake.host):
         raise HTTPError(
             403,
             f"pages of {origin} may not connect here; the server's allowed_origins decides",

@@ -32,6 +32,8 @@ class Handshake:
     """A valid upgrade request: what the client asks for."""
 
     key: bytes
+    host: str
+    origin: str | None
     subprotocols: tuple[str, ...]
     extensions: tuple[str, ...]
 
@@ -92,7 +94,15 @@ def read_handshake(method: str, version: str, headers: RawHeaders) -> Handshake:
         raise ProtocolError(400, "a handshake header is not ASCII") from None
     if not all(_TOKEN.fullmatch(name) for name in subprotocols):
         raise ProtocolError(400, "Sec-WebSocket-Protocol is not a list of tokens")
-    return Handshake(keys[0], tuple(subprotocols), tuple(extensions))
+    hosts = _values(headers, b"host")
+    origins = _values(headers, b"origin")
+    return Handshake(
+        key=keys[0],
+        host=hosts[0].decode("latin-1") if hosts else "",
+        origin=b",".join(origins).decode("latin-1") if origins else None,
+        subprotocols=tuple(subprotocols),
+        extensions=tuple(extensions),
+    )
 
 
 def choose_subprotocol(offered: Sequence[str], supported: Sequence[str]) -> str | None:

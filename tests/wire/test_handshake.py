@@ -51,7 +51,7 @@ def refusal(
 def test_the_example_of_the_standard_is_accepted():
     handshake = read_handshake("GET", "1.1", asked())
 
-    assert handshake == Handshake(KEY, (), ())
+    assert handshake == Handshake(key=KEY, host="server.example.com", origin="http://example.com", subprotocols=(), extensions=())
     assert accept_headers(handshake, None) == [
         (b"upgrade", b"websocket"),
         (b"connection", b"Upgrade"),
@@ -60,7 +60,9 @@ def test_the_example_of_the_standard_is_accepted():
 
 
 def test_the_chosen_subprotocol_is_in_the_answer():
-    assert accept_headers(Handshake(KEY, ("chat",), ()), "chat")[-1] == (
+    assert accept_headers(
+        Handshake(key=KEY, host="", origin=None, subprotocols=("chat",), extensions=()), "chat"
+    )[-1] == (
         b"sec-websocket-protocol",
         b"chat",
     )
