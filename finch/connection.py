@@ -22,7 +22,8 @@ from finch.request import Address, BodySource, Request
 from finch.response import Response, StreamingResponse, TextResponse
 from finch.sockets.upgrade import Upgrade
 from finch.transport import Transport
-from finch.wire.http import HTTPConnection, RequestHead
+from finch.wire.head import RequestHead
+from finch.wire.http import HTTPConnection
 
 _log = logging.getLogger("finch.app")
 _access = logging.getLogger("finch.access")

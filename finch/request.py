@@ -16,7 +16,7 @@ from finch.errors import HTTPError
 from finch.headers import Headers, QueryParams
 from finch.language import choose_language
 from finch.response import Response, TextResponse
-from finch.wire.http import RawHeaders, RequestHead
+from finch.wire.head import RawHeaders, RequestHead
 
 T = TypeVar("T")
 

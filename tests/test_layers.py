@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent / "finch"
 HOUSE = """
 errors
 config
+wire.head
 wire.http
 wire.frames
 wire.extensions

@@ -20,7 +20,7 @@ from wsproto.handshake import server_extensions_handshake
 
 from finch.errors import ProtocolError
 from finch.wire.extensions import Deflate
-from finch.wire.http import RawHeaders
+from finch.wire.head import RawHeaders, tokens
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -40,9 +40,9 @@ class Handshake:
 
 def wants_websocket(headers: RawHeaders) -> bool:
     """Whether a request asks for an upgrade to WebSocket, well or badly."""
-    return any(
-        name == b"upgrade" and b"websocket" in _tokens(value) for name, value in headers
-    ) and any(name == b"connection" and b"upgrade" in _tokens(value) for name, value in headers)
+    return b"websocket" in tokens(headers, b"upgrade") and (
+        b"upgrade" in tokens(headers, b"connection")
+    )
 
 
 def read_handshake(method: str, version: str, headers: RawHeaders) -> Handshake:
@@ -218,10 +218,6 @@ def _is_key(value: bytes) -> bool:
 
 def _values(headers: RawHeaders, name: bytes) -> list[bytes]:
     return [value for key, value in headers if key == name]
-
-
-def _tokens(value: bytes) -> list[bytes]:
-    return [token.strip().lower() for token in value.split(b",")]
 
 
 def _split(text: str, separator: str) -> list[str]:

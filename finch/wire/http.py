@@ -1,14 +1,14 @@
 """HTTP/1.1 on the server's side of one connection: bytes to requests, responses to bytes.
 
-h11 owns framing and state. This module holds a request's head back until it is whole and within
-the limits, and turns what h11 says into Finch's own values and errors.
+A head is held back until it is whole and within the limits, and read strictly. A body is h11's: it
+gets the head again and frames what follows; a request without one never meets it.
 """
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
@@ -16,86 +16,21 @@ import h11
 
 from finch.config import Limits
 from finch.errors import ProtocolError
-
-RawHeaders = list[tuple[bytes, bytes]]
+from finch.wire.head import RawHeaders, RequestHead, read_head, tokens
 
 _END_OF_HEAD: Final = re.compile(rb"\r?\n\r?\n")
-_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
-# request-line and field lines as RFC 9112, sections 3 and 5, write them: no obs-fold, no space
-# before a colon, no control character in a value, no fragment in a target
-_HEAD: Final = re.compile(
-    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!\x22$-~]+) HTTP/([0-9]\.[0-9])\r\n"
-    rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n"
-)
-_FRAMING: Final = re.compile(
-    rb"\r\n(host|content-length|transfer-encoding):[\t ]*([^\r]*?)[\t ]*(?=\r\n)", re.IGNORECASE
-)
-_AUTHORITY: Final = rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]{least,})(?::[0-9]{0,5})?"
-_HOST: Final = re.compile(_AUTHORITY.replace(b"least", b"0"))
-_ABSOLUTE: Final = re.compile(
-    rb"https?://" + _AUTHORITY.replace(b"least", b"1") + rb"(?=[/?]|\Z)", re.IGNORECASE
-)
-_ASTERISK: Final = (b"OPTIONS", b"*")
-_LENGTH: Final = re.compile(rb"[0-9]{1,18}")
-_PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+_STATUS_LINES: Final = {
+    status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode())
+    for status in HTTPStatus
+}
 
 
-@dataclass(slots=True)
-class RequestHead:
-    """A request without its body: method and target as sent, header names in lower case."""
+class _Sent(enum.Enum):
+    """How much of the response is sent."""
 
-    method: str
-    target: bytes
-    headers: RawHeaders
-    version: str
-
-
-def _check_head(head: bytes) -> None:
-    """Refuse what h11 would take and a proxy in front may take differently.
-
-    Nothing is repaired: where two readers can disagree about a request, one of them can be made to
-    see another request than the other (RFC 9112, section 11.2).
-    """
-    # "A recipient MAY recognize a single LF as a line terminator" (RFC 9112, 2.2): not this one.
-    if _BARE_LF.search(head):
-        raise ProtocolError(400, "a line of the request ends in a bare LF")
-    found = _HEAD.fullmatch(head)
-    if found is None:
-        raise ProtocolError(400, "malformed request head")
-    method, target, version = found.groups()
-    if version not in (b"1.1", b"1.0"):
-        raise ProtocolError(505, "this server speaks HTTP/1.1 and HTTP/1.0")
-    if method == b"CONNECT":
-        raise ProtocolError(501, "this server is no proxy")
-    # origin-form, absolute-form or asterisk-form (RFC 9112, section 3.2)
-    if not (target.startswith(b"/") or _ABSOLUTE.match(target) or (method, target) == _ASTERISK):
-        raise ProtocolError(400, "the request target is none")
-    fields: dict[bytes, list[bytes]] = {
-        b"host": [],
-        b"content-length": [],
-        b"transfer-encoding": [],
-    }
-    for name, value in _FRAMING.findall(head):
-        fields[name.lower()].append(value)
-    hosts, lengths, codings = fields.values()
-    # "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message
-    # that lacks a Host header field and to any request message that contains more than one Host
-    # header field line or a Host header field with an invalid field value." (RFC 9112, 3.2)
-    if len(hosts) > 1 or (not hosts and version == b"1.1"):
-        raise ProtocolError(400, "a request has one Host")
-    if hosts and not _HOST.fullmatch(hosts[0]):
-        raise ProtocolError(400, "the Host is no host")
-    if codings:
-        # "A server MAY reject a request that contains both Content-Length and Transfer-Encoding"
-        # (RFC 9112, 6.1): smuggling looks like that
-        if lengths:
-            raise ProtocolError(400, "a body has a Content-Length or a Transfer-Encoding")
-        if version == b"1.0":
-            raise ProtocolError(400, "HTTP/1.0 has no Transfer-Encoding")
-        if len(codings) > 1 or codings[0].lower() != b"chunked":
-            raise ProtocolError(501, "the only Transfer-Encoding here is chunked")
-    elif lengths and (len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0])):
-        raise ProtocolError(400, "a Content-Length is one number")
+    NOTHING = "nothing"
+    HEAD = "the head"
+    ALL = "all of it"
 
 
 class HTTPConnection:
@@ -109,7 +44,7 @@ class HTTPConnection:
     Parameters:
         limits: of these, the ones for heads.
 
-    Source: RFC 9112; the framing is h11's.
+    Source: RFC 9112.
 
     Example::
 
@@ -118,15 +53,32 @@ class HTTPConnection:
         head = http.read_head()
     """
 
-    __slots__ = ("_buffer", "_closed", "_h11", "_limits", "_method", "_scanned")
+    __slots__ = (
+        "_body",
+        "_buffer",
+        "_chunked",
+        "_closed",
+        "_head_only",
+        "_keep_alive",
+        "_left",
+        "_limits",
+        "_scanned",
+        "_sent",
+        "_version",
+    )
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.max_head)
-        self._buffer = bytearray()  # what came before a head was whole
+        self._buffer = bytearray()  # received, and not part of a request that is being read
         self._scanned = 0  # how much of it is known to hold no end of a head
         self._closed = False
-        self._method = ""
+        self._body: h11.Connection | None = None  # while a body is read
+        self._version = "1.1"
+        self._keep_alive = True  # whether another request may follow
+        self._sent = _Sent.NOTHING
+        self._head_only = False  # whether the response has no body, whatever its head says
+        self._chunked = False
+        self._left: int | None = None  # bytes of the response's body that its head promises
 
     # Reading
 
@@ -144,16 +96,16 @@ class HTTPConnection:
         """Take in what the peer sent; ``b""`` where it closed."""
         if not data:
             self._closed = True
-        if self._h11.their_state is h11.IDLE:
-            self._buffer += data
+        if self._body is not None:
+            self._body.receive_data(data)
         else:
-            self._h11.receive_data(data)
+            self._buffer += data
 
     def read_head(self) -> RequestHead | None:
         """The next request's head, or None while it is incomplete.
 
         Raises:
-            ProtocolError: 400, 414 or 431; the connection cannot go on.
+            ProtocolError: 400, 414, 431, 501 or 505; the connection cannot go on.
         """
         buffer = self._buffer
         while buffer.startswith(b"\r\n"):
@@ -166,30 +118,35 @@ class HTTPConnection:
         if found is None:
             self._scanned = max(0, len(buffer) - 3)
             return None
-        head = bytes(buffer[: found.end()])
-        _check_head(head)
-        if head.count(b"\r\n") - 2 > self._limits.max_headers:
-            raise ProtocolError(431, f"more than {self._limits.max_headers} headers")
-        rest = bytes(buffer[found.end() :])
-        buffer.clear()
+        raw = bytes(buffer[: found.end()])
         self._scanned = 0
-        self._h11.receive_data(head)
-        event = self._next_event()
-        if not isinstance(event, h11.Request):
-            raise ProtocolError(400, "malformed request")
-        self._method = event.method.decode("ascii")
-        if rest:
-            self._h11.receive_data(rest)
-        if self._closed:
-            self._h11.receive_data(b"")
-        return RequestHead(
-            self._method, event.target, list(event.headers), event.http_version.decode("ascii")
+        self._keep_alive = False  # where it is refused
+        head, has_body = read_head(raw)
+        if len(head.headers) > self._limits.max_headers:
+            raise ProtocolError(431, f"more than {self._limits.max_headers} headers")
+        self._version = head.version
+        self._head_only = head.method == "HEAD"
+        # HTTP/1.0 knows keep-alive only by a header that proxies get wrong: it is not kept
+        self._keep_alive = head.version == "1.1" and b"close" not in tokens(
+            head.headers, b"connection"
         )
+        if has_body:
+            self._body = h11.Connection(h11.SERVER)
+            self._body.receive_data(bytes(buffer))
+            buffer.clear()
+            if not isinstance(self._next_event(self._body), h11.Request):
+                raise ProtocolError(400, "malformed request")
+            if self._closed:
+                self._body.receive_data(b"")
+        else:
+            del buffer[: found.end()]
+        return head
 
     def _check_size(self, size: int) -> None:
         limits = self._limits
         line = self._buffer.find(b"\n", 0, limits.max_request_line + 2)
-        if line < 0 and len(self._buffer) > limits.max_request_line + 1:  # the CR may be there
+        # one more than the limit, for the CR may be there already
+        if line < 0 and len(self._buffer) > limits.max_request_line + 1:
             raise ProtocolError(414, f"request line longer than {limits.max_request_line} bytes")
         if size > limits.max_head:
             raise ProtocolError(431, f"request head longer than {limits.max_head} bytes")
@@ -200,83 +157,131 @@ class HTTPConnection:
         Raises:
             ProtocolError: 400 where the framing is broken or the peer left in the middle.
         """
-        while True:
-            if self._h11.their_state is not h11.SEND_BODY:
-                return b""
-            event = self._next_event()
+        body = self._body
+        while body is not None and body.their_state is h11.SEND_BODY:
+            event = self._next_event(body)
             if isinstance(event, h11.Data):
                 if event.data:
                     return bytes(event.data)
-            elif isinstance(event, h11.EndOfMessage):
-                return b""
-            else:
+            elif not isinstance(event, h11.EndOfMessage):
                 return None
+        return b""
 
-    def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+    def _next_event(
+        self, body: h11.Connection
+    ) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         try:
-            return self._h11.next_event()
+            return body.next_event()
         except h11.RemoteProtocolError as error:
+            self._keep_alive = False
             raise ProtocolError(error.error_status_hint, f"malformed request: {error}") from None
 
     @property
     def expects_continue(self) -> bool:
         """Whether the peer waits for ``100 Continue`` before it sends the body."""
-        return self._h11.they_are_waiting_for_100_continue
+        return self._body is not None and self._body.they_are_waiting_for_100_continue
 
     @property
     def trailing_data(self) -> bytes:
         """What the peer sent after an upgrade request: already the new protocol's."""
-        return self._h11.trailing_data[0]
+        return bytes(self._buffer)
 
     # Writing
 
+    @property
+    def can_respond(self) -> bool:
+        """Whether a response may still begin."""
+        return self._sent is _Sent.NOTHING
+
     def send_continue(self) -> bytes:
         """``100 Continue``: the body is wanted (RFC 9110, section 10.1.1)."""
-        return self._send(
+        assert self._body is not None
+        return self._body.send(
             h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
         )
 
     def send_upgrade(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """``101 Switching Protocols``: what follows is no longer HTTP (RFC 9110, section 7.8)."""
-        return self._send(
-            h11.InformationalResponse(status_code=101, headers=list(headers), reason=_PHRASES[101])
+        self._sent = _Sent.ALL
+        self._keep_alive = False
+        return b"%b%b\r\n" % (
+            _STATUS_LINES[101],
+            b"".join([b"%b: %b\r\n" % item for item in headers]),
         )
 
-    def send_head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-        """Status line and headers. Without a ``content-length`` the body is chunked, or ended by
-        closing for an HTTP/1.0 peer."""
-        return self._send(
-            h11.Response(
-                status_code=status, headers=list(headers), reason=_PHRASES.get(status, b"")
-            )
-        )
+    def send_head(self, status: int, headers: RawHeaders) -> bytes:
+        """Status line and headers.
+
+        Parameters:
+            status: 200 to 599.
+            headers: names in lower case; checked by whoever made them. Without a
+                ``content-length`` the body is chunked, or ended by closing for an HTTP/1.0 peer.
+
+        Source: RFC 9112, sections 4 to 6.
+        """
+        self._sent = _Sent.HEAD
+        self._head_only = self._head_only or status in (204, 304)
+        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
+        left = None
+        says_close = False
+        for name, value in headers:
+            if name == b"content-length":
+                left = int(value)
+            elif name == b"transfer-encoding":
+                continue  # that is for this class to say
+            elif name == b"connection" and b"close" in value.lower():
+                says_close = True
+                self._keep_alive = False
+            lines.append(b"%b: %b\r\n" % (name, value))
+        self._left = left
+        if left is None and status not in (204, 304):
+            if self._version == "1.1":
+                self._chunked = not self._head_only
+                lines.append(b"transfer-encoding: chunked\r\n")
+            else:
+                self._keep_alive = False
+        if not self._keep_alive and not says_close:
+            lines.append(b"connection: close\r\n")
+        lines.append(b"\r\n")
+        return b"".join(lines)
 
     def send_body(self, data: bytes) -> bytes:
-        """A piece of the body. Nothing goes out in answer to HEAD."""
-        return b"" if self._method == "HEAD" else self._send(h11.Data(data=data))
+        """A piece of the body. Nothing goes out where the response has none.
+
+        Raises:
+            ValueError: for more than the head's ``content-length``.
+        """
+        if self._head_only or not data:
+            return b""
+        if self._chunked:
+            return b"%x\r\n%b\r\n" % (len(data), data)
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0:
+                raise ValueError("the body is longer than the response's content-length")
+        return data
 
     def send_end(self) -> bytes:
-        """The end of the body."""
-        return self._send(h11.EndOfMessage())
+        """The end of the body.
 
-    def _send(
-        self, event: h11.InformationalResponse | h11.Response | h11.Data | h11.EndOfMessage
-    ) -> bytes:
-        return self._h11.send(event)
-
-    @property
-    def can_respond(self) -> bool:
-        """Whether a response may still begin."""
-        return self._h11.our_state in (h11.IDLE, h11.SEND_RESPONSE)
+        Raises:
+            ValueError: where less was sent than the head's ``content-length``.
+        """
+        if self._left and not self._head_only:
+            raise ValueError("the body is shorter than the response's content-length")
+        self._sent = _Sent.ALL
+        return b"0\r\n\r\n" if self._chunked else b""
 
     def next_cycle(self) -> bool:
         """Make ready for the next request of the connection; False where there cannot be one."""
-        if self._h11.our_state is not h11.DONE or self._h11.their_state is not h11.DONE:
+        if self._sent is not _Sent.ALL or not self._keep_alive:
             return False
-        rest, _ = self._h11.trailing_data
-        if rest:  # pipelined behind a body: only a fresh h11 gives bytes back
-            self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=self._limits.max_head)
-            self._buffer += rest
-        else:
-            self._h11.start_next_cycle()
+        if self._body is not None:
+            if self._body.their_state is not h11.DONE:
+                return False
+            self._buffer += self._body.trailing_data[0]
+            self._body = None
+        self._sent = _Sent.NOTHING
+        self._head_only = self._chunked = False
+        self._left = None
         return True

@@ -254,6 +254,8 @@ class WebSocketProtocol:
         self._ended = True
         self._events = None
         self._pieces = []
+        if code == CloseReason.INVALID_FRAME_PAYLOAD_DATA:
+            reason = "the payload cannot be decoded"  # and no word of Python's codecs
         return Failed(int(code), self._guard.complaint or reason)
 
     # Writing

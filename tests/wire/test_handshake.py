@@ -51,7 +51,9 @@ def refusal(
 def test_the_example_of_the_standard_is_accepted():
     handshake = read_handshake("GET", "1.1", asked())
 
-    assert handshake == Handshake(key=KEY, host="server.example.com", origin="http://example.com", subprotocols=(), extensions=())
+    assert handshake == Handshake(
+        key=KEY, host="server.example.com", origin=None, subprotocols=(), extensions=()
+    )
     assert accept_headers(handshake, None) == [
         (b"upgrade", b"websocket"),
         (b"connection", b"Upgrade"),
