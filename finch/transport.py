@@ -24,8 +24,8 @@ import trio
 
 _log = logging.getLogger("finch.server")
 
-READ_SIZE: Final = 16 * 1024
-"""Bytes taken from a peer at a time; small, so that a flood is served in turns."""
+READ_SIZE: Final = 64 * 1024
+"""Bytes taken from a peer at a time. What is made of them at a time is bounded elsewhere."""
 
 _ENOUGH: Final = 64 * 1024  # bytes that do not wait for the end of the turn
 
