@@ -48,7 +48,7 @@ class TaskReader:
             if not data:
                 link.eof()
                 return
-            link.receive(data)
+            link.receive(data, trio.current_time())
 
     def resume(self, link: Link, more: bool) -> None:
         if self._resumed is not None:
@@ -116,10 +116,11 @@ class Hub:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())
             for _ in range(len(self._unfinished)):
                 self._pump(self._unfinished.popleft())
+            now = trio.current_time()
             for number, _ in self._epoll.poll(0, _EVENTS):
                 link = self._links.get(number)
                 if link is not None:
-                    self._feed(number, link)
+                    self._feed(number, link, now)
                 elif number == self._alarm:
                     os.eventfd_read(number)
                 # else: closed earlier in this turn
@@ -129,7 +130,7 @@ class Hub:
         self._epoll.close()
         os.close(self._alarm)
 
-    def _feed(self, number: int, link: Link) -> None:
+    def _feed(self, number: int, link: Link, now: float) -> None:
         try:
             if link.paused:
                 self._rest(number)
@@ -143,7 +144,7 @@ class Hub:
                 self._rest(number)  # there is nothing to wait for any more
                 link.eof()
                 return
-            link.receive(data)
+            link.receive(data, now)
             if link.pump():
                 self._unfinished.append(link)
         except Exception:

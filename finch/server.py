@@ -205,7 +205,7 @@ class Server:
         link = upgrade.open(transport, self)
         self._watch(link)
         if trailing:
-            link.receive(trailing)
+            link.receive(trailing, trio.current_time())
         if self._hub is not None and isinstance(transport, SocketTransport):
             self._hub.add(link)
             return

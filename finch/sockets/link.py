@@ -44,6 +44,10 @@ class State(enum.Enum):
     CLOSED = "closed"
 
 
+# looked up at every message, and an enum's members are slow to look up
+OPEN, CLOSING, LEAVING, CLOSED = State
+
+
 class Host(Protocol):
     """What an open socket needs of the server that holds it."""
 
@@ -123,7 +127,7 @@ class Link:
         now = trio.current_time()
         self.transport = transport
         self.protocol = protocol
-        self.state = State.OPEN
+        self.state = OPEN
         self.close_code = 1006
         self.close_reason = ""
         self.deadline = now + host.limits.ping_interval
@@ -145,11 +149,11 @@ class Link:
 
     # The reader's side
 
-    def receive(self, data: bytes) -> None:
-        """Bytes from the peer; :meth:`pump` deals with them."""
-        self._received = trio.current_time()
+    def receive(self, data: bytes, now: float) -> None:
+        """Bytes from the peer, at that time of trio's clock; :meth:`pump` deals with them."""
+        self._received = now
         self._pinged = False
-        if self.state is State.OPEN or self.state is State.CLOSING:
+        if self.state is OPEN or self.state is CLOSING:
             self.protocol.receive_data(data)
 
     def pump(self) -> bool:
@@ -159,16 +163,16 @@ class Link:
             Whether it stopped only to let others have a turn.
         """
         for _ in range(_TURN):
-            if self.paused or self.state is State.LEAVING or self.state is State.CLOSED:
+            if self.paused or self.state is LEAVING or self.state is CLOSED:
                 return False
             event = self.protocol.next_event()
             if event is None:
                 return False
             if isinstance(event, _MESSAGE):
-                if self.state is State.OPEN:
+                if self.state is OPEN:
                     self._owner.deliver(event)
             elif isinstance(event, PingReceived):
-                if self.state is State.OPEN:
+                if self.state is OPEN:
                     self.send_frame(self.protocol.send_pong(event.payload))
             elif isinstance(event, CloseReceived | Failed):
                 self._leave(event.code, event.reason, (event.code, event.reason))
@@ -177,9 +181,9 @@ class Link:
     def eof(self) -> None:
         """Nothing more will come from the peer."""
         self._ended = True
-        if self.state is State.OPEN or self.state is State.CLOSING:
+        if self.state is OPEN or self.state is CLOSING:
             self._leave(1006, "the connection was lost", None)
-        elif self.state is State.CLOSED:
+        elif self.state is CLOSED:
             self.transport.close()
         self._forget_if_over()
 
@@ -187,7 +191,7 @@ class Link:
 
     def pause(self) -> None:
         """Stop reading: TCP pushes back on the peer."""
-        if self.state is State.OPEN:
+        if self.state is OPEN:
             self.paused = True
             self.deadline = trio.current_time() + self._limits.leave_grace
 
@@ -198,7 +202,7 @@ class Link:
         self.paused = self._hung_up = False
         # the peer is not to blame for silence while nobody listened
         self._received = trio.current_time()
-        if self.state is State.OPEN:
+        if self.state is OPEN:
             self.deadline = self._received + self._limits.ping_interval
         more = self.pump()
         if self.reader is not None and not self.paused:
@@ -208,8 +212,8 @@ class Link:
     def _listens(self) -> bool:
         """Whether the peer may still be sent to. One that said goodbye, or broke the protocol, is
         owed the answers to what it said before, and then the Close."""
-        return self.state is State.OPEN or (
-            self.state is State.LEAVING and self._reply is not None and not self._ended
+        return self.state is OPEN or (
+            self.state is LEAVING and self._reply is not None and not self._ended
         )
 
     def send(self, message: str | bytes) -> bool:
@@ -224,7 +228,7 @@ class Link:
         A peer for whom too much waits is closed with 1013. One message may be larger than all that
         may wait: then it goes alone.
         """
-        if self.state is not State.OPEN and not self._listens:
+        if self.state is not OPEN and not self._listens:
             return False
         transport = self.transport
         if transport.pending and transport.pending + len(frame) > self._limits.max_outbox:
@@ -242,20 +246,20 @@ class Link:
 
     def close(self, code: int, reason: str) -> None:
         """Send a Close and wait for the peer's, for ``Limits.close_timeout`` at the most."""
-        if self.state is State.OPEN:
+        if self.state is OPEN:
             self.transport.write(self.protocol.send_close(code, reason))
-            self.state = State.CLOSING
+            self.state = CLOSING
             self.close_code, self.close_reason = code, reason
             self.deadline = trio.current_time() + self._limits.close_timeout
             self.resume()
 
     def finish(self) -> None:
         """What the peer sent is dealt with: answer its Close and end the stream."""
-        if self.state is State.CLOSED:
+        if self.state is CLOSED:
             return
         if self._reply is not None:
             self.transport.write(self.protocol.send_close(*self._reply))
-        self.state = State.CLOSED
+        self.state = CLOSED
         self.transport.finish()
         if self._ended:
             self.transport.close()
@@ -273,11 +277,11 @@ class Link:
 
     def expire(self, now: float) -> None:
         """The deadline has come."""
-        if self.state is State.OPEN:
+        if self.state is OPEN:
             self._check_alive(now)
-        elif self.state is State.CLOSING:
+        elif self.state is CLOSING:
             self.drop()
-        elif self.state is State.LEAVING:
+        elif self.state is LEAVING:
             self.finish()
             self._owner.cancel()
         else:
@@ -315,9 +319,9 @@ class Link:
             self._leave(1011, "no answer to a ping", (1011, "no answer to a ping"))
 
     def _leave(self, code: int, reason: str, reply: tuple[int, str] | None) -> None:
-        if self.state is State.OPEN:
+        if self.state is OPEN:
             self.close_code, self.close_reason = code, reason
-        self.state = State.LEAVING
+        self.state = LEAVING
         self._reply = reply
         self.resume()
         self.deadline = trio.current_time() + self._limits.leave_grace

@@ -67,41 +67,42 @@ class WebSocket(Owner):
         Raises:
             ConnectionClosed: where the peer has left and everything it sent was received.
         """
-        if not self._inbox:
-            if not self._leaving:
-                await self._wait_for_link()
-            if not self._inbox:
-                self._notice()
-                raise self._closed_error()
-        else:
-            self._received += 1
-            if self._received % TURN == 0:
-                await trio.lowlevel.checkpoint()
-        message = self._inbox.popleft()
-        if self._link.paused and len(self._inbox) <= self._link.host.limits.inbox // 2:
-            self._link.resume()
-        return message
-
-    async def _wait_for_link(self) -> None:
-        """Wait until the link delivers something or is left. An event does the same, slower."""
-        if self._waiting is not None:
-            raise RuntimeError("two tasks receive from one WebSocket; have one task receive")
-        self._waiting = trio.lowlevel.current_task()
-
-        def abort(_: object) -> trio.lowlevel.Abort:
-            self._waiting = None
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        await trio.lowlevel.wait_task_rescheduled(abort)
+        if (not self._inbox or self._received % TURN == 0) and not await self._arrival():
+            raise self._closed_error()
+        return self._take()
 
     def __aiter__(self) -> AsyncIterator[str | bytes]:
         return self
 
     async def __anext__(self) -> str | bytes:
-        try:
-            return await self.receive()
-        except ConnectionClosed:
-            raise StopAsyncIteration from None
+        if (not self._inbox or self._received % TURN == 0) and not await self._arrival():
+            raise StopAsyncIteration
+        return self._take()
+
+    async def _arrival(self) -> bool:
+        """Wait for a message; False where none will come. An event does the same, slower."""
+        if self._inbox:  # many came at once: let others have a turn
+            await trio.lowlevel.checkpoint()
+        elif not self._leaving:
+            if self._waiting is not None:
+                raise RuntimeError("two tasks receive from one WebSocket; have one task receive")
+            self._waiting = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+        if not self._inbox:
+            self._notice()
+            return False
+        return True
+
+    def _stop_waiting(self, _: object) -> trio.lowlevel.Abort:
+        self._waiting = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def _take(self) -> str | bytes:
+        self._received += 1
+        message = self._inbox.popleft()
+        if self._link.paused and len(self._inbox) <= self._link.host.limits.inbox // 2:
+            self._link.resume()
+        return message
 
     async def send(self, message: str | bytes) -> None:
         """Send a text or binary message; wait first while more than 64 KiB wait.
