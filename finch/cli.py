@@ -21,7 +21,7 @@ import trio
 
 from finch.app import FinchApp
 from finch.errors import ConfigurationError
-from finch.server import serve
+from finch.server import serve, tune_gc
 
 
 class _Mistake(Exception):
@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         app = find_app(options.app)
+        tune_gc()
         trio.run(partial(_serve, app, options))
     except _Mistake as mistake:
         return _complain(str(mistake))

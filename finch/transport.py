@@ -41,15 +41,14 @@ class Flusher(trio.abc.Instrument):
     """
 
     def __init__(self) -> None:
-        self._written: list[SocketTransport] = []
-
-    def add(self, transport: SocketTransport) -> None:
-        """Something was written to this one."""
-        self._written.append(transport)
+        self._written: list[Transport] = []
+        self.add = self._written.append
+        """Told of a transport that something was written to."""
 
     def before_io_wait(self, timeout: float) -> None:
         if self._written:
-            written, self._written = self._written, []
+            written = self._written.copy()
+            self._written.clear()
             for transport in written:
                 try:
                     transport.flush()
@@ -67,13 +66,15 @@ class Transport(ABC):
         "_outbox",
         "_progress",
         "_spawn",
+        "_written",
         "closed",
         "lost",
         "pending",
     )
 
-    def __init__(self, spawn: Spawn) -> None:
+    def __init__(self, spawn: Spawn, written: Callable[[Transport], None]) -> None:
         self._spawn = spawn
+        self._written = written  # told when something is written where nothing waited
         self._outbox: list[bytes | memoryview] | None = None  # None while nothing waits
         self._flushing = False  # whether a task empties it
         self._emptied: trio.Event | None = None
@@ -101,7 +102,7 @@ class Transport(ABC):
         self.pending += len(data)
         if self._outbox is None:
             self._outbox = [data]
-            self._written()
+            self._written(self)
         else:
             self._outbox.append(data)
         if self.pending > _ENOUGH and not self._flushing:
@@ -182,10 +183,6 @@ class Transport(ABC):
             self._emptied = None
 
     @abstractmethod
-    def _written(self) -> None:
-        """Something was written, and nothing was waiting: it is to be flushed."""
-
-    @abstractmethod
     def _send_now(self, data: bytes | memoryview) -> int:
         """Send what goes without waiting; how many bytes did."""
 
@@ -214,11 +211,10 @@ class SocketTransport(Transport):
         flusher: sends at the end of each turn.
     """
 
-    __slots__ = ("_flusher", "_socket", "on_close")
+    __slots__ = ("_socket", "on_close")
 
     def __init__(self, sock: socket.socket, spawn: Spawn, flusher: Flusher) -> None:
-        super().__init__(spawn)
-        self._flusher = flusher
+        super().__init__(spawn, flusher.add)
         sock.setblocking(False)
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -251,9 +247,6 @@ class SocketTransport(Transport):
 
     def hung_up(self) -> bool:
         return self.closed or _hung_up(self._socket)
-
-    def _written(self) -> None:
-        self._flusher.add(self)
 
     def _send_now(self, data: bytes | memoryview) -> int:
         try:
@@ -321,7 +314,7 @@ class StreamTransport(Transport):
     def __init__(
         self, stream: trio.abc.Stream, spawn: Spawn, sock: socket.socket | None = None
     ) -> None:
-        super().__init__(spawn)
+        super().__init__(spawn, Transport.flush)
         self._stream = stream
         self._socket = sock
 
@@ -333,9 +326,6 @@ class StreamTransport(Transport):
 
     def hung_up(self) -> bool:
         return self.closed or (self._socket is not None and _hung_up(self._socket))
-
-    def _written(self) -> None:
-        self.flush()
 
     def _send_now(self, data: bytes | memoryview) -> int:
         return 0

@@ -218,7 +218,7 @@ class Link:
 
     def send(self, message: str | bytes) -> bool:
         """Send a message; False where the peer no longer listens."""
-        if not self._listens:
+        if self.state is not OPEN and not self._listens:
             return False
         return self.send_frame(self.protocol.send_message(message))
 

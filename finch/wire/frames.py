@@ -14,6 +14,11 @@ BINARY: Final = 0x82
 PING: Final = 0x89
 PONG: Final = 0x8A
 
+_SHORT_HEADERS: Final = {
+    opcode: tuple(bytes((opcode, length)) for length in range(126))
+    for opcode in (TEXT, BINARY, PING, PONG)
+}
+
 # Up to here one XOR of two large integers is the fastest way to unmask in Python; beyond, four
 # passes of bytes.translate are.
 _TRANSLATE_FROM: Final = 2048
@@ -34,7 +39,7 @@ def frame(opcode: int, payload: bytes) -> bytes:
 def frame_header(opcode: int, length: int) -> bytes:
     """What stands before ``length`` bytes of payload in an unmasked frame."""
     if length < 126:
-        return bytes((opcode, length))
+        return _SHORT_HEADERS[opcode][length]
     if length < 65536:
         return struct.pack("!BBH", opcode, 126, length)
     return struct.pack("!BBQ", opcode, 127, length)
