@@ -102,6 +102,27 @@ async def test_websockets_talks_to_both_kinds_of_socket(app, serve, compression)
         await in_thread(talk_to_the_raw_socket, f"{running.ws}/raw", compression=compression)
 
 
+async def test_a_manager_that_compresses_does_so_for_answers_and_broadcasts(serve):
+    app = FinchApp(compression=True)
+    text = "finch " * 2000
+
+    @app.socket("all")
+    async def to_all(socket, data):
+        await app.socket_manager.send_to_all(data, path="said")
+        return len(data)
+
+    def talk(url):
+        with websockets.sync.client.connect(url) as socket:
+            assert "permessage-deflate" in socket.response.headers["Sec-WebSocket-Extensions"]
+            for _ in range(3):
+                socket.send(json.dumps({"path": "all", "data": text}))
+                assert json.loads(socket.recv(timeout=5))["data"] == text
+                assert json.loads(socket.recv(timeout=5))["data"] == len(text)
+
+    async with serve(app) as running:
+        await in_thread(talk, f"{running.ws}/ws")
+
+
 async def test_websockets_over_tls(app, serve, certificate, trusting):
     async with serve(app, tls=load_tls(str(certificate))) as running:
         url = f"wss://127.0.0.1:{running.port}"
