@@ -1,4 +1,4 @@
-"""The server: listeners, the nursery of all connections, the sweep for what is overdue, the drain.
+"""The server: the nursery of all connections, the sweep for what is overdue, the drain.
 
 Error handling: each connection's task ends in a last catch, so that nothing a peer or a handler
 does reaches the nursery, and with it everybody else.
@@ -13,7 +13,6 @@ import os
 import signal
 import socket
 import ssl
-import stat
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -26,6 +25,7 @@ import trio
 from finch.app import FinchApp
 from finch.connection import Connection
 from finch.errors import ConfigurationError
+from finch.listeners import close_listeners, load_tls, open_listeners, url_of
 from finch.readers import HAS_HUB, Hub, TaskReader
 from finch.request import NOWHERE, Address
 from finch.sockets.link import Link
@@ -36,7 +36,6 @@ from finch.transport import Flusher, SocketTransport, StreamTransport, Transport
 
 _log = logging.getLogger("finch.server")
 
-_BACKLOG: Final = 2048  # connections the kernel keeps for us; it cuts it to its own maximum
 _ACCEPTS: Final = 64  # connections taken before everybody else has a turn
 _OUT_OF_FILES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -111,14 +110,14 @@ class Server:
                 async with plain_nursery() as accepting:
                     for listener in listeners:
                         accepting.start_soon(self._accept, listener, tls)
-                    task_status.started([_url(one, tls is not None) for one in listeners])
+                    task_status.started([url_of(one, tls is not None) for one in listeners])
                     await self._stop.wait()
                     accepting.cancel_scope.cancel()
-                _close_all(listeners)
+                close_listeners(listeners)
                 await self._drain()
                 nursery.cancel_scope.cancel()
         finally:
-            _close_all(listeners)
+            close_listeners(listeners)
             for item in list(self._watched):
                 item.transport.close()
             if self._hub is not None:
@@ -261,103 +260,10 @@ class Server:
                 await self._empty.wait()
 
 
-def _close_all(listeners: Sequence[socket.socket]) -> None:
-    for listener in listeners:
-        if listener.fileno() < 0:
-            continue
-        path = listener.getsockname() if listener.family == socket.AF_UNIX else None
-        listener.close()
-        if path:
-            try:
-                os.unlink(path)
-            except OSError:
-                pass
-
-
 def _address(address: object) -> Address:
     if isinstance(address, tuple):
         return Address(sys.intern(address[0]), address[1])
     return NOWHERE  # a unix socket's client has no name
-
-
-def open_listeners(
-    host: str = "127.0.0.1", port: int = 8080, *, unix: str | None = None
-) -> list[socket.socket]:
-    """Sockets that listen.
-
-    Parameters:
-        host: a name or address; every address of a name is listened on.
-        port: 0 for any free one.
-        unix: the path of a unix socket, instead of host and port. A socket file that nobody
-            listens on any more is replaced.
-
-    Raises:
-        OSError: where the address cannot be had.
-    """
-    if unix is not None:
-        return [_listen_unix(unix)]
-    listeners: list[socket.socket] = []
-    try:
-        found = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        for family, _, _, _, address in dict.fromkeys(found):
-            taken = listeners[0].getsockname()[1] if listeners else port
-            try:
-                listeners.append(
-                    socket.create_server(
-                        (address[0], taken, *address[2:]), family=family, backlog=_BACKLOG
-                    )
-                )
-            except OSError as error:
-                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) or not listeners:
-                    raise
-    except BaseException:
-        _close_all(listeners)
-        raise
-    return listeners
-
-
-def _listen_unix(path: str) -> socket.socket:
-    try:
-        if stat.S_ISSOCK(os.stat(path).st_mode):
-            with socket.socket(socket.AF_UNIX) as probe:
-                probe.connect(path)
-            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
-    except FileNotFoundError:
-        pass
-    except ConnectionRefusedError:
-        os.unlink(path)  # left behind by a server that is no more
-    listener = socket.socket(socket.AF_UNIX)
-    try:
-        listener.bind(path)
-        listener.listen(_BACKLOG)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def load_tls(certfile: str, keyfile: str | None = None) -> ssl.SSLContext:
-    """The TLS settings of a server.
-
-    Parameters:
-        certfile: PEM, the certificate and those above it.
-        keyfile: PEM, the key; where left out it is in ``certfile``.
-
-    Raises:
-        ConfigurationError: where they cannot be read or do not fit each other.
-    """
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(certfile, keyfile)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(
-            f"the certificate {certfile!r} with the key {keyfile or certfile!r} cannot be used: "
-            f"{error}"
-        ) from None
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 async def serve(
@@ -442,11 +348,3 @@ def run(app: FinchApp, **options: object) -> None:
     """
     tune_gc()
     trio.run(partial(serve, app, **options))  # type: ignore[arg-type]
-
-
-def _url(listener: socket.socket, tls: bool) -> str:
-    if listener.family == socket.AF_UNIX:
-        return f"unix:{listener.getsockname()}"
-    address, port = listener.getsockname()[:2]
-    name = f"[{address}]" if ":" in address else address
-    return f"{'https' if tls else 'http'}://{name}:{port}"

@@ -211,7 +211,7 @@ class SocketTransport(Transport):
         flusher: sends at the end of each turn.
     """
 
-    __slots__ = ("_socket", "on_close")
+    __slots__ = ("_begun", "_socket", "on_close")
 
     def __init__(self, sock: socket.socket, spawn: Spawn, flusher: Flusher) -> None:
         super().__init__(spawn, flusher.add)
@@ -219,6 +219,7 @@ class SocketTransport(Transport):
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = sock
+        self._begun = False
         self.on_close: Callable[[int], None] | None = None
         """Called with the descriptor just before it is closed, and so free to be another's."""
 
@@ -237,6 +238,13 @@ class SocketTransport(Transport):
 
     async def receive(self) -> bytes:
         try:
+            if not self._begun:
+                # a client's first request is mostly there before its connection is accepted
+                self._begun = True
+                await trio.lowlevel.checkpoint_if_cancelled()
+                data = self.receive_nowait()
+                if data is not None:
+                    return data
             while True:
                 await trio.lowlevel.wait_readable(self._socket)
                 data = self.receive_nowait()

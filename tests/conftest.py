@@ -8,7 +8,8 @@ from functools import partial
 import pytest
 import trio
 
-from finch.server import Server, open_listeners
+from finch.listeners import open_listeners
+from finch.server import Server
 
 
 def need(program, how):

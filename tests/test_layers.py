@@ -38,6 +38,7 @@ sockets.raw
 app
 connection
 readers
+listeners
 server
 cli
 testing

@@ -9,7 +9,8 @@ import trio
 from websockets.frames import Frame, Opcode
 
 from finch import FinchApp, Limits
-from finch.server import Server, open_listeners
+from finch.listeners import open_listeners
+from finch.server import Server
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import websockets.exceptions
 import websockets.sync.client
 
 from finch import FinchApp, StreamingResponse
-from finch.server import load_tls
+from finch.listeners import load_tls
 from tests.conftest import need
 
 
