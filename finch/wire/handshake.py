@@ -7,7 +7,6 @@ more (290 us of 330) and lets through empty keys, repeated keys and invalid comp
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
@@ -20,10 +19,25 @@ from wsproto.handshake import server_extensions_handshake
 
 from finch.errors import ProtocolError
 from finch.wire.extensions import Deflate
-from finch.wire.head import RawHeaders, tokens
+from finch.wire.head import RawHeaders
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_KEY: Final = re.compile(rb"[+/0-9A-Za-z]{22}==")  # 16 bytes in base64
+_FIELDS: Final = frozenset(
+    (
+        b"connection",
+        b"content-length",
+        b"host",
+        b"origin",
+        b"sec-websocket-extensions",
+        b"sec-websocket-key",
+        b"sec-websocket-protocol",
+        b"sec-websocket-version",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
@@ -38,13 +52,6 @@ class Handshake:
     extensions: tuple[str, ...]
 
 
-def wants_websocket(headers: RawHeaders) -> bool:
-    """Whether a request asks for an upgrade to WebSocket, well or badly."""
-    return b"websocket" in tokens(headers, b"upgrade") and (
-        b"upgrade" in tokens(headers, b"connection")
-    )
-
-
 def read_handshake(method: str, version: str, headers: RawHeaders) -> Handshake:
     """What an upgrade request asks for.
 
@@ -57,7 +64,14 @@ def read_handshake(method: str, version: str, headers: RawHeaders) -> Handshake:
 
     Source: RFC 6455, section 4.2.1.
     """
-    if not wants_websocket(headers):
+    fields: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        if name in _FIELDS:
+            fields.setdefault(name, []).append(value)
+    if not (
+        _has_token(fields, b"upgrade", b"websocket")
+        and (_has_token(fields, b"connection", b"upgrade"))
+    ):
         raise ProtocolError(
             426, "Socket is requested!", {"upgrade": "websocket", "connection": "upgrade"}
         )
@@ -65,43 +79,27 @@ def read_handshake(method: str, version: str, headers: RawHeaders) -> Handshake:
         raise ProtocolError(405, "a WebSocket handshake is a GET", {"allow": "GET"})
     if version != "1.1":
         raise ProtocolError(400, "a WebSocket handshake needs HTTP/1.1")
-    versions = _values(headers, b"sec-websocket-version")
-    if versions != [b"13"]:
+    if fields.get(b"sec-websocket-version") != [b"13"]:
         raise ProtocolError(
             426,
             "this server speaks WebSocket version 13 only",
             {"sec-websocket-version": "13", "upgrade": "websocket", "connection": "upgrade"},
         )
-    keys = _values(headers, b"sec-websocket-key")
-    if len(keys) != 1 or not _is_key(keys[0]):
+    keys = fields.get(b"sec-websocket-key", [])
+    if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
         raise ProtocolError(400, "Sec-WebSocket-Key must be one base64 value of 16 bytes")
-    if _values(headers, b"transfer-encoding") or (
-        _values(headers, b"content-length") not in ([], [b"0"])
-    ):
+    if b"transfer-encoding" in fields or fields.get(b"content-length", [b"0"]) != [b"0"]:
         raise ProtocolError(400, "a WebSocket handshake has no body")
-    try:
-        subprotocols = [
-            text
-            for value in _values(headers, b"sec-websocket-protocol")
-            for text in _split(value.decode("ascii"), ",")
-        ]
-        extensions = [
-            text
-            for value in _values(headers, b"sec-websocket-extensions")
-            for text in _split(value.decode("ascii"), ",")
-        ]
-    except UnicodeDecodeError:
-        raise ProtocolError(400, "a handshake header is not ASCII") from None
+    subprotocols = _members(fields, b"sec-websocket-protocol")
     if not all(_TOKEN.fullmatch(name) for name in subprotocols):
         raise ProtocolError(400, "Sec-WebSocket-Protocol is not a list of tokens")
-    hosts = _values(headers, b"host")
-    origins = _values(headers, b"origin")
+    origins = fields.get(b"origin")
     return Handshake(
         key=keys[0],
-        host=hosts[0].decode("latin-1") if hosts else "",
+        host=fields.get(b"host", [b""])[0].decode("latin-1"),
         origin=b",".join(origins).decode("latin-1") if origins else None,
-        subprotocols=tuple(subprotocols),
-        extensions=tuple(extensions),
+        subprotocols=subprotocols,
+        extensions=_members(fields, b"sec-websocket-extensions"),
     )
 
 
@@ -209,15 +207,23 @@ def parse_origin(origin: str) -> tuple[str, str, int] | None:
     return parts.scheme, parts.hostname, port or _DEFAULT_PORTS[parts.scheme]
 
 
-def _is_key(value: bytes) -> bool:
+def _has_token(fields: dict[bytes, list[bytes]], name: bytes, token: bytes) -> bool:
+    return any(
+        token == member.strip(b" \t").lower()
+        for value in fields.get(name, ())
+        for member in value.split(b",")
+    )
+
+
+def _members(fields: dict[bytes, list[bytes]], name: bytes) -> tuple[str, ...]:
     try:
-        return len(base64.b64decode(value, validate=True)) == 16
-    except binascii.Error:
-        return False
-
-
-def _values(headers: RawHeaders, name: bytes) -> list[bytes]:
-    return [value for key, value in headers if key == name]
+        return tuple(
+            member
+            for value in fields.get(name, ())
+            for member in _split(value.decode("ascii"), ",")
+        )
+    except UnicodeDecodeError:
+        raise ProtocolError(400, "a handshake header is not ASCII") from None
 
 
 def _split(text: str, separator: str) -> list[str]:

@@ -15,7 +15,6 @@ from finch.wire.handshake import (
     parse_origin,
     read_handshake,
     same_origin,
-    wants_websocket,
 )
 
 # the example of RFC 6455, section 1.3
@@ -86,7 +85,6 @@ def test_the_chosen_subprotocol_is_in_the_answer():
     ],
 )
 def test_an_upgrade_may_be_asked_for_in_lists_and_any_case(headers):
-    assert wants_websocket(headers)
     assert read_handshake("GET", "1.1", headers).key == KEY
 
 
@@ -107,7 +105,6 @@ def test_an_upgrade_may_be_asked_for_in_lists_and_any_case(headers):
 def test_what_is_no_upgrade_is_told_that_one_is_required(headers):
     refused = refusal(headers)
 
-    assert not wants_websocket(headers)
     assert (refused.status, refused.message) == (426, "Socket is requested!")
     assert refused.headers == {"upgrade": "websocket", "connection": "upgrade"}
 
