@@ -206,7 +206,8 @@ class Connection:
                 http.send_head(response.status, headers) + http.send_body(body) + http.send_end()
             )
         self._log(request, response.status)
-        await self.transport.drain(self._limits.backpressure)
+        if self.transport.pending > self._limits.backpressure:
+            await self.transport.drain(self._limits.backpressure)
 
     async def _stream(
         self, request: Request, response: StreamingResponse, headers: list[tuple[bytes, bytes]]

@@ -237,6 +237,8 @@ class SocketTransport(Transport):
             return b""
 
     async def receive(self) -> bytes:
+        if self.closed:
+            return b""
         try:
             if not self._begun:
                 # a client's first request is mostly there before its connection is accepted

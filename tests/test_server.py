@@ -295,3 +295,34 @@ async def test_what_does_not_end_by_itself_is_cancelled_at_the_deadline(serve, a
         begun = trio.current_time()
     assert 2 <= trio.current_time() - begun <= 4
     await stream.aclose()
+
+
+async def test_an_http_client_that_takes_nothing_is_dropped_without_a_word_in_the_log(
+    serve, autojump_clock, caplog
+):
+    app = FinchApp()
+    ended = trio.Event()
+
+    @app.get("/")
+    async def index(request):
+        return "x" * 50_000_000
+
+    @app.get("/stream")
+    async def stream(request):
+        try:
+            while True:
+                yield "x" * 100_000
+        finally:
+            ended.set()
+
+    autojump_clock.autojump_threshold = 0.02
+    async with serve(app) as running:
+        for path in (b"/", b"/stream"):
+            stream = await running.connect()
+            await stream.send_all(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path)
+        with trio.fail_after(60):
+            await ended.wait()
+            while running.server._watched:
+                await trio.sleep(1)
+        assert trio.current_time() < 40
+    assert caplog.text == ""

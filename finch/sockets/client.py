@@ -50,6 +50,7 @@ class SocketClient(Owner, Job):
 
     __slots__ = (
         "_active",
+        "_cancelled",
         "_connected",
         "_gone",
         "_inbox",
@@ -98,6 +99,7 @@ class SocketClient(Owner, Job):
         self._connected = False  # on_connect has begun
         self._sent = 0
         self._leaving = False
+        self._cancelled = False  # the time for handling what it sent is over
         self._gone = False  # on_disconnect has begun
         self._queue()
 
@@ -179,6 +181,7 @@ class SocketClient(Owner, Job):
             self._queue()
 
     def cancel(self) -> None:
+        self._cancelled = True
         self._inbox.clear()
         for worker in self._workers:
             worker.scope.cancel()
@@ -194,7 +197,7 @@ class SocketClient(Owner, Job):
         self._workers += (worker,)
         inbox = self._inbox
         try:
-            if not self._connected:
+            if not self._connected and not self._cancelled:
                 self._connected = True
                 await self._run_connect()
             while inbox and not worker.scope.cancel_called:
@@ -241,7 +244,7 @@ class SocketClient(Owner, Job):
         self._link.finish()
         try:
             for handlers in self.manager.every_handlers():
-                if handlers.on_disconnect is not None:
+                if handlers.on_disconnect is not None and self._connected:
                     try:
                         await call(handlers.on_disconnect, self)
                     except Exception as error:
@@ -360,7 +363,8 @@ class _ConcurrentCall(Job):
         client = self._client
         client._workers += (worker,)
         try:
-            await client.run(self._handlers, self._message)
+            if not client._cancelled:
+                await client.run(self._handlers, self._message)
         finally:
             client._dismiss(worker)
             client.call_done()

@@ -173,15 +173,21 @@ class WebSocket(Owner):
                 await call(handler, self)
         except ConnectionClosed:
             pass  # the peer left while the handler sent: nothing that anybody did wrong
-        except Exception:
-            _log.exception("the handler of %s raised", self.request.path)
-            code, reason = 1011, "internal error"
+        except Exception as error:
+            if not _is_only_closed(error):
+                _log.exception("the handler of %s raised", self.request.path)
+                code, reason = 1011, "internal error"
         finally:
             self._noticed = True
             self._link.close(code, reason)
             if self._leaving:
                 self._link.finish()
             self._link.release()
+
+
+def _is_only_closed(error: Exception) -> bool:
+    """Whether it is the closing alone, as a handler with a nursery of its own raises it."""
+    return isinstance(error, ExceptionGroup) and error.split(ConnectionClosed)[1] is None
 
 
 class RawSocketRoute:

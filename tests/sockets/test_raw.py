@@ -218,3 +218,39 @@ async def test_a_message_beyond_max_message_size_is_closed_with_1009(size, code)
     async with TestClient(app) as client, client.socket("/raw") as socket:
         await socket.send_raw(b"x" * size)
         assert (await socket.wait_closed()).code == code
+
+
+async def test_a_handler_with_a_nursery_of_its_own_may_end_by_the_closing(caplog):
+    app = FinchApp()
+
+    @app.websocket("/raw")
+    async def raw(ws):
+        async def tick():
+            while True:
+                await ws.send("tick")
+                await trio.sleep(0.01)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(tick)
+            nursery.start_soon(tick)
+
+    async with TestClient(app) as client:
+        async with client.socket("/raw") as socket:
+            await socket.receive_raw()
+            await socket.stream.aclose()
+        await trio.sleep(0.1)
+    assert caplog.text == ""
+
+
+async def test_two_tasks_cannot_receive_from_one_socket(caplog):
+    app = FinchApp()
+
+    @app.websocket("/raw")
+    async def raw(ws):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ws.receive)
+            nursery.start_soon(ws.receive)
+
+    async with TestClient(app) as client, client.socket("/raw") as socket:
+        assert (await socket.wait_closed()).code == 1011
+    assert "have one task receive" in caplog.text
