@@ -161,10 +161,10 @@ class Connection:
         """
         try:
             return await self._read_body()
-        except ProtocolError as error:
+        except ProtocolError:
             if self._http.closed:
                 raise Disconnected("the client left before its body was complete") from None
-            raise HTTPError(error.status, error.message) from None
+            raise
 
     async def _read_body(self) -> bytes:
         if self._http.expects_continue:

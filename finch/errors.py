@@ -64,23 +64,12 @@ class HTTPError(FinchError):
         return f"{self.status} {self.message}"
 
 
-class ProtocolError(FinchError):
+class ProtocolError(HTTPError):
     """A peer sent what HTTP or the WebSocket handshake does not allow.
 
-    Parameters:
-        status: the status to answer with.
-        message: what was wrong, fit to be shown to the peer.
-        headers: headers that the answer must carry.
+    An answer like any other :class:`HTTPError`; one to a malformed head ends the connection, and no
+    handler sees it.
     """
-
-    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(status, message)
-        self.status = status
-        self.message = message
-        self.headers = dict(headers or {})
-
-    def __str__(self) -> str:
-        return f"{self.status} {self.message}"
 
 
 class Disconnected(FinchError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from wsproto.extensions import Extension
 
-from finch.errors import ConfigurationError, HTTPError, ProtocolError
+from finch.errors import ConfigurationError, HTTPError
 from finch.request import Request
 from finch.response import Response
 from finch.sockets.link import Host, Link, Owner
@@ -123,10 +123,7 @@ def accept(
 
     Source: RFC 6455, section 4.2.
     """
-    try:
-        handshake = read_handshake(request.method, request.http_version, request.raw_headers)
-    except ProtocolError as error:
-        raise HTTPError(error.status, error.message, error.headers) from None
+    handshake = read_handshake(request.method, request.http_version, request.raw_headers)
     origin = handshake.origin
     if origin is not None and not options.allows(origin, handshake.host):
         raise HTTPError(
