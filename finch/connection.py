@@ -147,7 +147,8 @@ class Connection:
                 self._wait_for(_Waiting.HEAD, begun + limits.head_timeout)
             head = self._http.read_head()
             if head is not None:
-                return head
+                # where the time was up at this very moment, no handler begins only to be cancelled
+                return None if self._scope.cancel_called else head
             if self._http.closed or (self._stopping and self._http.idle):
                 return None
             self._http.receive_data(await self.transport.receive())
@@ -192,6 +193,9 @@ class Connection:
     async def _respond(self, request: Request, response: Response) -> None:
         http = self._http
         headers = response.raw_headers()
+        streamed = isinstance(response, StreamingResponse)
+        if not streamed or response.status in _NO_BODY:
+            headers = [item for item in headers if item[0] not in _FRAMING]
         headers.append((b"date", _date()))
         if self._stopping or http.expects_continue:
             headers.append((b"connection", b"close"))
@@ -199,7 +203,6 @@ class Connection:
             await self._stream(request, response, headers)
         else:
             if response.status not in _NO_BODY:
-                headers = [item for item in headers if item[0] not in _FRAMING]
                 headers.append((b"content-length", b"%d" % len(response.body)))
             body = response.body if response.status not in _NO_BODY else b""
             self.transport.write(
@@ -283,11 +286,12 @@ class Connection:
     async def _hang_up(self) -> None:
         """Close our side and read on until the peer closes its own, or it would lose our answer:
         TCP answers unread data with a reset (RFC 9112, section 9.6)."""
+        self._wait_for(_Waiting.END, math.inf)
         self.transport.finish()
-        self._wait_for(_Waiting.END, trio.current_time() + self._limits.close_timeout)
+        await self.transport.drain()  # for as long as the peer takes some of it
         if self._http.closed:
-            await self.transport.drain()
             return
+        self._wait_for(_Waiting.END, trio.current_time() + self._limits.close_timeout)
         self._scope = trio.CancelScope()
         with self._scope:
             while await self.transport.receive():

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import os
 import select
-from collections import deque
 from typing import Final
 
 import trio
@@ -68,7 +67,8 @@ class Hub:
         self._epoll = select.epoll()
         self._links: dict[int, Link] = {}
         self._resting: set[int] = set()  # open, but not in the epoll
-        self._unfinished: deque[Link] = deque()  # stopped only to let others have a turn
+        # stopped only to let others have a turn; in order
+        self._unfinished: dict[Link, None] = {}
         self._alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._alarm, select.EPOLLIN)
 
@@ -104,7 +104,7 @@ class Hub:
             self._resting.discard(number)
             self._epoll.register(number, select.EPOLLIN)
         if more:
-            self._unfinished.append(link)
+            self._unfinished[link] = None
             os.eventfd_write(self._alarm, 1)
 
     async def run(self) -> None:
@@ -114,13 +114,14 @@ class Hub:
                 await trio.lowlevel.checkpoint()
             else:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())
-            for _ in range(len(self._unfinished)):
-                self._pump(self._unfinished.popleft())
+            unfinished, self._unfinished = self._unfinished, {}
+            for link in unfinished:
+                self._pump(link)
             now = trio.current_time()
             for number, _ in self._epoll.poll(0, _EVENTS):
-                link = self._links.get(number)
-                if link is not None:
-                    self._feed(number, link, now)
+                fed = self._links.get(number)
+                if fed is not None:
+                    self._feed(number, fed, now)
                 elif number == self._alarm:
                     os.eventfd_read(number)
                 # else: closed earlier in this turn
@@ -135,6 +136,8 @@ class Hub:
             if link.paused:
                 self._rest(number)
                 return
+            if link in self._unfinished:
+                return  # first what it has
             transport = link.transport
             assert isinstance(transport, SocketTransport)
             data = transport.receive_nowait()
@@ -146,14 +149,14 @@ class Hub:
                 return
             link.receive(data, now)
             if link.pump():
-                self._unfinished.append(link)
+                self._unfinished[link] = None
         except Exception:
             self._failed(link)
 
     def _pump(self, link: Link) -> None:
         try:
             if link.pump():
-                self._unfinished.append(link)
+                self._unfinished[link] = None
         except Exception:
             self._failed(link)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import AsyncIterator, Mapping
 from http.cookies import CookieError, SimpleCookie
 from types import MappingProxyType
@@ -21,6 +20,21 @@ from finch.wire.head import RawHeaders, RequestHead
 T = TypeVar("T")
 
 _ABSOLUTE: Final = re.compile(r"https?://[^/?]*", re.IGNORECASE)
+
+# Not every codec of Python's: some take quadratic time, and each name asked for is kept for ever.
+_CHARSETS: Final = {
+    "utf-8": "utf-8",
+    "utf8": "utf-8",
+    "us-ascii": "ascii",
+    "ascii": "ascii",
+    "iso-8859-1": "latin-1",
+    "latin-1": "latin-1",
+    "latin1": "latin-1",
+    "windows-1252": "cp1252",
+    "cp1252": "cp1252",
+    "utf-16": "utf-16",
+    "utf-32": "utf-32",
+}
 
 SOCKET_REQUESTED = "Socket is requested!"
 
@@ -198,9 +212,7 @@ class Request:
         as its socket is open, a client's request is kept."""
         self._raw = b"\n".join([b"%b:%b" % item for item in self.raw_headers])
         # the same few texts for every client
-        self.method = sys.intern(self.method)
-        self.http_version = sys.intern(self.http_version)
-        self.raw_path = sys.intern(self.raw_path)
+        self.method, self.http_version = "GET", "1.1"  # as a handshake's are
         self._path = None
         self._headers = self._cookies = self._query = None
         self._source = self.accepted = None
@@ -269,12 +281,13 @@ class Request:
             name, _, value = parameter.partition("=")
             if name.strip().lower() == "charset":
                 charset = value.strip().strip('"')
+        codec = _CHARSETS.get(charset.lower())
+        if codec is None:
+            raise HTTPError(415, f"unknown charset {charset[:40]!r}")
         try:
-            return (await self.body()).decode(charset)
+            return (await self.body()).decode(codec)
         except UnicodeError:
             raise HTTPError(400, f"the body is not {charset}") from None
-        except LookupError:
-            raise HTTPError(415, f"unknown charset {charset!r}") from None
 
     @overload
     async def json(self) -> Any: ...

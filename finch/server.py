@@ -13,7 +13,6 @@ import os
 import signal
 import socket
 import ssl
-import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack
@@ -262,7 +261,7 @@ class Server:
 
 def _address(address: object) -> Address:
     if isinstance(address, tuple):
-        return Address(sys.intern(address[0]), address[1])
+        return Address(address[0], address[1])
     return NOWHERE  # a unix socket's client has no name
 
 

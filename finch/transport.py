@@ -56,6 +56,10 @@ class Flusher(trio.abc.Instrument):
                     _log.exception("a bug in Finch: sending failed")
 
 
+def _nothing() -> None:
+    """Wakes trio."""
+
+
 class Transport(ABC):
     """One connection's bytes, and the outbox that all kinds share."""
 
@@ -156,6 +160,8 @@ class Transport(ABC):
         self._flushing = True
         self._progress = trio.current_time()
         self._spawn(self._flush_slowly)
+        # trio may be about to wait, and not know of the new task
+        trio.lowlevel.current_trio_token().run_sync_soon(_nothing, idempotent=True)
 
     async def _flush_slowly(self) -> None:
         while self._outbox:
@@ -341,11 +347,12 @@ class StreamTransport(Transport):
         return 0
 
     async def _send_some(self, data: memoryview) -> int:
+        piece = data[:_ENOUGH]  # so that progress is seen
         try:
-            await self._stream.send_all(data)
+            await self._stream.send_all(piece)
         except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError):
             self.close()
-        return len(data)
+        return len(piece)
 
     def _send_eof(self) -> None:
         self._spawn(self._finish_stream)

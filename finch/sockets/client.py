@@ -204,14 +204,17 @@ class SocketClient(Owner, Job):
                 payload = inbox.pop(0)
                 if self._link.paused:
                     self._make_room()
-                await self._handle(payload)
+                try:
+                    await self._handle(payload)
+                except Exception:
+                    _log.exception("a bug in Finch: a message of %r was not handled", self)
                 worker.handled += 1
                 if worker.handled % TURN == 0:
                     await trio.lowlevel.checkpoint()
         finally:
             self._dismiss(worker)
             self._queued = False
-            if worker.scope.cancel_called and self._leaving:
+            if self._leaving and worker.scope.cancel_called:
                 self._queue()  # the goodbye wants a scope that is not cancelled
         if self._leaving and not self._queued and not self._active:
             await self._say_goodbye()
@@ -338,7 +341,10 @@ class SocketClient(Owner, Job):
                 data["path"] = message.path
             reply = message.id
         await self._link.wait_writable()
-        self._push_one(data, "error", status, reply)
+        try:
+            self._push_one(data, "error", status, reply)
+        except Exception:  # an id that was decoded may be too deep to encode
+            self._push_one({"message": text}, "error", status, None)
 
     def call_done(self) -> None:
         """A message that was handled beside the ordered ones is done."""

@@ -167,7 +167,7 @@ class Link:
                 return False
             event = self.protocol.next_event()
             if event is None:
-                return False
+                return self.protocol.unread
             if isinstance(event, _MESSAGE):
                 if self.state is OPEN:
                     self._owner.deliver(event)

@@ -11,6 +11,7 @@ other key is kept. ``docs/wire.md`` has both, field by field.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -88,9 +89,11 @@ class Message:
                 fields = _decode_any(self.text)
             except (msgspec.DecodeError, RecursionError):
                 fields = None
-            self._fields = (
-                fields if isinstance(fields, dict) else {"path": self.path, "data": self.data}
-            )
+            if not isinstance(fields, dict):
+                fields = {"path": self.path}
+                with suppress(EnvelopeError):
+                    fields["data"] = self.data
+            self._fields = fields
         return self._fields
 
     def __getitem__(self, key: str) -> Any:

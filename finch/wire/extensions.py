@@ -66,6 +66,8 @@ class Guard(Extension):
         if not self._control:
             self._fragments += 1
             self._declared += self._frame_length
+            if fin:
+                self._fragments = self._declared = 0
         return None
 
 

@@ -179,7 +179,11 @@ class HTTPConnection:
     @property
     def expects_continue(self) -> bool:
         """Whether the peer waits for ``100 Continue`` before it sends the body."""
-        return self._body is not None and self._body.they_are_waiting_for_100_continue
+        return (
+            self._sent is _Sent.NOTHING
+            and self._body is not None
+            and self._body.they_are_waiting_for_100_continue
+        )
 
     @property
     def trailing_data(self) -> bytes:

@@ -30,6 +30,7 @@ from finch.wire.frames import BINARY, PING, PONG, TEXT, FrameScanner, frame, unm
 # deflate grows by at most 1032:1, so a slice of this many compressed bytes becomes 4 MiB at the
 # most before the message is counted again.
 _INFLATE_SLICE: Final = 4096
+_FRAMES: Final = 256  # handed over in one go
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +150,10 @@ class WebSocketProtocol:
     def next_event(self) -> SocketInput | None:
         """The next thing the peer did, in the order in which it did them; None for nothing yet.
 
+        None as well after many frames that are no event, as fragments are; ``unread`` tells.
         A caller who stops asking leaves the rest unparsed: that is how reading ahead is bounded.
         """
-        while True:
+        for _ in range(_FRAMES):
             if self._events is not None:
                 for event in self._events:
                     result = self._translate(event)
@@ -165,6 +167,12 @@ class WebSocketProtocol:
                 if message is not None:
                     return message
             self._hand_over()
+        return None
+
+    @property
+    def unread(self) -> bool:
+        """Whether :meth:`next_event` stopped, at None, only to let others have a turn."""
+        return not self._ended and (self._events is not None or self._at < len(self._data))
 
     def _take_message(self) -> str | bytes | None:
         """The message that stands at the beginning of the buffer, if it is there whole and right
@@ -262,7 +270,9 @@ class WebSocketProtocol:
 
     def send_message(self, data: str | bytes) -> bytes:
         """The frame of a whole message: text for str, binary for bytes."""
-        if self._extensions:
+        # once the peer has closed, wsproto takes no more; the answers it is owed go uncompressed,
+        # which RFC 7692, section 6, leaves to the sender
+        if self._extensions and self._authority().state is ConnectionState.OPEN:
             event = TextMessage(data=data) if isinstance(data, str) else BytesMessage(data=data)
             return bytes(self._authority().send(event))
         if isinstance(data, str):

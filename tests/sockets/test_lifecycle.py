@@ -261,3 +261,37 @@ async def test_a_full_inbox_does_not_count_as_silence(autojump_clock):
         release.set()
         await socket.close()
     assert handled == list(range(30))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        '{"path":"echo","data":1e999}',
+        '{"path":"nowhere","data":1e999}',
+        '{"path":"echo","data":' + "9" * 5000 + "}",
+        '{"path":"echo","data":1,"id":' + "[" * 980 + "]" * 980 + "}",
+    ],
+)
+async def test_no_message_keeps_its_client_from_the_next_one_or_from_leaving(message):
+    app = FinchApp()
+    gone = []
+
+    @app.socket("echo")
+    async def echo(socket, data):
+        return data
+
+    @app.on_disconnect
+    async def on_disconnect(socket):
+        gone.append(socket.id)
+
+    async with TestClient(app) as client:
+        async with client.socket() as socket:
+            await socket.send_raw(message)
+            await socket.send("echo", "next", id="next")
+            while (await socket.receive()).reply != "next":
+                pass
+            await socket.send_raw(message)
+        with trio.fail_after(5):
+            while app.socket_manager.count_clients:
+                await trio.sleep(0.01)
+    assert len(gone) == 1

@@ -624,3 +624,21 @@ def test_a_message_is_read_back_by_wsproto(said):
 def test_pings_and_pongs_are_their_bytes():
     assert protocol().send_ping() == b"\x89\x00"
     assert protocol().send_pong(b"here") == b"\x8a\x04here"
+
+
+def test_answers_after_the_peers_close_go_uncompressed():
+    agreed = accept_compression(["permessage-deflate"])
+    assert agreed is not None
+    protocol = WebSocketProtocol(max_message_size=MIB, max_fragments=4, extensions=[agreed[0]])
+    protocol.receive_data(close(1000))
+    assert protocol.next_event() == CloseReceived(1000, "")
+    assert protocol.send_message("owed") == b"\x81\x04owed"
+
+
+def test_a_continuation_after_a_whole_message_is_out_of_place_whatever_its_size():
+    protocol = WebSocketProtocol(max_message_size=10, max_fragments=4, fast=False)
+    protocol.receive_data(text("x" * 10) + more(b"y"))
+    assert protocol.next_event() == "x" * 10
+    failed = protocol.next_event()
+    assert isinstance(failed, Failed)
+    assert failed.code == 1002
