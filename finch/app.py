@@ -171,14 +171,8 @@ class FinchApp:
                 async for message in ws:
                     await ws.send(message)
         """
-        defaults = self.socket_options
-        options = SocketOptions(
-            allowed_origins=(
-                defaults.allowed_origins if allowed_origins is None else origins(allowed_origins)
-            ),
-            subprotocols=tuple(subprotocols),
-            compression=defaults.compression if compression is None else compression,
-            max_message_size=max_message_size or defaults.max_message_size,
+        options = self.socket_options.varied(
+            allowed_origins, subprotocols, compression, max_message_size
         )
 
         def register(handler: F) -> F:

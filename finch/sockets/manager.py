@@ -13,7 +13,7 @@ from finch.sockets.client import SocketClient, epoch_ms
 from finch.sockets.event import Handlers, SocketEvent
 from finch.sockets.link import Link
 from finch.sockets.registry import Registry, UserId
-from finch.sockets.upgrade import SocketOptions, Upgrade, accept, origins
+from finch.sockets.upgrade import SocketOptions, Upgrade, accept
 from finch.wire.envelope import Envelope
 
 F = TypeVar("F", bound=Any)
@@ -73,16 +73,10 @@ class SocketManager:
         compression: bool | None = None,
         max_message_size: int | None = None,
     ) -> None:
-        defaults = app.socket_options
         self.path = path
         self.registry: Registry[SocketClient] = Registry()
-        self._options = SocketOptions(
-            allowed_origins=(
-                defaults.allowed_origins if allowed_origins is None else origins(allowed_origins)
-            ),
-            subprotocols=tuple(subprotocols),
-            compression=defaults.compression if compression is None else compression,
-            max_message_size=max_message_size or defaults.max_message_size,
+        self._options = app.socket_options.varied(
+            allowed_origins, subprotocols, compression, max_message_size
         )
         self._app = app
         self._event = event or SocketEvent()
@@ -188,13 +182,6 @@ class SocketManager:
             if callback is not None:
                 self._set_root(name, callback)
         self.add_events(other._events)
-
-    @property
-    def in_use(self) -> bool:
-        """Whether it has any handler."""
-        return bool(self._named) or any(
-            getattr(self._event, name) is not None for name in SocketEvent.names
-        )
 
     def paths(self) -> list[str]:
         """Every named path."""

@@ -56,6 +56,23 @@ class SocketOptions:
             parsed.add(triple)
         object.__setattr__(self, "_parsed", frozenset(parsed))
 
+    def varied(
+        self,
+        allowed_origins: Iterable[str] | str | None,
+        subprotocols: Iterable[str],
+        compression: bool | None,
+        max_message_size: int | None,
+    ) -> SocketOptions:
+        """The options of one path: these, where it says nothing of its own."""
+        return SocketOptions(
+            allowed_origins=(
+                self.allowed_origins if allowed_origins is None else origins(allowed_origins)
+            ),
+            subprotocols=tuple(subprotocols),
+            compression=self.compression if compression is None else compression,
+            max_message_size=max_message_size or self.max_message_size,
+        )
+
     def allows(self, origin: str, host: str) -> bool:
         """Whether a page of that origin may connect to that host."""
         return (
