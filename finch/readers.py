@@ -138,8 +138,7 @@ class Hub:
                 return
             if link in self._unfinished:
                 return  # first what it has
-            transport = link.transport
-            assert isinstance(transport, SocketTransport)
+            transport: SocketTransport = link.transport  # type: ignore[assignment]  # see add
             data = transport.receive_nowait()
             if data is None:
                 return

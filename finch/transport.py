@@ -147,14 +147,16 @@ class Transport(ABC):
 
     def flush(self) -> None:
         """Send what was written and goes without waiting; have a task send the rest."""
-        if self._outbox is None or self._flushing:
+        outbox = self._outbox
+        if outbox is None or self._flushing:
             return
-        data = self._outbox[0] if len(self._outbox) == 1 else b"".join(self._outbox)
+        data = outbox[0] if len(outbox) == 1 else b"".join(outbox)
         sent = self._send_now(data)
         self.pending -= sent
         if sent == len(data):
             self._outbox = None
-            self._wake()
+            if self._emptied is not None:
+                self._wake()
             return
         self._outbox = [memoryview(data)[sent:]]
         self._flushing = True

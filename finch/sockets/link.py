@@ -162,15 +162,18 @@ class Link:
         Returns:
             Whether it stopped only to let others have a turn.
         """
+        protocol = self.protocol
         for _ in range(_TURN):
             if self.paused or self.state is LEAVING or self.state is CLOSED:
                 return False
-            event = self.protocol.next_event()
-            if event is None:
-                return self.protocol.unread
+            event = protocol.next_event()
             if isinstance(event, _MESSAGE):
                 if self.state is OPEN:
                     self._owner.deliver(event)
+                if not protocol.unread:
+                    return False
+            elif event is None:
+                return protocol.unread
             elif isinstance(event, PingReceived):
                 if self.state is OPEN:
                     self.send_frame(self.protocol.send_pong(event.payload))
@@ -218,8 +221,6 @@ class Link:
 
     def send(self, message: str | bytes) -> bool:
         """Send a message; False where the peer no longer listens."""
-        if self.state is not OPEN and not self._listens:
-            return False
         return self.send_frame(self.protocol.send_message(message))
 
     def send_frame(self, frame: bytes) -> bool:

@@ -6,9 +6,11 @@ Its handler is one task, for as long as it runs.
 from __future__ import annotations
 
 import logging
+import types
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from functools import partial
+from typing import Any, Final
 
 import trio
 
@@ -21,6 +23,12 @@ from finch.sockets.workers import TURN
 from finch.wire.websocket import check_close_code
 
 _log = logging.getLogger("finch.sockets")
+
+# What a task tells trio that waits to be woken. Made once: it is the same for every wait, and a
+# message that finds its receiver waiting costs a tenth less.
+_UNTIL_WOKEN: Final = trio.lowlevel.wait_task_rescheduled(
+    lambda _: trio.lowlevel.Abort.SUCCEEDED
+).send(None)
 
 
 class WebSocket(Owner):
@@ -67,35 +75,36 @@ class WebSocket(Owner):
         Raises:
             ConnectionClosed: where the peer has left and everything it sent was received.
         """
-        if (not self._inbox or self._received % TURN == 0) and not await self._arrival():
-            raise self._closed_error()
-        return self._take()
+        if await self._arrival():
+            return self._take()
+        raise self._closed_error()
 
     def __aiter__(self) -> AsyncIterator[str | bytes]:
         return self
 
     async def __anext__(self) -> str | bytes:
-        if (not self._inbox or self._received % TURN == 0) and not await self._arrival():
-            raise StopAsyncIteration
-        return self._take()
+        if await self._arrival():
+            return self._take()
+        raise StopAsyncIteration
 
-    async def _arrival(self) -> bool:
+    @types.coroutine
+    def _arrival(self) -> Generator[Any, Any, bool]:
         """Wait for a message; False where none will come. An event does the same, slower."""
-        if self._inbox:  # many came at once: let others have a turn
-            await trio.lowlevel.checkpoint()
+        if self._inbox:
+            if self._received % TURN == 0:  # many came at once: let others have a turn
+                yield from trio.lowlevel.checkpoint()
         elif not self._leaving:
             if self._waiting is not None:
                 raise RuntimeError("two tasks receive from one WebSocket; have one task receive")
-            self._waiting = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+            task = self._waiting = trio.lowlevel.current_task()
+            task.custom_sleep_data = self
+            outcome = yield _UNTIL_WOKEN
+            self._waiting = None
+            outcome.unwrap()
         if not self._inbox:
             self._notice()
             return False
         return True
-
-    def _stop_waiting(self, _: object) -> trio.lowlevel.Abort:
-        self._waiting = None
-        return trio.lowlevel.Abort.SUCCEEDED
 
     def _take(self) -> str | bytes:
         self._received += 1
@@ -159,9 +168,10 @@ class WebSocket(Owner):
             self._scope.cancel()
 
     def _wake(self) -> None:
-        if self._waiting is not None:
-            trio.lowlevel.reschedule(self._waiting)
-            self._waiting = None
+        task = self._waiting
+        # trio forgets the sleep data of a task that is woken, or cancelled, already
+        if task is not None and task.custom_sleep_data is self:
+            trio.lowlevel.reschedule(task)
 
     # Its task
 

@@ -99,6 +99,7 @@ class WebSocketProtocol:
     __slots__ = (
         "_at",
         "_data",
+        "_direct",
         "_ended",
         "_events",
         "_extensions",
@@ -132,6 +133,7 @@ class WebSocketProtocol:
         self._fast = fast
         self._data = b""  # received, and from _at on not dealt with
         self._at = 0
+        self._direct = fast  # a message may be taken here without wsproto
         self._ended = False  # nothing that comes now means anything
         self._wsproto: Connection | None = None
         self._events: Iterator[Event] | None = None
@@ -154,24 +156,26 @@ class WebSocketProtocol:
         A caller who stops asking leaves the rest unparsed: that is how reading ahead is bounded.
         """
         for _ in range(_FRAMES):
+            if self._direct:
+                message = self._take_message()
+                if message is not None:
+                    return message
             if self._events is not None:
                 for event in self._events:
                     result = self._translate(event)
                     if result is not None:
                         return result
                 self._events = None
-            if self._at >= len(self._data) or self._ended:
+                self._direct = self._fast and not self._ended and self._scanner.between_messages
+            elif self._at >= len(self._data) or self._ended:
                 return None
-            if self._fast and (self._wsproto is None or self._scanner.between_messages):
-                message = self._take_message()
-                if message is not None:
-                    return message
-            self._hand_over()
+            else:
+                self._hand_over()
         return None
 
     @property
     def unread(self) -> bool:
-        """Whether :meth:`next_event` stopped, at None, only to let others have a turn."""
+        """Whether :meth:`next_event` has not yet dealt with all that was received."""
         return not self._ended and (self._events is not None or self._at < len(self._data))
 
     def _take_message(self) -> str | bytes | None:
@@ -218,6 +222,7 @@ class WebSocketProtocol:
         connection.receive_data(self._data[self._at : end])
         self._at = end
         self._events = connection.events()
+        self._direct = False
 
     def _authority(self) -> Connection:
         if self._wsproto is None:
