@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+from contextlib import suppress
 from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -66,8 +67,8 @@ def raise_file_limit(wanted: int) -> int:
 
 
 def pin(core: int) -> None:
-    """Bind this process to one core, where it may use it."""
-    if core in os.sched_getaffinity(0):
+    """Bind this process to one core, whatever core its parent was bound to."""
+    with suppress(OSError):  # a core that it may not use
         os.sched_setaffinity(0, {core})
 
 

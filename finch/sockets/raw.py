@@ -13,22 +13,24 @@ from functools import partial
 from typing import Any, Final
 
 import trio
+from outcome import Value
 
 from finch.calls import call
 from finch.errors import ConnectionClosed
 from finch.request import Request
-from finch.sockets.link import Link, Owner
+from finch.sockets.link import MESSAGE, Link, Owner
 from finch.sockets.upgrade import SocketOptions, Upgrade, accept
 from finch.sockets.workers import TURN
 from finch.wire.websocket import check_close_code
 
 _log = logging.getLogger("finch.sockets")
 
-# What a task tells trio that waits to be woken. Made once: it is the same for every wait, and a
-# message that finds its receiver waiting costs a tenth less.
-_UNTIL_WOKEN: Final = trio.lowlevel.wait_task_rescheduled(
+# What a task that waits to be woken tells trio, and is told. Made once, being the same for every
+# wait: a message that finds its receiver waiting costs a tenth less.
+_UNTIL_WOKEN: Final = trio.lowlevel.wait_task_rescheduled(  # noqa: ASYNC105  # it is not to wait
     lambda _: trio.lowlevel.Abort.SUCCEEDED
 ).send(None)
+_WOKEN: Final = Value(None)
 
 
 class WebSocket(Owner):
@@ -75,41 +77,36 @@ class WebSocket(Owner):
         Raises:
             ConnectionClosed: where the peer has left and everything it sent was received.
         """
-        if await self._arrival():
-            return self._take()
-        raise self._closed_error()
+        try:
+            return await self.__anext__()
+        except StopAsyncIteration:
+            raise self._closed_error() from None
 
     def __aiter__(self) -> AsyncIterator[str | bytes]:
         return self
 
-    async def __anext__(self) -> str | bytes:
-        if await self._arrival():
-            return self._take()
-        raise StopAsyncIteration
-
+    # One generator, not a coroutine that waits for an event: every raw message goes this way.
     @types.coroutine
-    def _arrival(self) -> Generator[Any, Any, bool]:
-        """Wait for a message; False where none will come. An event does the same, slower."""
-        if self._inbox:
+    def __anext__(self) -> Generator[Any, Any, str | bytes]:
+        inbox = self._inbox
+        if inbox:
             if self._received % TURN == 0:  # many came at once: let others have a turn
-                yield from trio.lowlevel.checkpoint()
+                yield from trio.lowlevel.checkpoint()  # noqa: ASYNC105  # that waits
         elif not self._leaving:
             if self._waiting is not None:
                 raise RuntimeError("two tasks receive from one WebSocket; have one task receive")
             task = self._waiting = trio.lowlevel.current_task()
             task.custom_sleep_data = self
-            outcome = yield _UNTIL_WOKEN
+            woken_by = yield _UNTIL_WOKEN
             self._waiting = None
-            outcome.unwrap()
-        if not self._inbox:
+            if woken_by is not _WOKEN:
+                woken_by.unwrap()  # cancelled
+        if not inbox:
             self._notice()
-            return False
-        return True
-
-    def _take(self) -> str | bytes:
+            raise StopAsyncIteration
         self._received += 1
-        message = self._inbox.popleft()
-        if self._link.paused and len(self._inbox) <= self._link.host.limits.inbox // 2:
+        message = inbox.popleft()
+        if self._link.paused and len(inbox) <= self._link.host.limits.inbox // 2:
             self._link.resume()
         return message
 
@@ -120,7 +117,7 @@ class WebSocket(Owner):
             ConnectionClosed: where the WebSocket is closed.
             TypeError: for anything but str and bytes.
         """
-        if not isinstance(message, str | bytes):
+        if not isinstance(message, MESSAGE):
             raise TypeError(
                 f"a WebSocket sends str or bytes, not {type(message).__name__}; encode it first"
             )
@@ -171,7 +168,7 @@ class WebSocket(Owner):
         task = self._waiting
         # trio forgets the sleep data of a task that is woken, or cancelled, already
         if task is not None and task.custom_sleep_data is self:
-            trio.lowlevel.reschedule(task)
+            trio.lowlevel.reschedule(task, _WOKEN)
 
     # Its task
 

@@ -33,7 +33,10 @@ def frame(opcode: int, payload: bytes) -> bytes:
 
     Source: RFC 6455, section 5.2.
     """
-    return frame_header(opcode, len(payload)) + payload
+    length = len(payload)
+    if length < 126:
+        return _SHORT_HEADERS[opcode][length] + payload
+    return frame_header(opcode, length) + payload
 
 
 def frame_header(opcode: int, length: int) -> bytes:
