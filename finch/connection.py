@@ -76,9 +76,8 @@ class Connection:
         self._client = client
         self._scheme = scheme
         self._access_log = access_log
-        self._scope = trio.CancelScope()
         self._waiting = _Waiting.REQUEST
-        self._overdue = _Waiting.REQUEST  # what it was that took too long
+        self._interrupted = False  # the time to receive is over
         self._stopping = False
 
     async def run(self) -> tuple[Upgrade, bytes] | None:
@@ -88,17 +87,14 @@ class Connection:
             The upgrade, and what the peer sent behind its request; None where the connection is
             over and only has to be closed.
         """
-        with self._scope:
-            try:
-                upgraded = await self._serve()
-                if upgraded is not None:
-                    return upgraded
-            except ProtocolError as error:
-                self._refuse(error)
-            except Disconnected:
-                pass  # nobody is left to be answered, or a response is left without its end
-        if self._scope.cancelled_caught:
-            self._timed_out()
+        try:
+            upgraded = await self._serve()
+            if upgraded is not None:
+                return upgraded
+        except ProtocolError as error:
+            self._refuse(error)
+        except Disconnected:
+            pass  # nobody is left to be answered, or a response is left without its end
         await self._hang_up()
         return None
 
@@ -124,7 +120,7 @@ class Connection:
                 return self._upgrade(request, response)
             try:
                 await self._respond(request, response)
-                if self._stopping or not await self._discard(body):
+                if self._stopping or self._interrupted or not await self._discard(body):
                     return None
             finally:
                 body.over = True
@@ -134,7 +130,11 @@ class Connection:
     # Reading
 
     async def _read_head(self, first: bool) -> RequestHead | None:
-        """The next request's head; None where the peer has no further request."""
+        """The next request's head; None where the peer has no further request.
+
+        Raises:
+            ProtocolError: where it is malformed, or 408 where the rest of it does not come.
+        """
         limits = self._limits
         now = trio.current_time()
         if first:
@@ -147,18 +147,29 @@ class Connection:
                 self._wait_for(_Waiting.HEAD, begun + limits.head_timeout)
             head = self._http.read_head()
             if head is not None:
-                # where the time was up at this very moment, no handler begins only to be cancelled
-                return None if self._scope.cancel_called else head
+                return head
             if self._http.closed or (self._stopping and self._http.idle):
                 return None
-            self._http.receive_data(await self.transport.receive())
+            if not await self._receive():
+                if self._waiting is _Waiting.HEAD:
+                    raise ProtocolError(408, "waited too long for the rest of the request's head")
+                return None
+
+    async def _receive(self) -> bool:
+        """Take in more of what the peer sends; False where the time for that is over."""
+        if not self._interrupted:
+            data = await self.transport.receive()
+            if not self._interrupted:
+                self._http.receive_data(data)
+                return True
+        return False
 
     async def read_body(self) -> bytes:
         """The next piece of the current request's body, ``b""`` at its end.
 
         Raises:
             Disconnected: where the peer left before.
-            HTTPError: 400 where the framing is broken.
+            HTTPError: 400 where the framing is broken, 408 where the peer is too slow.
         """
         try:
             return await self._read_body()
@@ -171,7 +182,8 @@ class Connection:
         if self._http.expects_continue:
             self.transport.write(self._http.send_continue())
         while (piece := self._http.read_body()) is None:
-            self._http.receive_data(await self.transport.receive())
+            if not await self._receive():
+                raise ProtocolError(408, "waited too long for more of the request's body")
         return piece
 
     async def _discard(self, body: _Body) -> bool:
@@ -197,7 +209,7 @@ class Connection:
         if not streamed or response.status in _NO_BODY:
             headers = [item for item in headers if item[0] not in _FRAMING]
         headers.append((b"date", _date()))
-        if self._stopping or http.expects_continue:
+        if self._stopping or self._interrupted or http.expects_continue:
             headers.append((b"connection", b"close"))
         if isinstance(response, StreamingResponse):
             await self._stream(request, response, headers)
@@ -292,14 +304,13 @@ class Connection:
         if self._http.closed:
             return
         self._wait_for(_Waiting.END, trio.current_time() + self._limits.close_timeout)
-        self._scope = trio.CancelScope()
-        with self._scope:
-            while await self.transport.receive():
-                pass
+        self._interrupted = False
+        while await self.transport.receive() and not self._interrupted:
+            pass
 
-    def _timed_out(self) -> None:
-        if self._overdue in (_Waiting.HEAD, _Waiting.BODY) and self._http.can_respond:
-            self._write_last(TextResponse(f"waited too long for {self._overdue.value}", 408))
+    def _interrupt(self) -> None:
+        self._interrupted = True
+        self.transport.interrupt()
 
     def _wait_for(self, what: _Waiting, deadline: float) -> None:
         self._waiting = what
@@ -316,8 +327,7 @@ class Connection:
     def expire(self, now: float) -> None:
         """The deadline has come."""
         self.deadline = math.inf
-        self._overdue = self._waiting
-        self._scope.cancel()
+        self._interrupt()
 
     def drop(self) -> None:
         """Give up on the peer without another word."""
@@ -327,7 +337,7 @@ class Connection:
         """The server is going down: end with the current request."""
         self._stopping = True
         if self._waiting is _Waiting.REQUEST:
-            self._scope.cancel()
+            self._interrupt()
 
 
 class _Body(BodySource):
