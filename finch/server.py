@@ -29,7 +29,7 @@ from finch.readers import HAS_HUB, Hub, TaskReader
 from finch.request import NOWHERE, Address
 from finch.sockets.link import Link
 from finch.sockets.upgrade import Upgrade
-from finch.sockets.workers import WorkerPool
+from finch.sockets.workers import Job, Worker, WorkerPool
 from finch.tasks import caught, plain_nursery
 from finch.transport import Flusher, SocketTransport, StreamTransport, Transport
 
@@ -149,7 +149,7 @@ class Server:
                         _log.error("cannot accept connections: %s", error.strerror)
                         await trio.sleep(1)
                     break
-                self._nursery.start_soon(self._serve_socket, sock, address, tls)
+                self.workers.submit(_Accepted(partial(self._serve_socket, sock, address, tls)))
 
     async def _serve_socket(
         self, sock: socket.socket, address: object, tls: ssl.SSLContext | None
@@ -257,6 +257,18 @@ class Server:
             while self._watched:
                 self._empty = trio.Event()
                 await self._empty.wait()
+
+
+class _Accepted(Job):
+    """A new connection. One that is upgraded at once, as most are, needs no task of its own."""
+
+    __slots__ = ("_serve",)
+
+    def __init__(self, serve: Callable[[], Awaitable[None]]) -> None:
+        self._serve = serve
+
+    async def serve(self, worker: Worker) -> None:
+        await self._serve()
 
 
 def _address(address: object) -> Address:
