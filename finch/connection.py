@@ -59,6 +59,20 @@ class Connection:
     Source: RFC 9110, RFC 9112.
     """
 
+    __slots__ = (
+        "_access_log",
+        "_app",
+        "_client",
+        "_http",
+        "_interrupted",
+        "_limits",
+        "_scheme",
+        "_stopping",
+        "_waiting",
+        "deadline",
+        "transport",
+    )
+
     def __init__(
         self,
         transport: Transport,

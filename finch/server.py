@@ -176,10 +176,21 @@ class Server:
     async def serve(self, transport: Transport, client: Address, scheme: str = "http") -> None:
         """Serve one connection to its end. Nothing that happens on it escapes."""
         try:
-            upgraded = await self._serve_http(transport, client, scheme)
+            connection = Connection(
+                transport, self._app, client=client, scheme=scheme, access_log=self._access_log
+            )
+            self._watch(connection)
+            try:
+                upgraded = await connection.run()
+            finally:
+                self._unwatch(connection)
             if upgraded is not None:
                 # from here on the link closes the transport
-                await self._serve_link(transport, *upgraded)
+                link = self._open_link(transport, *upgraded)
+                if self._hub is not None and isinstance(transport, SocketTransport):
+                    self._hub.add(link)
+                else:
+                    await _read(link)
                 return
         except Exception:
             _log.exception("a bug in Finch: the connection of %s failed", client)
@@ -188,31 +199,12 @@ class Server:
             raise
         transport.close()
 
-    async def _serve_http(
-        self, transport: Transport, client: Address, scheme: str
-    ) -> tuple[Upgrade, bytes] | None:
-        connection = Connection(
-            transport, self._app, client=client, scheme=scheme, access_log=self._access_log
-        )
-        self._watch(connection)
-        try:
-            return await connection.run()
-        finally:
-            self._unwatch(connection)
-
-    async def _serve_link(self, transport: Transport, upgrade: Upgrade, trailing: bytes) -> None:
+    def _open_link(self, transport: Transport, upgrade: Upgrade, trailing: bytes) -> Link:
         link = upgrade.open(transport, self)
         self._watch(link)
         if trailing:
             link.receive(trailing, trio.current_time())
-        if self._hub is not None and isinstance(transport, SocketTransport):
-            self._hub.add(link)
-            return
-        try:
-            await TaskReader().read(link)
-        except BaseException:
-            link.drop()
-            raise
+        return link
 
     def _watch(self, item: _Watched) -> None:
         self._watched.add(item)
@@ -257,6 +249,14 @@ class Server:
             while self._watched:
                 self._empty = trio.Event()
                 await self._empty.wait()
+
+
+async def _read(link: Link) -> None:
+    try:
+        await TaskReader().read(link)
+    except BaseException:
+        link.drop()
+        raise
 
 
 class _Accepted(Job):

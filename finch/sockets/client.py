@@ -96,12 +96,13 @@ class SocketClient(Owner, Job):
         self._active = 0  # messages being handled beside the ordered ones
         self._workers: tuple[Worker, ...] = ()  # those that run this client's callbacks
         self._queued = False  # waits for a worker or has one
-        self._connected = False  # on_connect has begun
+        self._connected = not manager.greeting  # on_connect has begun
         self._sent = 0
         self._leaving = False
         self._cancelled = False  # the time for handling what it sent is over
         self._gone = False  # on_disconnect has begun
-        self._queue()
+        if not self._connected:
+            self._queue()
 
     @property
     def state(self) -> dict[str, Any]:
@@ -227,9 +228,8 @@ class SocketClient(Owner, Job):
             self._link.resume()
 
     async def _run_connect(self) -> None:
-        for handlers in self.manager.every_handlers():
-            if handlers.on_connect is None:
-                continue
+        for handlers in self.manager.greeting:
+            assert handlers.on_connect is not None
             try:
                 await call(handlers.on_connect, self)
             except HTTPError as error:
@@ -246,12 +246,12 @@ class SocketClient(Owner, Job):
         self._gone = True
         self._link.finish()
         try:
-            for handlers in self.manager.every_handlers():
-                if handlers.on_disconnect is not None and self._connected:
-                    try:
-                        await call(handlers.on_disconnect, self)
-                    except Exception as error:
-                        await self._failed(error, handlers, "on_disconnect", None)
+            for handlers in self.manager.parting if self._connected else ():
+                assert handlers.on_disconnect is not None
+                try:
+                    await call(handlers.on_disconnect, self)
+                except Exception as error:
+                    await self._failed(error, handlers, "on_disconnect", None)
         finally:
             self.manager.registry.remove(self.id)
             self._link.release()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from finch.config import Limits
@@ -83,6 +83,7 @@ class SocketManager:
         self.root = Handlers(self._event, "the root event")
         self._events: dict[str, SocketEvent] = {}
         self._named: dict[str, Handlers] = {}
+        self._find_callbacks()
         app.attach_manager(self)
         if event is not None:
             app.mount_manager(self)
@@ -138,6 +139,7 @@ class SocketManager:
             )
         self._named[path] = Handlers(event, f"the socket path {path!r}")
         self._events[path] = event
+        self._find_callbacks()
         self._app.mount_manager(self)
 
     def add_events(self, events: Mapping[str, SocketEvent]) -> None:
@@ -168,6 +170,7 @@ class SocketManager:
         setattr(merged, name, callback)
         self.root = Handlers(merged, "the root event")
         self._event = merged
+        self._find_callbacks()
         self._app.mount_manager(self)
         return callback
 
@@ -206,10 +209,12 @@ class SocketManager:
         handlers = self._named.get("error")
         return handlers if handlers is not None and handlers.on_message is not None else None
 
-    def every_handlers(self) -> Iterator[Handlers]:
-        """The root's handlers, then those of each named path."""
-        yield self.root
-        yield from list(self._named.values())
+    def _find_callbacks(self) -> None:
+        every = [self.root, *self._named.values()]
+        self.greeting = tuple(one for one in every if one.on_connect is not None)
+        """Those with an ``on_connect``, the root's first."""
+        self.parting = tuple(one for one in every if one.on_disconnect is not None)
+        """Those with an ``on_disconnect``, the root's first."""
 
     # Connecting
 
