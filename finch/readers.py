@@ -73,7 +73,7 @@ class Hub:
         self._epoll.register(self._alarm, select.EPOLLIN)
 
     def add(self, link: Link) -> None:
-        """Feed a link from now on, and deal with what it was fed before."""
+        """Feed a link from now on, and deal with what it holds already."""
         transport = link.transport
         assert isinstance(transport, SocketTransport)
         link.reader = self
@@ -81,7 +81,8 @@ class Hub:
         self._links[number] = link
         self._epoll.register(number, select.EPOLLIN)
         transport.on_close = self._remove
-        self._pump(link)
+        if link.protocol.unread:
+            self._pump(link)
 
     def _remove(self, number: int) -> None:
         del self._links[number]

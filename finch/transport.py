@@ -220,7 +220,7 @@ class SocketTransport(Transport):
     block needs no task.
 
     Parameters:
-        sock: connected; becomes non-blocking and this transport's own.
+        sock: connected, with its options set; becomes non-blocking and this transport's own.
         spawn: starts the task that empties the outbox of a slow peer.
         flusher: sends at the end of each turn.
     """
@@ -230,8 +230,6 @@ class SocketTransport(Transport):
     def __init__(self, sock: socket.socket, spawn: Spawn, flusher: Flusher) -> None:
         super().__init__(spawn, flusher.add)
         sock.setblocking(False)
-        if sock.family in (socket.AF_INET, socket.AF_INET6):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = sock
         self._begun = False
         self.on_close: Callable[[int], None] | None = None
