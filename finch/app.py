@@ -21,7 +21,7 @@ from finch.sockets.event import SocketEvent
 from finch.sockets.manager import SocketManager
 from finch.sockets.raw import RawSocketRoute
 from finch.sockets.upgrade import SocketOptions, origins
-from finch.tasks import plain_nursery
+from finch.tasks import log_and_go_on, plain_nursery
 
 _log = logging.getLogger("finch.app")
 
@@ -402,11 +402,13 @@ class FinchApp:
             Exception: whatever a startup callback raises.
         """
         async with plain_nursery() as nursery:
+            lasting = len(self._background)
             for callback in self._startup:
                 await call(callback)
             self._nursery = nursery
             for task in self._background:
                 nursery.start_soon(_in_background, task)
+            del self._background[lasting:]  # what a startup callback began is for this time only
             try:
                 yield
             finally:
@@ -435,3 +437,5 @@ async def _in_background(task: Callable[[], Any]) -> None:
         await call(task)
     except Exception:
         _log.exception("the background task %r raised", getattr(task, "func", task))
+    except BaseExceptionGroup as group:
+        log_and_go_on(group, _log)

@@ -81,6 +81,14 @@ class Limits:
     shutdown_timeout: float = 10.0
     """At shutdown, requests and sockets get this to end by themselves."""
 
+    shutdown_spread: float = 2.0
+    """At shutdown, the closings of all sockets are spread over this, at one a millisecond, so that
+    their clients do not come back as one herd. Part of ``shutdown_timeout``."""
+
+    max_connections: int | None = None
+    """Connections at a time, HTTP and WebSockets together; past it 503 with Retry-After. None for
+    as many as there are descriptors."""
+
     @property
     def tick(self) -> float:
         """How often the server looks for what is overdue, in seconds.

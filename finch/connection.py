@@ -62,13 +62,13 @@ class Connection:
     __slots__ = (
         "_access_log",
         "_app",
-        "_client",
         "_http",
         "_interrupted",
         "_limits",
         "_scheme",
         "_stopping",
         "_waiting",
+        "client",
         "deadline",
         "transport",
     )
@@ -87,7 +87,7 @@ class Connection:
         self._app = app
         self._limits = app.limits
         self._http = HTTPConnection(app.limits)
-        self._client = client
+        self.client = client
         self._scheme = scheme
         self._access_log = access_log
         self._waiting = _Waiting.REQUEST
@@ -112,6 +112,11 @@ class Connection:
         await self._hang_up()
         return None
 
+    async def refuse(self, error: HTTPError) -> None:
+        """Answer without a look at the request, and end."""
+        self._refuse(error)
+        await self._hang_up()
+
     async def _serve(self) -> tuple[Upgrade, bytes] | None:
         first = True
         while True:
@@ -123,7 +128,7 @@ class Connection:
             body = _Body(self)
             request = Request(
                 head,
-                client=self._client,
+                client=self.client,
                 scheme=self._scheme,
                 body=body,
                 app=self._app,
@@ -274,12 +279,12 @@ class Connection:
         request.settle()
         return upgrade, self._http.trailing_data
 
-    def _refuse(self, error: ProtocolError) -> None:
-        """Answer what was no request. No handler sees it."""
+    def _refuse(self, error: HTTPError) -> None:
+        """Answer what no handler sees."""
         if self._http.can_respond:
             self._write_last(TextResponse(error.message, error.status, error.headers))
             if self._access_log:
-                _access.info('%s "-" %d', self._client, error.status)
+                _access.info('%s "-" %d', self.client, error.status)
 
     def _write_last(self, response: Response) -> None:
         """The connection's last response."""
@@ -300,7 +305,7 @@ class Connection:
         if self._access_log:
             _access.info(
                 '%s "%s %s HTTP/%s" %d',
-                self._client,
+                self.client,
                 request.method,
                 request.raw_path,
                 request.http_version,

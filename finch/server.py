@@ -6,7 +6,6 @@ does reaches the nursery, and with it everybody else.
 
 from __future__ import annotations
 
-import errno
 import gc
 import logging
 import os
@@ -21,10 +20,13 @@ from typing import Final, Protocol
 
 import trio
 
+from finch.acceptor import Acceptor
 from finch.app import FinchApp
+from finch.calls import abandon_threads
 from finch.connection import Connection
-from finch.errors import ConfigurationError
+from finch.errors import ConfigurationError, HTTPError
 from finch.listeners import close_listeners, load_tls, open_listeners, url_of
+from finch.logs import Seldom
 from finch.readers import HAS_HUB, Hub, TaskReader
 from finch.request import NOWHERE, Address
 from finch.sockets.link import Link
@@ -35,8 +37,11 @@ from finch.transport import Flusher, SocketTransport, StreamTransport, Transport
 
 _log = logging.getLogger("finch.server")
 
-_ACCEPTS: Final = 64  # connections taken before everybody else has a turn
-_OUT_OF_FILES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_seldom = Seldom(_log)
+
+_REFUSALS: Final = 64  # connections that are told that they are refused; more are closed at once
+_CLOSINGS: Final = 0.001  # seconds between two sockets' closings at shutdown, where there is time
+_CROWD: Final = 0.02  # seconds whose closings are sent together
 
 
 class _Watched(Protocol):
@@ -80,6 +85,7 @@ class Server:
         self._nursery: trio.Nursery | None = None
         self._wants_hub = hub and HAS_HUB
         self._hub: Hub | None = None
+        self._refusing = 0
 
     async def run(
         self,
@@ -106,15 +112,18 @@ class Server:
                 if self._wants_hub:
                     self._hub = Hub()
                     nursery.start_soon(self._hub.run)
+                acceptor = Acceptor(partial(self._take, tls))
                 async with plain_nursery() as accepting:
                     for listener in listeners:
-                        accepting.start_soon(self._accept, listener, tls)
+                        accepting.start_soon(acceptor.run, listener)
                     task_status.started([url_of(one, tls is not None) for one in listeners])
                     await self._stop.wait()
                     accepting.cancel_scope.cancel()
+                acceptor.close()
                 close_listeners(listeners)
                 await self._drain()
                 nursery.cancel_scope.cancel()
+                abandon_threads()
         finally:
             close_listeners(listeners)
             for item in list(self._watched):
@@ -134,73 +143,81 @@ class Server:
 
     # Connections
 
-    async def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
-        assert self._nursery is not None
-        listener.setblocking(False)
-        if listener.family != socket.AF_UNIX:
-            # handed on to what is accepted: one system call less for each
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        while True:
-            await trio.lowlevel.wait_readable(listener)
-            for _ in range(_ACCEPTS):
-                try:
-                    sock, address = listener.accept()
-                except BlockingIOError:
-                    break
-                except OSError as error:
-                    if error.errno in _OUT_OF_FILES:
-                        _log.error("cannot accept connections: %s", error.strerror)
-                        await trio.sleep(1)
-                    break
-                self.workers.submit(_Accepted(partial(self._serve_socket, sock, address, tls)))
-
-    async def _serve_socket(
-        self, sock: socket.socket, address: object, tls: ssl.SSLContext | None
-    ) -> None:
+    def _take(self, tls: ssl.SSLContext | None, sock: socket.socket, address: object) -> None:
+        """A connection was accepted."""
         client = _address(address)
+        transport: Transport
         if tls is None:
-            await self.serve(SocketTransport(sock, self.spawn, self._flusher), client)
-            return
-        stream = trio.SSLStream(
-            trio.SocketStream(trio.socket.from_stdlib_socket(sock)),
-            tls,
-            server_side=True,
-            https_compatible=True,
+            transport = SocketTransport(sock, self.spawn, self._flusher)
+        else:
+            stream = trio.SSLStream(
+                trio.SocketStream(trio.socket.from_stdlib_socket(sock)),
+                tls,
+                server_side=True,
+                https_compatible=True,
+            )
+            transport = StreamTransport(stream, self.spawn, sock)
+        connection = self._connection(transport, client, "http" if tls is None else "https")
+        most = self.limits.max_connections
+        if most is None or len(self._watched) - self._refusing <= most:
+            self.workers.submit(_Accepted(partial(self._serve, connection)))
+        elif self._refusing < _REFUSALS:
+            self.workers.submit(_Accepted(partial(self._refuse, connection)))
+        else:
+            self._unwatch(connection)
+            transport.close()
+
+    def _connection(self, transport: Transport, client: Address, scheme: str) -> Connection:
+        connection = Connection(
+            transport, self._app, client=client, scheme=scheme, access_log=self._access_log
         )
-        try:
-            with trio.fail_after(self.limits.head_timeout):
-                await stream.do_handshake()
-        except (trio.BrokenResourceError, trio.TooSlowError, ssl.SSLError, OSError) as error:
-            _log.debug("TLS with %s failed: %r", client, error)
-            await trio.aclose_forcefully(stream)
-            return
-        await self.serve(StreamTransport(stream, self.spawn, sock), client, scheme="https")
+        self._watch(connection)
+        return connection
 
     async def serve(self, transport: Transport, client: Address, scheme: str = "http") -> None:
         """Serve one connection to its end. Nothing that happens on it escapes."""
+        await self._serve(self._connection(transport, client, scheme))
+
+    async def _serve(self, connection: Connection) -> None:
+        transport = connection.transport
+        link = None
         try:
-            connection = Connection(
-                transport, self._app, client=client, scheme=scheme, access_log=self._access_log
-            )
-            self._watch(connection)
             try:
                 upgraded = await connection.run()
             finally:
                 self._unwatch(connection)
             if upgraded is not None:
-                # from here on the link closes the transport
                 link = self._open_link(transport, *upgraded)
                 if self._hub is not None and isinstance(transport, SocketTransport):
                     self._hub.add(link)
                 else:
-                    await _read(link)
-                return
+                    await TaskReader().read(link)
+                return  # from here on the link closes the transport
         except Exception:
-            _log.exception("a bug in Finch: the connection of %s failed", client)
+            _log.exception("a bug in Finch: the connection of %s failed", connection.client)
         except BaseException:
             transport.close()
+            if link is not None:
+                link.drop()
             raise
         transport.close()
+        if link is not None:
+            link.drop()
+
+    async def _refuse(self, connection: Connection) -> None:
+        _seldom.error(
+            "connections are refused: there are %d, as many as Limits.max_connections allows",
+            self.limits.max_connections,
+        )
+        self._refusing += 1
+        try:
+            await connection.refuse(
+                HTTPError(503, "too many connections; try again", {"retry-after": "1"})
+            )
+        finally:
+            self._refusing -= 1
+            self._unwatch(connection)
+            connection.transport.close()
 
     def _open_link(self, transport: Transport, upgrade: Upgrade, trailing: bytes) -> Link:
         link = upgrade.open(transport, self)
@@ -245,21 +262,40 @@ class Server:
                 except Exception:
                     _log.exception("a bug in Finch: the sweep of %r failed", item)
 
+    # The end
+
     async def _drain(self) -> None:
+        """Let everybody end in peace; drop whoever has not by the end of the time for it."""
+        limits = self.limits
+        deadline = trio.current_time() + limits.shutdown_timeout
+        with trio.move_on_at(deadline - min(limits.leave_grace, limits.shutdown_timeout / 2)):
+            await self._say_goodbye()
+            await self._until_empty()
         for item in list(self._watched):
-            item.shut_down()
-        with trio.move_on_after(self.limits.shutdown_timeout):
-            while self._watched:
-                self._empty = trio.Event()
-                await self._empty.wait()
+            item.drop()
+            item.expire(trio.current_time())  # handlers are cancelled; on_disconnect still runs
+        with trio.move_on_at(deadline):
+            await self._until_empty()
 
+    async def _say_goodbye(self) -> None:
+        links = []
+        for item in list(self._watched):
+            if isinstance(item, Link):
+                links.append(item)
+            else:
+                item.shut_down()
+        begun = trio.current_time()
+        pause = min(_CLOSINGS, self.limits.shutdown_spread / max(1, len(links)))
+        for number, link in enumerate(links):
+            due = begun + number * pause
+            if due > trio.current_time() + _CROWD:
+                await trio.sleep_until(due)
+            link.shut_down()
 
-async def _read(link: Link) -> None:
-    try:
-        await TaskReader().read(link)
-    except BaseException:
-        link.drop()
-        raise
+    async def _until_empty(self) -> None:
+        while self._watched:
+            self._empty = trio.Event()
+            await self._empty.wait()
 
 
 class _Accepted(Job):
@@ -336,6 +372,7 @@ async def _obey(signals: AsyncIterator[int], server: Server, scope: trio.CancelS
     async for _ in signals:
         if server.stopping:
             scope.cancel()
+            abandon_threads()
         server.stop()
 
 

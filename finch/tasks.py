@@ -1,4 +1,4 @@
-"""Nurseries that keep one task's trouble from the others."""
+"""Nurseries and tasks that keep one task's trouble from the others."""
 
 from __future__ import annotations
 
@@ -33,3 +33,20 @@ async def caught(task: Callable[[], Awaitable[None]]) -> None:
         await task()
     except Exception:
         _log.exception("a bug in Finch: %r failed", task)
+    except BaseExceptionGroup as group:
+        log_and_go_on(group, _log)
+
+
+def log_and_go_on(group: BaseExceptionGroup[BaseException], log: logging.Logger) -> None:
+    """Log the exceptions of a group, and raise only the cancellation that came with them.
+
+    A handler's own nursery raises such a group where a child of it raises while it is cancelled.
+
+    Raises:
+        BaseExceptionGroup: what is no ``Exception``.
+    """
+    failed, others = group.split(Exception)
+    if failed is not None:
+        log.error("raised while it was cancelled", exc_info=failed)
+    if others is not None:
+        raise others from None

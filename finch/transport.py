@@ -268,7 +268,8 @@ class SocketTransport(Transport):
             return b""
 
     def interrupt(self) -> None:
-        trio.lowlevel.notify_closing(self._socket)
+        if not self.closed:
+            trio.lowlevel.notify_closing(self._socket)
 
     def hung_up(self) -> bool:
         return self.closed or _hung_up(self._socket)

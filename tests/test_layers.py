@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent / "finch"
 HOUSE = """
 errors
 config
+logs
 wire.head
 wire.http
 wire.frames
@@ -39,6 +40,7 @@ app
 connection
 readers
 listeners
+acceptor
 server
 cli
 testing

@@ -178,10 +178,9 @@ class WebSocket(Owner):
         try:
             with self._scope:
                 await call(handler, self)
-        except ConnectionClosed:
-            pass  # the peer left while the handler sent: nothing that anybody did wrong
         except Exception as error:
-            if not _is_only_closed(error):
+            # where the peer left while the handler sent, nobody did anything wrong
+            if not (self._noticed and _is_only_closed(error)):
                 _log.exception("the handler of %s raised", self.request.path)
                 code, reason = 1011, "internal error"
         finally:
@@ -193,8 +192,10 @@ class WebSocket(Owner):
 
 
 def _is_only_closed(error: Exception) -> bool:
-    """Whether it is the closing alone, as a handler with a nursery of its own raises it."""
-    return isinstance(error, ExceptionGroup) and error.split(ConnectionClosed)[1] is None
+    """Whether it is the closing, alone or as a handler with a nursery of its own raises it."""
+    if isinstance(error, ExceptionGroup):
+        return error.split(ConnectionClosed)[1] is None
+    return isinstance(error, ConnectionClosed)
 
 
 class RawSocketRoute:

@@ -15,6 +15,7 @@ from typing import Final
 
 import trio
 
+from finch.tasks import log_and_go_on
 from finch.transport import Spawn
 
 _log = logging.getLogger("finch.sockets")
@@ -93,6 +94,8 @@ class WorkerPool:
                         await job.serve(worker)
                     except Exception:
                         _log.exception("a bug in Finch: %r failed", job)
+                    except BaseExceptionGroup as group:
+                        log_and_go_on(group, _log)
             worker.scope = trio.CancelScope()
 
     async def _park(self) -> None:

@@ -1,0 +1,85 @@
+"""Takes connections in from the sockets that listen, also when descriptors run out."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from finch.logs import Seldom
+
+_log = Seldom(logging.getLogger("finch.server"))
+
+_ACCEPTS: Final = 64  # connections taken before everybody else has a turn
+_OUT_OF_FILES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_PAUSE: Final = 0.1  # seconds until it is worth another try
+
+
+class Acceptor:
+    """Accepts connections, many a turn.
+
+    Without a free descriptor nothing can be accepted, and those who connect would wait without a
+    word. So one is held in reserve: given up, it lets them be taken in and closed one after the
+    other.
+
+    Parameters:
+        take: gets each new connection and its address; must not wait.
+    """
+
+    def __init__(self, take: Callable[[socket.socket, object], None]) -> None:
+        self._take = take
+        self._reserve = _spare()
+
+    async def run(self, listener: socket.socket) -> None:
+        """Accept until cancelled."""
+        listener.setblocking(False)
+        if listener.family != socket.AF_UNIX:
+            # handed on to what is accepted: one system call less for each
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while True:
+            await trio.lowlevel.wait_readable(listener)
+            for _ in range(_ACCEPTS):
+                try:
+                    sock, address = listener.accept()
+                except BlockingIOError:
+                    break
+                except OSError as error:
+                    if error.errno in _OUT_OF_FILES:
+                        await self._shed(listener, error)
+                    break  # any other is the trouble of a connection that is gone already
+                self._take(sock, address)
+
+    async def _shed(self, listener: socket.socket, error: OSError) -> None:
+        _log.error(
+            "connections are turned away: %s. Raise the limit (ulimit -n), or set "
+            "Limits(max_connections=...) below it",
+            error.strerror,
+        )
+        if self._reserve is not None:
+            os.close(self._reserve)
+            self._reserve = None
+            try:
+                for _ in range(_ACCEPTS):
+                    listener.accept()[0].close()
+            except OSError:
+                pass  # nobody is left, or the descriptor went elsewhere
+        await trio.sleep(_PAUSE)
+        self._reserve = _spare()
+
+    def close(self) -> None:
+        """Let go of the reserve."""
+        if self._reserve is not None:
+            os.close(self._reserve)
+            self._reserve = None
+
+
+def _spare() -> int | None:
+    try:
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
