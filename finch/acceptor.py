@@ -13,7 +13,7 @@ import trio
 
 from finch.logs import Seldom
 
-_log = Seldom(logging.getLogger("finch.server"))
+_log = logging.getLogger("finch.server")
 
 _ACCEPTS: Final = 64  # connections taken before everybody else has a turn
 _OUT_OF_FILES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -34,6 +34,7 @@ class Acceptor:
     def __init__(self, take: Callable[[socket.socket, object], None]) -> None:
         self._take = take
         self._reserve = _spare()
+        self._seldom = Seldom(_log)
 
     async def run(self, listener: socket.socket) -> None:
         """Accept until cancelled."""
@@ -55,7 +56,7 @@ class Acceptor:
                 self._take(sock, address)
 
     async def _shed(self, listener: socket.socket, error: OSError) -> None:
-        _log.error(
+        self._seldom.error(
             "connections are turned away: %s. Raise the limit (ulimit -n), or set "
             "Limits(max_connections=...) below it",
             error.strerror,

@@ -65,6 +65,7 @@ class Connection:
         "_http",
         "_interrupted",
         "_limits",
+        "_refusal",
         "_scheme",
         "_stopping",
         "_waiting",
@@ -93,6 +94,7 @@ class Connection:
         self._waiting = _Waiting.REQUEST
         self._interrupted = False  # the time to receive is over
         self._stopping = False
+        self._refusal: HTTPError | None = None
 
     async def run(self) -> tuple[Upgrade, bytes] | None:
         """Serve requests until the connection ends or is upgraded.
@@ -105,7 +107,7 @@ class Connection:
             upgraded = await self._serve()
             if upgraded is not None:
                 return upgraded
-        except ProtocolError as error:
+        except HTTPError as error:
             self._refuse(error)
         except Disconnected:
             pass  # nobody is left to be answered, or a response is left without its end
@@ -113,9 +115,9 @@ class Connection:
         return None
 
     async def refuse(self, error: HTTPError) -> None:
-        """Answer without a look at the request, and end."""
-        self._refuse(error)
-        await self._hang_up()
+        """Answer the first request, whatever it is, with that error; then end."""
+        self._refusal = error
+        await self.run()
 
     async def _serve(self) -> tuple[Upgrade, bytes] | None:
         first = True
@@ -124,6 +126,8 @@ class Connection:
             if head is None:
                 return None
             first = False
+            if self._refusal is not None:
+                raise self._refusal
             self._wait_for(_Waiting.HANDLER, math.inf)
             body = _Body(self)
             request = Request(
@@ -145,6 +149,8 @@ class Connection:
                 body.over = True
             if not self._http.next_cycle():
                 return None
+            if not self._http.idle:  # pipelined: others have a turn first
+                await trio.lowlevel.checkpoint()
 
     # Reading
 
@@ -265,6 +271,8 @@ class Connection:
         except Exception:
             _log.exception("the stream of %s %s raised", request.method, request.raw_path)
             # All that tells the peer that the body is not whole is that it has no end.
+            if http.ends_by_closing:
+                transport.abort()
             raise Disconnected("the response could not be completed") from None
         finally:
             if hasattr(chunks, "aclose"):

@@ -37,8 +37,6 @@ from finch.transport import Flusher, SocketTransport, StreamTransport, Transport
 
 _log = logging.getLogger("finch.server")
 
-_seldom = Seldom(_log)
-
 _REFUSALS: Final = 64  # connections that are told that they are refused; more are closed at once
 _CLOSINGS: Final = 0.001  # seconds between two sockets' closings at shutdown, where there is time
 _CROWD: Final = 0.02  # seconds whose closings are sent together
@@ -86,6 +84,7 @@ class Server:
         self._wants_hub = hub and HAS_HUB
         self._hub: Hub | None = None
         self._refusing = 0
+        self._seldom = Seldom(_log)
 
     async def run(
         self,
@@ -162,6 +161,7 @@ class Server:
         if most is None or len(self._watched) - self._refusing <= most:
             self.workers.submit(_Accepted(partial(self._serve, connection)))
         elif self._refusing < _REFUSALS:
+            self._refusing += 1
             self.workers.submit(_Accepted(partial(self._refuse, connection)))
         else:
             self._unwatch(connection)
@@ -205,11 +205,10 @@ class Server:
             link.drop()
 
     async def _refuse(self, connection: Connection) -> None:
-        _seldom.error(
+        self._seldom.error(
             "connections are refused: there are %d, as many as Limits.max_connections allows",
             self.limits.max_connections,
         )
-        self._refusing += 1
         try:
             await connection.refuse(
                 HTTPError(503, "too many connections; try again", {"retry-after": "1"})

@@ -16,6 +16,7 @@ import logging
 import select
 import socket
 import ssl
+import struct
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -28,6 +29,9 @@ READ_SIZE: Final = 64 * 1024
 """Bytes taken from a peer at a time. What is made of them at a time is bounded elsewhere."""
 
 _ENOUGH: Final = 64 * 1024  # bytes that do not wait for the end of the turn
+_FLUSHES: Final = 2048  # peers sent to at the end of a turn; the others at the end of the next
+
+_RESET: Final = struct.pack("ii", 1, 0)  # linger for no time at all
 
 Spawn = Callable[[Callable[[], Awaitable[None]]], None]
 """Starts a task that outlives the caller. The task must not raise."""
@@ -47,8 +51,10 @@ class Flusher(trio.abc.Instrument):
 
     def before_io_wait(self, timeout: float) -> None:
         if self._written:
-            written = self._written.copy()
-            self._written.clear()
+            written = self._written[:_FLUSHES]
+            del self._written[:_FLUSHES]
+            if self._written:
+                trio.lowlevel.current_trio_token().run_sync_soon(_nothing, idempotent=True)
             for transport in written:
                 try:
                     transport.flush()
@@ -139,6 +145,10 @@ class Transport(ABC):
                 self.flush()
             if self._outbox is None and not self.closed:
                 self._send_eof()
+
+    def abort(self) -> None:
+        """Let go of the connection so that the peer cannot take what it got for all there is."""
+        self.close()
 
     def close(self) -> None:
         """Let go of the connection at once. What the peer does not take at once is lost."""
@@ -309,6 +319,13 @@ class SocketTransport(Transport):
             self._socket.shutdown(socket.SHUT_WR)
         except OSError:
             pass
+
+    def abort(self) -> None:
+        if not self.closed:
+            self.flush()
+            # a reset instead of an end
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self.close()
 
     def _close(self) -> None:
         if self.on_close is not None:

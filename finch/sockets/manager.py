@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
+
+import trio
 
 from finch.config import Limits
 from finch.errors import ConfigurationError
@@ -17,6 +19,8 @@ from finch.sockets.upgrade import SocketOptions, Upgrade, accept
 from finch.wire.envelope import Envelope
 
 F = TypeVar("F", bound=Any)
+
+_BURST: Final = 1024  # messages sent to clients before others have a turn
 
 
 class Application(Protocol):
@@ -81,6 +85,7 @@ class SocketManager:
         self._app = app
         self._event = event or SocketEvent()
         self.root = Handlers(self._event, "the root event")
+        self._sent = 0  # messages, since others had a turn
         self._events: dict[str, SocketEvent] = {}
         self._named: dict[str, Handlers] = {}
         self._find_callbacks()
@@ -263,14 +268,14 @@ class SocketManager:
 
         Source: the seed, ``sendToAll``.
         """
-        return self._send_each(self.registry, Envelope(data, path, status, epoch_ms()))
+        return await self._send_each(self.registry, Envelope(data, path, status, epoch_ms()))
 
     async def send_to_all_except(
         self, socket: SocketClient, data: Any, path: str = "", status: int = 200
     ) -> int:
         """Send a message to every client but one (the seed's ``sendToAllExcept``)."""
         others = (client for client in self.registry if client is not socket)
-        return self._send_each(others, Envelope(data, path, status, epoch_ms()))
+        return await self._send_each(others, Envelope(data, path, status, epoch_ms()))
 
     async def send_to_client(self, id: str, data: Any, path: str = "", status: int = 200) -> bool:
         """Send a message to the client of that id; False where there is none."""
@@ -281,12 +286,17 @@ class SocketManager:
         self, user_id: UserId, data: Any, path: str = "", status: int = 200
     ) -> int:
         """Send a message to every client of a user; how many it went to."""
-        return self._send_each(
+        return await self._send_each(
             self.registry.of_user(user_id), Envelope(data, path, status, epoch_ms())
         )
 
-    def _send_each(self, clients: Iterable[SocketClient], envelope: Envelope) -> int:
-        return sum(client.push(envelope) for client in clients)
+    async def _send_each(self, clients: Iterable[SocketClient], envelope: Envelope) -> int:
+        reached = sum(client.push(envelope) for client in clients)
+        self._sent += reached
+        if self._sent >= _BURST:  # what was written leaves, and others have a turn
+            self._sent = 0
+            await trio.lowlevel.checkpoint()
+        return reached
 
     # Asking
 

@@ -197,6 +197,11 @@ class HTTPConnection:
         """Whether a response may still begin."""
         return self._sent is _Sent.NOTHING
 
+    @property
+    def ends_by_closing(self) -> bool:
+        """Whether nothing but the end of the stream marks the end of the response's body."""
+        return not self._chunked and self._left is None and not self._head_only
+
     def send_continue(self) -> bytes:
         """``100 Continue``: the body is wanted (RFC 9110, section 10.1.1)."""
         assert self._body is not None
