@@ -326,3 +326,39 @@ async def test_an_http_client_that_takes_nothing_is_dropped_without_a_word_in_th
                 await trio.sleep(1)
         assert trio.current_time() < 40
     assert caplog.text == ""
+
+
+async def test_a_stream_that_raises_resets_a_peer_that_could_not_tell(serve):
+    app = FinchApp()
+
+    @app.get("/")
+    async def index(request):
+        async def chunks():
+            yield b"half"
+            await trio.lowlevel.checkpoint()
+            raise ValueError("no more")
+
+        return chunks()
+
+    async with serve(app) as running:
+        stream = await running.connect()
+        await stream.send_all(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+        with pytest.raises(trio.BrokenResourceError), trio.fail_after(10):  # noqa: PT012
+            while await stream.receive_some():
+                pass
+
+
+async def test_what_is_accepted_does_not_wait_to_fill_segments(app, serve):
+    seen = []
+    create = Server._take
+
+    def take(self, tls, sock, address):
+        seen.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        create(self, tls, sock, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Server, "_take", take)
+        async with serve(app) as running:
+            await assert_alive(running, await open_canary(running))
+    assert seen
+    assert all(seen)

@@ -254,3 +254,26 @@ async def test_two_tasks_cannot_receive_from_one_socket(caplog):
     async with TestClient(app) as client, client.socket("/raw") as socket:
         assert (await socket.wait_closed()).code == 1011
     assert "have one task receive" in caplog.text
+
+
+async def test_the_closing_of_another_socket_is_an_error_of_the_handler(caplog):
+    app = FinchApp()
+    others = []
+
+    @app.websocket("/other")
+    async def other(ws):
+        others.append(ws)
+        await ws.receive()
+
+    @app.websocket("/raw")
+    async def raw(ws):
+        await ws.receive()
+        await others[0].send("are you there?")
+
+    async with TestClient(app) as client:
+        async with client.socket("/other") as gone:
+            await gone.close()
+        async with client.socket("/raw") as ws:
+            await ws.send_raw("go")
+            assert (await ws.wait_closed()).code == 1011
+    assert "the handler of /raw raised" in caplog.text

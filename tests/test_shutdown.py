@@ -1,0 +1,208 @@
+"""The end of a server: closings spread, the deadline, handlers that will not end."""
+
+import os
+import signal
+import socket
+import threading
+from functools import partial
+
+import httpx
+import pytest
+import trio
+import websockets.sync.client
+
+from finch import FinchApp, Limits
+from finch.listeners import open_listeners
+from finch.server import Server
+from finch.testing import TestClient
+from tests.processes import finch
+
+
+async def closings(count, spread):
+    """How long after the stop each of so many clients is closed, in seconds of the test's clock."""
+    app = FinchApp(limits=Limits(shutdown_spread=spread))
+    times = []
+
+    @app.socket("echo")
+    async def echo(client, data):
+        return data
+
+    async def connect(client, task_status):
+        async with client.socket() as ws:
+            task_status.started()
+            gone = await ws.wait_closed(timeout=60)
+            times.append(trio.current_time())
+            assert gone.code == 1001
+
+    async with TestClient(app) as client, trio.open_nursery() as nursery:
+        for _ in range(count):
+            await nursery.start(partial(connect, client))
+        begun = trio.current_time()
+        client._server.stop()
+    return sorted(at - begun for at in times)
+
+
+async def test_the_closings_of_many_sockets_are_spread(autojump_clock):
+    times = await closings(200, spread=1.0)
+    # one a millisecond, in crowds of 20
+    assert times[0] < 0.05
+    assert 0.15 < times[-1] < 0.3
+    assert len(set(times)) >= 8
+
+
+async def test_closings_are_not_spread_further_than_told(autojump_clock):
+    assert await closings(50, spread=0) == [0] * 50
+
+
+async def test_at_the_deadline_handlers_are_cancelled_and_on_disconnect_still_runs(serve):
+    app = FinchApp(limits=Limits(shutdown_timeout=0.4, close_timeout=60))
+    story = []
+
+    @app.on_connect
+    async def on_connect(client):
+        await client.send("in")
+
+    @app.socket("wait")
+    async def wait(client, data):
+        try:
+            await client.send("begun")
+            await trio.sleep_forever()
+        finally:
+            story.append("cancelled")
+
+    @app.on_disconnect
+    async def on_disconnect(client):
+        story.append("on_disconnect")
+
+    async with serve(app) as running:
+        stream = await running.connect()
+        await stream.send_all(
+            b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            # {"path": "wait"}, masked with zeros
+            b"\x81\x90\0\0\0\0" + b'{"path": "wait"}'
+        )
+        data = b""
+        while b"begun" not in data:
+            data += await stream.receive_some()
+        running.server.stop()
+        # the client answers no Close
+        with trio.fail_after(10):
+            while await stream.receive_some():
+                pass
+    assert story == ["cancelled", "on_disconnect"]
+
+
+BLOCKING = """
+import threading
+from finch import FinchApp, Limits
+
+app = FinchApp(limits=Limits(shutdown_timeout={timeout}))
+
+@app.get("/")
+def index(request):
+    print("in", flush=True)
+    threading.Event().wait(120)
+"""
+
+
+@pytest.mark.parametrize(
+    ("timeout", "signals"), [(0.2, 1), (60, 2)], ids=["at the deadline", "at a second signal"]
+)
+def test_a_def_handler_that_blocks_does_not_keep_the_server(tmp_path, timeout, signals):
+    (tmp_path / "blocking.py").write_text(BLOCKING.format(timeout=timeout))
+    with finch("blocking", "--port", 0, cwd=tmp_path) as process:
+        port = httpx.URL(process.url).port
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert process.popen.stdout.readline() == "in\n"
+            process.signal(signal.SIGTERM)
+            if signals == 2:
+                with pytest.raises(httpx.HTTPError):
+                    while True:  # until it has heard the first
+                        httpx.get(process.url, timeout=1)
+                process.signal(signal.SIGTERM)
+            code, out = process.wait()
+    assert (code, "Traceback" in out) == (0, False)
+
+
+def test_nothing_is_left_behind(tmp_path):
+    (tmp_path / "plain.py").write_text(
+        "from finch import FinchApp\napp = FinchApp()\n@app.socket('echo')\n"
+        "async def echo(client, data):\n    return data\n"
+    )
+    path = tmp_path / "plain.sock"
+    with finch("plain", "--unix", path, cwd=tmp_path) as process:
+        with websockets.sync.client.unix_connect(str(path), "ws://localhost/ws"):
+            process.signal()
+        assert process.wait()[0] == 0
+    assert not path.exists()
+
+
+async def test_a_server_leaves_no_task_thread_or_descriptor(tmp_path):
+    app = FinchApp()
+
+    @app.get("/")
+    def index(request):
+        return "from a thread"
+
+    def descriptors():
+        return len(os.listdir("/proc/self/fd"))
+
+    async def once():
+        server = Server(app)
+        async with trio.open_nursery() as nursery:
+            urls = await nursery.start(partial(server.run, open_listeners("127.0.0.1", 0)))
+            async with httpx.AsyncClient() as client:
+                assert (await client.get(urls[0])).text == "from a thread"
+            server.stop()
+
+    await once()
+    before = descriptors(), trio.lowlevel.current_statistics().tasks_living
+    await once()
+    assert (descriptors(), trio.lowlevel.current_statistics().tasks_living) == before
+    named = [thread.name for thread in threading.enumerate() if "finch" in thread.name.lower()]
+    assert named == []
+
+
+async def test_a_child_that_raises_while_it_is_cancelled_does_not_end_the_server(serve, caplog):
+    app = FinchApp(limits=Limits(shutdown_timeout=0.2))
+    begun = trio.Event()
+
+    @app.get("/")
+    async def index(request):
+        async def child():
+            try:
+                begun.set()
+                await trio.sleep_forever()
+            finally:
+                raise ValueError("while it is cancelled")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(child)
+            nursery.start_soon(trio.sleep_forever)
+
+    async with serve(app) as running:
+        stream = await running.connect()
+        await stream.send_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await begun.wait()
+    assert "while it is cancelled" in caplog.text
+
+
+async def test_what_a_startup_callback_begins_in_the_background_is_begun_once_each_time():
+    app = FinchApp()
+    begun = []
+
+    async def task(name):
+        begun.append(name)
+
+    app.background_task(task, "lasting")
+
+    @app.on_startup
+    async def on_startup():
+        app.background_task(task, "of this time")
+
+    for _ in range(2):
+        async with TestClient(app):
+            await trio.testing.wait_all_tasks_blocked()
+    assert sorted(begun) == ["lasting", "lasting", "of this time", "of this time"]
