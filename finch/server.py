@@ -33,7 +33,7 @@ from finch.sockets.link import Link
 from finch.sockets.upgrade import Upgrade
 from finch.sockets.workers import Job, Worker, WorkerPool
 from finch.tasks import caught, plain_nursery
-from finch.transport import Flusher, SocketTransport, StreamTransport, Transport
+from finch.transport import Flusher, LingeringStream, SocketTransport, StreamTransport, Transport
 
 _log = logging.getLogger("finch.server")
 
@@ -149,12 +149,9 @@ class Server:
         if tls is None:
             transport = SocketTransport(sock, self.spawn, self._flusher)
         else:
-            stream = trio.SSLStream(
-                trio.SocketStream(trio.socket.from_stdlib_socket(sock)),
-                tls,
-                server_side=True,
-                https_compatible=True,
-            )
+            plain = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+            lingering = LingeringStream(plain, self.limits.close_timeout)
+            stream = trio.SSLStream(lingering, tls, server_side=True)
             transport = StreamTransport(stream, self.spawn, sock)
         connection = self._connection(transport, client, "http" if tls is None else "https")
         most = self.limits.max_connections

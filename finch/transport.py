@@ -398,7 +398,7 @@ class StreamTransport(Transport):
         try:
             if isinstance(stream, trio.abc.HalfCloseableStream):
                 await stream.send_eof()
-            else:  # TLS: close_notify ends both directions
+            else:  # TLS: close_notify, which ends both directions
                 await stream.aclose()
         except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError):
             pass
@@ -408,4 +408,40 @@ class StreamTransport(Transport):
 
     async def _close_stream(self) -> None:
         with trio.CancelScope(shield=True):  # forcefully: it does not wait
+            await trio.aclose_forcefully(self._stream)
+
+
+class LingeringStream(trio.abc.Stream):
+    """A socket's stream that is closed without a loss: TCP answers data that nobody reads with a
+    reset, and the peer then forgets what it was sent last.
+
+    Parameters:
+        stream: becomes this one's own.
+        patience: seconds that the peer is given to close its side.
+
+    Source: RFC 9112, section 9.6.
+    """
+
+    def __init__(self, stream: trio.SocketStream, patience: float) -> None:
+        self._stream = stream
+        self._patience = patience
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self._stream.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        try:
+            with trio.move_on_after(self._patience):
+                await self._stream.send_eof()
+                while await self._stream.receive_some(READ_SIZE):
+                    pass
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+            pass  # the peer is gone, or somebody else reads to the end
+        finally:
             await trio.aclose_forcefully(self._stream)

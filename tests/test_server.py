@@ -343,7 +343,7 @@ async def test_a_stream_that_raises_resets_a_peer_that_could_not_tell(serve):
     async with serve(app) as running:
         stream = await running.connect()
         await stream.send_all(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
-        with pytest.raises(trio.BrokenResourceError), trio.fail_after(10):  # noqa: PT012
+        with pytest.raises(trio.BrokenResourceError), trio.fail_after(10):
             while await stream.receive_some():
                 pass
 

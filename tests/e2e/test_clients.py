@@ -1,6 +1,7 @@
 """Clients that were not written here, over TCP and TLS: websockets, httpx, curl."""
 
 import json
+import socket
 import ssl
 from functools import partial
 
@@ -189,3 +190,28 @@ async def test_curl(app, serve, tmp_path):
         assert await curl(*size, *chunked, f"{running.http}/echo") == "200 2000000"
         assert await curl("-0", f"{running.http}/stream") == "0\n1\n2\n"
         assert await curl(running.http, f"{running.http}/stream") != ""
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"],
+)
+async def test_tls_ends_with_a_close_notify(app, serve, certificate, trusting, request_):
+    def ask(port):
+        # without suppress_ragged_eofs, an end without close_notify is an SSLError
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+            trusting.wrap_socket(
+                plain, server_hostname="127.0.0.1", suppress_ragged_eofs=False
+            ) as sock,
+        ):
+            sock.sendall(request_)
+            answer = b""
+            while piece := sock.recv(1000):
+                answer += piece
+            return answer
+
+    async with serve(app, tls=load_tls(str(certificate))) as running:
+        assert (await in_thread(ask, running.port)).endswith(
+            b'{"scheme":"https","client":"127.0.0.1"}'
+        )
