@@ -380,7 +380,7 @@ def tune_gc() -> None:
     """
     gc.collect()
     gc.freeze()  # what is imported stays
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(10_000, 100, 50)
 
 
 def run(app: FinchApp, **options: object) -> None:

@@ -1,5 +1,6 @@
 """The server on real sockets: slow, hostile and vanishing peers, unix sockets, the drain."""
 
+import gc
 import socket
 import struct
 from functools import partial
@@ -11,6 +12,7 @@ from websockets.frames import Frame, Opcode
 from finch import FinchApp, Limits
 from finch.listeners import open_listeners
 from finch.server import Server
+from finch.sockets.link import Link
 
 
 @pytest.fixture
@@ -362,3 +364,24 @@ async def test_what_is_accepted_does_not_wait_to_fill_segments(app, serve):
             await assert_alive(running, await open_canary(running))
     assert seen
     assert all(seen)
+
+
+async def test_a_client_that_has_left_leaves_nothing_for_the_garbage_collector(app, serve):
+    def links():
+        return sum(isinstance(found, Link) for found in gc.get_objects())
+
+    async with serve(app) as running:
+        before = links()
+        gc.disable()
+        try:
+            for path in (b"/ws", b"/raw") * 10:
+                stream = await running.connect()
+                await stream.send_all(HANDSHAKE % (path, b"") + masked(Opcode.CLOSE, b"\x03\xe8"))
+                await read_until(stream, b"\x88\x02\x03\xe8")
+                await stream.aclose()
+            with trio.fail_after(10):
+                while running.server._watched:
+                    await trio.sleep(0.01)
+            assert links() - before < 5  # a worker and the hub keep the last one they saw
+        finally:
+            gc.enable()

@@ -105,6 +105,7 @@ class Link:
         "_ended",
         "_hung_up",
         "_limits",
+        "_over",
         "_owner",
         "_pinged",
         "_received",
@@ -142,6 +143,7 @@ class Link:
         self._reply: tuple[int, str] | None = None  # the Close that the peer is owed
         self._ended = False  # nothing more comes from the peer
         self._released = False  # the owner is done
+        self._over = False
 
     def open(self, owner: Owner) -> None:
         """Give the link to its owner."""
@@ -329,5 +331,9 @@ class Link:
         self._owner.leave()
 
     def _forget_if_over(self) -> None:
-        if self._ended and self._released:
+        if self._ended and self._released and not self._over:
+            self._over = True
+            # Nothing is left for the garbage collector: what has grown old it looks for too seldom
+            # for a server whose clients come and go.
+            del self._owner
             self.host.forget(self)
