@@ -13,6 +13,7 @@ errors
 config
 logs
 wire.head
+wire.body
 wire.http
 wire.frames
 wire.extensions

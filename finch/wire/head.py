@@ -9,32 +9,48 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from ipaddress import AddressValueError, IPv6Address
+from typing import Final, NamedTuple
 
 from finch.errors import ProtocolError
 
 RawHeaders = list[tuple[bytes, bytes]]
 
-_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
-# request-line and field lines as RFC 9112, sections 3 and 5, write them: no obs-fold, no space
-# before a colon, no control character in a value, no fragment in a target
-_HEAD: Final = re.compile(
-    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!\x22$-~]+) HTTP/([0-9]\.[0-9])\r\n"
-    rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
+TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"  # RFC 9110, section 5.6.2
+# no space before the colon, no control character in the value (RFC 9112, section 5)
+FIELD_LINE: Final = TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n"
+# what frames and routes a message, and so belongs in its head alone (RFC 9110, section 6.5.1)
+FRAMING: Final = frozenset((b"host", b"content-length", b"transfer-encoding"))
+
+_SPECIAL: Final = FRAMING | {b"connection", b"expect"}
+_REQUEST_LINE: Final = rb"(" + TOKEN + rb") ([!-~]++) HTTP/([0-9]\.[0-9])\r\n"
+_LINE: Final = re.compile(_REQUEST_LINE)
+_HEAD: Final = re.compile(_REQUEST_LINE + rb"((?:" + FIELD_LINE + rb")*+)\r\n")
+_FIRST: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]|\r?\Z")
+
+# RFC 3986, and what browsers send as it is against its letter: "[]^|" in a path, those and "\`{}"
+# and any "%" in a query (WHATWG URL, section 1.3). An encoded NUL is nobody's name of anything.
+_PATH: Final = rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/\[\]^|]++|%(?!00)[0-9A-Fa-f]{2})*+"
+_QUERY: Final = rb"(?:\?[!$-;=?-~]*+)?+"
+_AUTHORITY: Final = (
+    rb"(?:\[([0-9A-Fa-f:.]++)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]++|%[0-9A-Fa-f]{2})++)"
+    rb"(?::(?:[0-9]{0,4}|[0-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
 )
-_AUTHORITY: Final = rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]{least,})(?::[0-9]{0,5})?"
-_HOST: Final = re.compile(_AUTHORITY.replace(b"least", b"0"))
-_ABSOLUTE: Final = re.compile(
-    rb"https?://" + _AUTHORITY.replace(b"least", b"1") + rb"(?=[/?]|\Z)", re.IGNORECASE
+_HOST: Final = re.compile(_AUTHORITY)
+_ORIGIN_FORM: Final = re.compile(rb"/" + _PATH + _QUERY)
+_ABSOLUTE_FORM: Final = re.compile(
+    rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]+)(?:/" + _PATH + rb")?" + _QUERY
 )
-_ASTERISK: Final = ("OPTIONS", b"*")
-_LENGTH: Final = re.compile(rb"[0-9]{1,18}")
-_FRAMING: Final = frozenset((b"host", b"content-length", b"transfer-encoding"))
+_LENGTH: Final = re.compile(rb"[0-9]+")
+_LONGEST_LENGTH: Final = 18  # digits: more bytes than anybody has
 
 
 @dataclass(slots=True)
 class RequestHead:
-    """A request without its body: method and target as sent, header names in lower case."""
+    """A request without its body: method and target as sent, header names in lower case.
+
+    The ``host`` of a request with a whole URL as its target is that URL's.
+    """
 
     method: str
     target: bytes
@@ -42,79 +58,178 @@ class RequestHead:
     version: str
 
 
-def read_head(head: bytes) -> tuple[RequestHead, bool]:
-    """What a whole head says, and whether a body follows.
+class Framing(NamedTuple):
+    """What follows a head on its connection."""
+
+    length: int | None
+    """Bytes of the body; None where it is chunked."""
+    keep_alive: bool
+    """Whether another request may follow."""
+
+
+def read_head(head: bytes) -> tuple[RequestHead, Framing]:
+    """What a whole head says, and what follows it.
 
     Parameters:
         head: from the method to the empty line, both included.
 
     Raises:
-        ProtocolError: 400 where it is malformed or ambiguous, 501 for a method or coding that is
-            not for this server, 505 for another version.
+        ProtocolError: 400 where it is malformed or ambiguous, 413 for a length beyond all measure,
+            417 for an unknown expectation, 501 for a method or coding that is not for this server,
+            505 for another version.
 
     Source: RFC 9112, sections 2 to 6; RFC 9110, section 5.
 
     Example::
 
-        head, has_body = read_head(b"GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n")
+        head, framing = read_head(b"GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n")
     """
-    # "A recipient MAY recognize a single LF as a line terminator" (RFC 9112, 2.2): not this one.
-    if _BARE_LF.search(head):
-        raise ProtocolError(400, "a line of the request ends in a bare LF")
     found = _HEAD.fullmatch(head)
     if found is None:
-        raise ProtocolError(400, "malformed request head")
-    version = found[3].decode()
-    if version != "1.1" and version != "1.0":
-        raise ProtocolError(505, "this server speaks HTTP/1.1 and HTTP/1.0")
-    method, target = found[1].decode(), found[2]
-    if method == "CONNECT":
-        raise ProtocolError(501, "this server is no proxy")
-    # origin-form, absolute-form or asterisk-form (RFC 9112, section 3.2)
-    if not (target.startswith(b"/") or _ABSOLUTE.match(target) or (method, target) == _ASTERISK):
-        raise ProtocolError(400, "the request target is none")
+        check_beginning(head)
+        raise ProtocolError(400, "a header line is not of the form 'Name: value'")
+    method, target, version, lines = found.groups()
+    host = _check_line(method, target, version)
     headers = [
         (name.lower(), value.strip(b" \t"))
-        for name, _, value in [line.partition(b":") for line in found[4].split(b"\r\n")[:-1]]
+        for name, _, value in [line.partition(b":") for line in lines.split(b"\r\n")]
     ]
-    has_body = _check_framing([item for item in headers if item[0] in _FRAMING], version)
-    return RequestHead(method, target, headers, version), has_body
+    del headers[-1]  # behind the last line's end
+    # "the highest minor version within that major version to which the recipient is conformant"
+    # (RFC 9110, 2.5) is that of a request from the future
+    old = version == b"1.0"
+    framing = _check_fields([item for item in headers if item[0] in _SPECIAL], old)
+    if host is not None:
+        # "an origin server MUST ignore the received Host header field (if any) and instead use the
+        # host information of the request-target" (RFC 9112, 3.2.2)
+        headers = [(b"host", host), *[item for item in headers if item[0] != b"host"]]
+    if method == b"TRACE" and framing.length != 0:
+        raise ProtocolError(400, "a TRACE has no body")  # RFC 9110, 9.3.8
+    return RequestHead(method.decode(), target, headers, "1.0" if old else "1.1"), framing
 
 
-def _check_framing(framing: RawHeaders, version: str) -> bool:
-    """Refuse a request whose body, or whose host, is not beyond doubt; whether it has a body."""
-    hosts = [value for name, value in framing if name == b"host"]
-    # "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message
-    # that lacks a Host header field and to any request message that contains more than one Host
-    # header field line or a Host header field with an invalid field value." (RFC 9112, 3.2)
-    if len(hosts) > 1 or (not hosts and version == "1.1"):
-        raise ProtocolError(400, "a request has one Host")
-    if hosts and not _HOST.fullmatch(hosts[0]):
-        raise ProtocolError(400, "the Host is no host")
-    if len(framing) == len(hosts):
+def check_beginning(part: bytes) -> None:
+    """Refuse the beginning of a head that no end can make a request.
+
+    So that nobody waits for the rest of what is no HTTP/1 at all. The request line is looked at
+    when it is whole.
+
+    Raises:
+        ProtocolError: 400, 501 or 505, as :func:`read_head` would.
+    """
+    if not _FIRST.match(part):
+        raise ProtocolError(400, "this is not HTTP/1.1; a request begins with its method")
+    line = part.find(b"\n") + 1
+    # "A recipient MAY recognize a single LF as a line terminator" (RFC 9112, 2.2): not this one.
+    if part.count(b"\n") != part.count(b"\r\n"):
+        raise ProtocolError(400, "a line of the request ends in a bare LF; it must end in CRLF")
+    if line:
+        found = _LINE.fullmatch(part[:line])
+        if found is None:
+            raise ProtocolError(400, "the request line is not of the form 'GET /path HTTP/1.1'")
+        _check_line(*found.groups())
+
+
+def _check_line(method: bytes, target: bytes, version: bytes) -> bytes | None:
+    """Refuse a request line that is not for this server; the host where the target names one."""
+    if not version.startswith(b"1."):
+        raise ProtocolError(505, "this server speaks HTTP/1.1 and HTTP/1.0")
+    # origin-form, absolute-form or asterisk-form (RFC 9112, section 3.2)
+    if method == b"CONNECT":
+        raise ProtocolError(501, "this server is no proxy")
+    if _ORIGIN_FORM.fullmatch(target) or (target == b"*" and method == b"OPTIONS"):
+        return None
+    found = _ABSOLUTE_FORM.fullmatch(target)
+    if found is None or not _is_host(found[1]):
+        raise ProtocolError(400, "the request target is neither a path nor a URL; encode it")
+    host: bytes = found[1]
+    return host
+
+
+def _is_host(value: bytes) -> bool:
+    # not empty: the "http" scheme has no such URI (RFC 9110, 4.2.1)
+    found = _HOST.fullmatch(value)
+    if found is None:
         return False
-    lengths = [value for name, value in framing if name == b"content-length"]
-    codings = [value for name, value in framing if name == b"transfer-encoding"]
-    if codings:
-        # "A server MAY reject a request that contains both Content-Length and Transfer-Encoding"
-        # (RFC 9112, 6.1): smuggling looks like that
-        if lengths:
-            raise ProtocolError(400, "a body has a Content-Length or a Transfer-Encoding")
-        if version == "1.0":
-            raise ProtocolError(400, "HTTP/1.0 has no Transfer-Encoding")
-        if len(codings) > 1 or codings[0].lower() != b"chunked":
-            raise ProtocolError(501, "the only Transfer-Encoding here is chunked")
-        return True
-    if len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]):
-        raise ProtocolError(400, "a Content-Length is one number")
-    return lengths[0].strip(b"0") != b""
+    if found[1] is not None:
+        try:
+            IPv6Address(found[1].decode())
+        except AddressValueError:
+            return False
+    return True
 
 
-def tokens(headers: RawHeaders, name: bytes) -> list[bytes]:
-    """The members of a header that is a list of tokens, in lower case (RFC 9110, 5.6.1)."""
-    return [
-        token.strip(b" \t").lower()
-        for key, value in headers
-        if key == name
-        for token in value.split(b",")
-    ]
+def _check_fields(fields: RawHeaders, old: bool) -> Framing:
+    """Refuse a request whose host, body or expectation is not beyond doubt; what follows it.
+
+    Parameters:
+        fields: those of ``_SPECIAL``.
+        old: whether it is HTTP/1.0, which knows neither ``Transfer-Encoding`` nor ``Expect``, and
+            keep-alive only by a header that proxies get wrong.
+    """
+    host = length = coding = expected = None
+    keep_alive = not old
+    for name, value in fields:
+        if name == b"host":
+            # "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request
+            # message that lacks a Host header field and to any request message that contains more
+            # than one Host header field line or a Host header field with an invalid field value."
+            # (RFC 9112, 3.2)
+            if host is not None:
+                raise ProtocolError(400, "more than one Host")
+            host = value
+        elif name == b"connection":
+            if b"close" in value.lower() and b"close" in members(value):
+                keep_alive = False
+        elif name == b"content-length":
+            if length is not None:
+                raise ProtocolError(400, "more than one Content-Length")
+            length = value
+        elif name == b"transfer-encoding":
+            coding = value if coding is None else coding + b"," + value
+        else:
+            expected = value if expected is None else expected + b"," + value
+    if host is None:
+        if not old:
+            raise ProtocolError(400, "no Host")
+    elif not _is_host(host):
+        raise ProtocolError(400, "the Host is no host")
+    if coding is not None:
+        _check_coding(coding, length, old)
+    if expected is not None and not old:
+        _check_expectation(expected)
+    if length is None:
+        return Framing(0 if coding is None else None, keep_alive)
+    if not _LENGTH.fullmatch(length):
+        raise ProtocolError(400, "the Content-Length is no number")
+    if len(length) > _LONGEST_LENGTH:
+        raise ProtocolError(413, "nobody can take a body of that length")
+    return Framing(int(length), keep_alive)
+
+
+def _check_coding(coding: bytes, length: bytes | None, old: bool) -> None:
+    # "A server MAY reject a request that contains both Content-Length and Transfer-Encoding"
+    # (RFC 9112, 6.1): smuggling looks like that
+    if length is not None:
+        raise ProtocolError(400, "both a Content-Length and a Transfer-Encoding")
+    if old:
+        raise ProtocolError(400, "HTTP/1.0 has no Transfer-Encoding")
+    if coding.lower() != b"chunked":
+        # "If a Transfer-Encoding header field is present in a request and the chunked transfer
+        # coding is not the final encoding, ... the server MUST respond with the 400" (6.3)
+        *others, last = members(coding)
+        if last != b"chunked" or b"chunked" in others or not all(others):
+            raise ProtocolError(400, "the last Transfer-Encoding, and only that, is chunked")
+        raise ProtocolError(501, "the only Transfer-Encoding here is chunked")
+
+
+def _check_expectation(expected: bytes) -> None:
+    # "A server that receives an Expect field value containing a member other than 100-continue MAY
+    # respond with a 417" (RFC 9110, 10.1.1)
+    if not {b"100-continue", b""}.issuperset(members(expected)):
+        raise ProtocolError(417, "the only expectation that can be met is 100-continue")
+
+
+def members(value: bytes) -> list[bytes]:
+    """The members of a value that is a list of tokens, in lower case (RFC 9110, 5.6.1)."""
+    return [member.strip(b" \t") for member in value.lower().split(b",")]

@@ -1,13 +1,13 @@
 """HTTP/1.1 on the server's side of one connection: bytes to requests, responses to bytes.
 
-A head is held back until it is whole and within the limits, and read strictly. A body is h11's: it
-gets the head again and frames what follows; a request without one never meets it.
+A head is held back until it is whole and within the limits, and read strictly. A body is h11's,
+which gets the head again and what follows, as far as it is framed to the letter; a request without
+one never meets it.
 """
 
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final
@@ -16,13 +16,14 @@ import h11
 
 from finch.config import Limits
 from finch.errors import ProtocolError
-from finch.wire.head import RawHeaders, RequestHead, read_head, tokens
+from finch.wire.body import BodyScanner
+from finch.wire.head import RawHeaders, RequestHead, check_beginning, read_head
 
-_END_OF_HEAD: Final = re.compile(rb"\r?\n\r?\n")
 _STATUS_LINES: Final = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode())
     for status in HTTPStatus
 }
+_UNREAD: Final = (h11.SEND_BODY, h11.ERROR)  # states of a peer whose body has not come whole
 
 
 class _Sent(enum.Enum):
@@ -42,7 +43,7 @@ class HTTPConnection:
     then says whether another request may follow.
 
     Parameters:
-        limits: of these, the ones for heads.
+        limits: of these, the ones for heads, which bound trailers as well.
 
     Source: RFC 9112.
 
@@ -63,22 +64,25 @@ class HTTPConnection:
         "_left",
         "_limits",
         "_scanned",
+        "_scanner",
         "_sent",
         "_version",
     )
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._buffer = bytearray()  # received, and not part of a request that is being read
+        self._buffer = bytearray()  # received, and not yet read
         self._scanned = 0  # how much of it is known to hold no end of a head
         self._closed = False
-        self._body: h11.Connection | None = None  # while a body is read
+        self._body: h11.Connection | None = None  # of a request that has one
         self._version = "1.1"
         self._keep_alive = True  # whether another request may follow
         self._sent = _Sent.NOTHING
         self._head_only = False  # whether the response has no body, whatever its head says
         self._chunked = False
         self._left: int | None = None  # bytes of the response's body that its head promises
+
+    _scanner: BodyScanner  # of what h11 gets, where it is
 
     # Reading
 
@@ -94,60 +98,58 @@ class HTTPConnection:
 
     def receive_data(self, data: bytes) -> None:
         """Take in what the peer sent; ``b""`` where it closed."""
-        if not data:
-            self._closed = True
-        if self._body is not None:
-            self._body.receive_data(data)
-        else:
+        if data:
             self._buffer += data
+        else:
+            self._closed = True
 
     def read_head(self) -> RequestHead | None:
         """The next request's head, or None while it is incomplete.
 
         Raises:
-            ProtocolError: 400, 414, 431, 501 or 505; the connection cannot go on.
+            ProtocolError: 400, 413, 414, 417, 431, 501 or 505; the connection cannot go on.
         """
-        buffer = self._buffer
+        buffer, limits = self._buffer, self._limits
         while buffer.startswith(b"\r\n"):
             # "a server that is expecting to receive and parse a request-line SHOULD ignore at
             # least one empty line (CRLF) received prior to the request-line" (RFC 9112, 2.2)
             del buffer[:2]
             self._scanned = 0
-        found = _END_OF_HEAD.search(buffer, self._scanned)
-        self._check_size(found.end() if found else len(buffer))
-        if found is None:
-            self._scanned = max(0, len(buffer) - 3)
+        size = buffer.find(b"\r\n\r\n", max(0, self._scanned - 3)) + 4
+        if size < 4:
+            self._scanned = len(buffer)
+            self._check_so_far(len(buffer))
             return None
-        raw = bytes(buffer[: found.end()])
+        if size > limits.max_request_line or size > limits.max_head:
+            self._check_so_far(size)
+        raw = bytes(buffer[:size])
         self._scanned = 0
         self._keep_alive = False  # where it is refused
-        head, has_body = read_head(raw)
-        if len(head.headers) > self._limits.max_headers:
-            raise ProtocolError(431, f"more than {self._limits.max_headers} headers")
+        head, framing = read_head(raw)
+        if len(head.headers) > limits.max_headers:
+            raise ProtocolError(431, f"more than {limits.max_headers} headers")
+        del buffer[:size]
         self._version = head.version
         self._head_only = head.method == "HEAD"
-        # HTTP/1.0 knows keep-alive only by a header that proxies get wrong: it is not kept
-        self._keep_alive = head.version == "1.1" and b"close" not in tokens(
-            head.headers, b"connection"
-        )
-        if has_body:
-            self._body = h11.Connection(h11.SERVER)
-            self._body.receive_data(bytes(buffer))
-            buffer.clear()
-            if not isinstance(self._next_event(self._body), h11.Request):
-                raise ProtocolError(400, "malformed request")
-            if self._closed:
-                self._body.receive_data(b"")
-        else:
-            del buffer[: found.end()]
+        if framing.length != 0:
+            self._scanner = BodyScanner(framing.length, limits)
+            self._body = h11.Connection(h11.SERVER, limits.max_head)
+            self._body.receive_data(raw)
+            self._next_event(self._body)  # the head
+        self._keep_alive = framing.keep_alive
         return head
 
-    def _check_size(self, size: int) -> None:
+    def _check_so_far(self, size: int) -> None:
+        """Refuse a head that is too long, or wrong whatever its rest may be, as it arrives."""
         limits = self._limits
-        line = self._buffer.find(b"\n", 0, limits.max_request_line + 2)
-        # one more than the limit, for the CR may be there already
-        if line < 0 and len(self._buffer) > limits.max_request_line + 1:
+        line = bytes(self._buffer[: limits.max_request_line + 2])
+        if b"\n" not in line and len(line) == limits.max_request_line + 2:
+            if b" " not in line:
+                # "A server that receives a method longer than any that it implements SHOULD
+                # respond with a 501 (Not Implemented) status code." (RFC 9112, 3)
+                raise ProtocolError(501, "there is no method of that length")
             raise ProtocolError(414, f"request line longer than {limits.max_request_line} bytes")
+        check_beginning(bytes(self._buffer[: min(size, limits.max_head)]))
         if size > limits.max_head:
             raise ProtocolError(431, f"request head longer than {limits.max_head} bytes")
 
@@ -155,16 +157,27 @@ class HTTPConnection:
         """The next piece of the body, ``b""`` at its end, None while bytes are missing.
 
         Raises:
-            ProtocolError: 400 where the framing is broken or the peer left in the middle.
+            ProtocolError: 400, 413 or 431 where the framing is broken, 400 as well where the peer
+                left in the middle.
         """
-        body = self._body
-        while body is not None and body.their_state is h11.SEND_BODY:
+        try:
+            return self._read_piece()
+        except ProtocolError:
+            self._keep_alive = False
+            raise
+
+    def _read_piece(self) -> bytes | None:
+        body, buffer = self._body, self._buffer
+        while body is not None and body.their_state in _UNREAD:
             event = self._next_event(body)
             if isinstance(event, h11.Data):
-                if event.data:
-                    return bytes(event.data)
-            elif not isinstance(event, h11.EndOfMessage):
-                return None
+                return bytes(event.data)
+            if event is h11.NEED_DATA:
+                end = self._scanner.advance(buffer)
+                if not end and not self._closed:
+                    return None
+                body.receive_data(bytes(buffer[:end]))  # b"" tells it that no more will come
+                del buffer[:end]
         return b""
 
     def _next_event(
@@ -173,7 +186,6 @@ class HTTPConnection:
         try:
             return body.next_event()
         except h11.RemoteProtocolError as error:
-            self._keep_alive = False
             raise ProtocolError(error.error_status_hint, f"malformed request: {error}") from None
 
     @property
@@ -182,6 +194,7 @@ class HTTPConnection:
         return (
             self._sent is _Sent.NOTHING
             and self._body is not None
+            and not self._buffer  # it did not wait after all
             and self._body.they_are_waiting_for_100_continue
         )
 
@@ -286,9 +299,8 @@ class HTTPConnection:
         if self._sent is not _Sent.ALL or not self._keep_alive:
             return False
         if self._body is not None:
-            if self._body.their_state is not h11.DONE:
+            if self._body.their_state in _UNREAD:
                 return False
-            self._buffer += self._body.trailing_data[0]
             self._body = None
         self._sent = _Sent.NOTHING
         self._head_only = self._chunked = False

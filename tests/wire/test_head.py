@@ -58,23 +58,28 @@ def h11s_request(head):
 @example(b"GET / HTTP/1.1\r\nHost: a\r\nX: \x80\r\n\r\n")
 def test_what_is_accepted_h11_accepts_and_reads_alike(head):
     try:
-        request, has_body = read_head(head)
+        request, framing = read_head(head)
     except ProtocolError:
         return
     theirs = h11s_request(head)
     assert isinstance(theirs, h11.Request)
     assert request.method.encode() == theirs.method
     assert request.target == theirs.target
-    assert request.version.encode() == theirs.http_version
+    assert request.version.encode() == min(theirs.http_version, b"1.1")
     ours = [
         (name, value.lower() if name == b"transfer-encoding" else value)
         for name, value in request.headers
     ]
-    assert ours == list(theirs.headers)
+    if not request.target.startswith((b"/", b"*")):
+        # a whole URL's host goes before the one of the header, which h11 leaves to its caller
+        assert ours.pop(0) == (b"host", request.target.split(b"/")[2])
+        assert ours == [item for item in theirs.headers if item[0] != b"host"]
+    else:
+        assert ours == list(theirs.headers)
     connection = h11.Connection(h11.SERVER)
     connection.receive_data(head)
     connection.next_event()
-    assert has_body is (connection.next_event() is h11.NEED_DATA)
+    assert (framing.length != 0) is (connection.next_event() is h11.NEED_DATA)
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,0 +1,148 @@
+"""A request's body, followed to its end: what is not framed to the letter never meets h11.
+
+h11 takes bodies apart, but reads the chunked coding more loosely than RFC 9112, section 7.1, writes
+it: any bytes as chunk extensions and any number of them, sizes of 20 digits, bare LFs and folded
+lines among the trailers. So each line of a body's framing is read here first.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import Final
+
+from finch.config import Limits
+from finch.errors import ProtocolError
+from finch.wire.head import FIELD_LINE, FRAMING, TOKEN
+
+_QUOTED: Final = (  # RFC 9110, section 5.6.4
+    rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]++|\\[\t \x21-\x7e\x80-\xff])*+"'
+)
+_EXTENSION: Final = rb"[ \t]*+;[ \t]*+%b(?:[ \t]*+=[ \t]*+(?:%b|%b))?+" % (TOKEN, TOKEN, _QUOTED)
+_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16}+)((?:%b)*+)\r\n" % _EXTENSION)
+_SHORT_LINE: Final = 18  # a size of 16 digits and its CRLF
+_TRAILER: Final = re.compile(FIELD_LINE)
+
+
+class _Next(enum.Enum):
+    """What comes next in a body."""
+
+    DATA = "data"
+    DATA_END = "the line end behind a chunk's data"
+    SIZE = "the size of a chunk"
+    TRAILER = "a trailer, or the empty line behind them"
+    NOTHING = "nothing; the body is over"
+
+
+_DATA, _DATA_END, _SIZE, _TRAILER_LINE, _NOTHING = _Next
+
+
+class BodyScanner:
+    """Follows one body through the bytes of its connection.
+
+    Parameters:
+        length: bytes of the body; None where it is chunked.
+        limits: chunk extensions and trailers may together be as long as a head, and the trailers
+            as many as headers.
+
+    Source: RFC 9112, sections 6.3 and 7.1.
+
+    Example::
+
+        scanner = BodyScanner(None, Limits())
+        scanner.advance(bytearray(b"5\\r\\nhello\\r\\n0\\r\\n\\r\\nGET "))  # 15: there it ends
+    """
+
+    __slots__ = ("_after_data", "_left", "_next", "_room", "_trailers")
+
+    def __init__(self, length: int | None, limits: Limits) -> None:
+        self._next = _SIZE if length is None else _DATA
+        self._after_data = _DATA_END if length is None else _NOTHING
+        self._left = length or 0  # bytes of data until then
+        self._room = limits.max_head  # bytes that extensions and trailers may still take
+        self._trailers = limits.max_headers  # how many may still come
+
+    def advance(self, buffer: bytearray) -> int:
+        """Follow the body over bytes that have come, whole lines only.
+
+        Parameters:
+            buffer: what has come and was not followed before.
+
+        Returns:
+            How many of them are the body's and right; 0 where more must come first.
+
+        Raises:
+            ProtocolError: 400 for wrong framing, 413 for too many chunk extensions, 431 for too
+                many trailers; once all that came before it is taken.
+        """
+        at = 0
+        while at < len(buffer) and self._next is not _NOTHING:
+            try:
+                end = self._step(buffer, at)
+            except ProtocolError:
+                if at:
+                    break
+                raise
+            if end == at:
+                break
+            at = end
+        return at
+
+    def _step(self, buffer: bytearray, at: int) -> int:
+        """Follow it over the data or line that begins at that place; where that ends."""
+        if self._next is _DATA:
+            taken = min(self._left, len(buffer) - at)
+            self._left -= taken
+            if not self._left:
+                self._next = self._after_data
+            return at + taken
+        if self._next is _DATA_END:
+            end = buffer[at : at + 2]
+            if not b"\r\n".startswith(end):
+                raise ProtocolError(400, "a chunk does not end where its size says")
+            if len(end) < 2:
+                return at
+            self._next = _SIZE
+            return at + 2
+        longest = at + _SHORT_LINE + self._room
+        line_end = buffer.find(b"\n", at, longest) + 1
+        if line_end:
+            self._read_line(buffer, at, line_end)
+        elif len(buffer) >= longest:
+            raise self._too_long()
+        return line_end or at
+
+    def _read_line(self, buffer: bytearray, at: int, end: int) -> None:
+        if self._next is _SIZE:
+            # digits are digits: int() alone would take "+5", "0x5" and "5_0"
+            found = _SIZE_LINE.fullmatch(buffer, at, end)
+            if found is None:
+                raise ProtocolError(400, "a chunk's size is not a line of hexadecimal digits")
+            self._take_room(found.end(2) - found.start(2))
+            self._left = int(found[1], 16)
+            self._next = _DATA if self._left else _TRAILER_LINE
+        elif buffer.startswith(b"\r\n", at):
+            self._next = _NOTHING
+        else:
+            found = _TRAILER.fullmatch(buffer, at, end)
+            if found is None:
+                raise ProtocolError(400, "a trailer line is not of the form 'Name: value'")
+            if bytes(buffer[at:end]).partition(b":")[0].lower() in FRAMING:
+                # "A sender MUST NOT generate" those (RFC 9110, 6.5.1): smuggling looks like that
+                raise ProtocolError(400, "a trailer cannot frame or route its message")
+            if not self._trailers:
+                raise self._too_long()
+            self._take_room(end - at)
+            self._trailers -= 1
+
+    def _take_room(self, size: int) -> None:
+        if size > self._room:
+            raise self._too_long()
+        self._room -= size
+
+    def _too_long(self) -> ProtocolError:
+        # "A server ought to limit the total length of chunk extensions received in a request ...
+        # and generate an appropriate 4xx (Client Error) response" (RFC 9112, 7.1.1)
+        if self._next is _SIZE:
+            return ProtocolError(413, "the chunk extensions are too long")
+        return ProtocolError(431, "the trailers are too long or too many")

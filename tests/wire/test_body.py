@@ -1,0 +1,138 @@
+"""The strict reading of bodies: it takes nothing that h11 refuses, and hands it what is right."""
+
+from __future__ import annotations
+
+import h11
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+
+from finch.config import Limits
+from finch.errors import ProtocolError
+from finch.wire.body import BodyScanner
+from finch.wire.http import HTTPConnection
+
+HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKED = b'5;a="b"\r\nhello\r\n7\r\n, world\r\n0\r\nX: 1\r\n\r\n'
+
+ends = st.sampled_from([b"\r\n"] * 60 + [b"\n", b"\r", b"", b"\r\r\n"])
+extensions = st.sampled_from(
+    [b""] * 20
+    + [b";a", b";a=b", b' ;a = "b"', b";a; b"] * 5
+    + [b";", b";a=", b" ", b";a\x00", b"\r"]
+)
+trailers = st.sampled_from(
+    [b"X: 1", b"X:", b"Y: \xff"] * 10 + [b"X : 1", b" 1", b"Host: a", b"X", b"X: \x00", b"\n"]
+)
+
+
+@st.composite
+def chunks(draw):
+    """A chunk that is nearly right."""
+    data = draw(st.binary(min_size=1, max_size=20))
+    size = draw(st.sampled_from([b"%x"] * 50 + [b"%X", b"00%x", b"0x%x", b"+%x", b" %x"]))
+    wrong = draw(st.sampled_from([b""] * 50 + [b"x"]))
+    return size % len(data) + draw(extensions) + draw(ends) + data + wrong + draw(ends)
+
+
+@st.composite
+def bodies(draw):
+    """A chunked body that is nearly right, and something behind it."""
+    end = b"".join(line + draw(ends) for line in draw(st.lists(trailers, max_size=2)))
+    last = b"0" + draw(extensions) + draw(ends) + end + draw(ends)
+    return b"".join(draw(st.lists(chunks(), max_size=4))) + last + draw(st.binary(max_size=4))
+
+
+def read(pieces):
+    """The body, and what came behind it; None while it is not whole; or the status of a refusal."""
+    http = HTTPConnection(Limits())
+    http.receive_data(HEAD)
+    http.read_head()
+    body = b""
+    try:
+        for piece in pieces:
+            http.receive_data(piece)
+            while more := http.read_body():
+                body += more
+    except ProtocolError as error:
+        return error.status
+    return (body, http.trailing_data) if more == b"" else None
+
+
+def h11s(data):
+    connection = h11.Connection(h11.SERVER)
+    connection.receive_data(HEAD + data)
+    connection.next_event()
+    body = b""
+    while isinstance(event := connection.next_event(), h11.Data):
+        body += event.data
+    return (body, connection.trailing_data[0]) if isinstance(event, h11.EndOfMessage) else None
+
+
+@settings(max_examples=1000, deadline=None)
+@given(bodies(), st.data())
+def test_what_is_accepted_h11_accepts_and_reads_alike_wherever_it_is_cut(data, draw):
+    places = sorted(draw.draw(st.lists(st.integers(0, len(data)), max_size=6)))
+    pieces = [data[a:b] for a, b in zip([0, *places], [*places, len(data)], strict=True)]
+    pieces = [piece for piece in pieces if piece]
+    outcome = read([data])
+    assert read(pieces) == outcome
+    if not isinstance(outcome, int):
+        assert outcome == h11s(data)
+
+
+def test_a_body_ends_where_it_ends():
+    assert BodyScanner(None, Limits()).advance(bytearray(CHUNKED + b"GET ")) == len(CHUNKED)
+    assert BodyScanner(5, Limits()).advance(bytearray(b"helloGET ")) == 5
+
+
+def test_half_a_line_waits_for_its_other_half():
+    scanner = BodyScanner(None, Limits())
+
+    assert scanner.advance(bytearray(b"5;a")) == 0
+    assert scanner.advance(bytearray(b"5;a\r\nhel")) == 8
+    assert scanner.advance(bytearray(b"lo\r")) == 2
+    assert scanner.advance(bytearray(b"\r")) == 0
+    assert scanner.advance(bytearray(b"\r\n0\r\n\r\n")) == 7
+
+
+def test_what_is_right_is_read_before_what_is_wrong_is_refused():
+    scanner = BodyScanner(None, Limits())
+    buffer = bytearray(b"2\r\nhi\r\nx\r\n")
+
+    assert scanner.advance(buffer) == 7
+    with pytest.raises(ProtocolError):
+        scanner.advance(buffer[7:])
+
+
+def test_a_broken_body_stays_broken():
+    http = HTTPConnection(Limits())
+    http.receive_data(HEAD + b"x\r\n")
+    http.read_head()
+    for _ in range(2):
+        with pytest.raises(ProtocolError):
+            http.read_body()
+    assert b"connection: close" in http.send_head(400, [(b"content-length", b"0")])
+    http.send_end()
+    assert not http.next_cycle()
+
+
+def test_a_peer_that_has_left_its_body_has_left_it():
+    http = HTTPConnection(Limits())
+    http.receive_data(HEAD + b"5\r\nhe")
+    http.receive_data(b"")
+    http.read_head()
+    assert http.read_body() == b"he"
+    for _ in range(2):
+        with pytest.raises(ProtocolError):
+            http.read_body()
+
+
+def test_trailers_may_be_as_long_as_the_longest_head():
+    limits = Limits(max_head=40_000)
+    http = HTTPConnection(limits)
+    http.receive_data(HEAD + b"0\r\nX: " + b"x" * 30_000)
+    http.read_head()
+    assert http.read_body() is None
+    http.receive_data(b"\r\n\r\n")
+    assert http.read_body() == b""
