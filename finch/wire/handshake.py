@@ -19,10 +19,13 @@ from wsproto.handshake import server_extensions_handshake
 
 from finch.errors import ProtocolError
 from finch.wire.extensions import Deflate
-from finch.wire.head import RawHeaders
+from finch.wire.head import TOKEN, RawHeaders, members
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_SUBPROTOCOL: Final = re.compile(TOKEN)
+_EXTENSION: Final = re.compile(  # RFC 6455, section 9.1
+    rb'%b(?:[ \t]*+;[ \t]*+%b(?:[ \t]*+=[ \t]*+(?:%b|"%b"))?+)*+' % (TOKEN, TOKEN, TOKEN, TOKEN)
+)
 _KEY: Final = re.compile(rb"[+/0-9A-Za-z]{22}==")  # 16 bytes in base64
 _FIELDS: Final = frozenset(
     (
@@ -41,7 +44,7 @@ _FIELDS: Final = frozenset(
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Handshake:
     """A valid upgrade request: what the client asks for."""
 
@@ -64,13 +67,16 @@ def read_handshake(method: str, version: str, headers: RawHeaders) -> Handshake:
 
     Source: RFC 6455, section 4.2.1.
     """
-    fields: dict[bytes, list[bytes]] = {}
+    fields: dict[bytes, bytes] = {}
     for name, value in headers:
         if name in _FIELDS:
-            fields.setdefault(name, []).append(value)
+            # "A recipient MAY combine multiple field lines within a field section that have the
+            # same field name" (RFC 9110, 5.3)
+            fields[name] = fields[name] + b"," + value if name in fields else value
+    get = fields.get
     if not (
-        _has_token(fields, b"upgrade", b"websocket")
-        and (_has_token(fields, b"connection", b"upgrade"))
+        b"websocket" in members(get(b"upgrade", b""))
+        and b"upgrade" in members(get(b"connection", b""))
     ):
         raise ProtocolError(
             426, "Socket is requested!", {"upgrade": "websocket", "connection": "upgrade"}
@@ -79,27 +85,27 @@ def read_handshake(method: str, version: str, headers: RawHeaders) -> Handshake:
         raise ProtocolError(405, "a WebSocket handshake is a GET", {"allow": "GET"})
     if version != "1.1":
         raise ProtocolError(400, "a WebSocket handshake needs HTTP/1.1")
-    if fields.get(b"sec-websocket-version") != [b"13"]:
+    if get(b"sec-websocket-version") != b"13":
         raise ProtocolError(
             426,
             "this server speaks WebSocket version 13 only",
             {"sec-websocket-version": "13", "upgrade": "websocket", "connection": "upgrade"},
         )
-    keys = fields.get(b"sec-websocket-key", [])
-    if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
+    key = get(b"sec-websocket-key", b"")
+    if not _KEY.fullmatch(key):
         raise ProtocolError(400, "Sec-WebSocket-Key must be one base64 value of 16 bytes")
-    if b"transfer-encoding" in fields or fields.get(b"content-length", [b"0"]) != [b"0"]:
+    if b"transfer-encoding" in fields or get(b"content-length", b"0") != b"0":
         raise ProtocolError(400, "a WebSocket handshake has no body")
-    subprotocols = _members(fields, b"sec-websocket-protocol")
-    if not all(_TOKEN.fullmatch(name) for name in subprotocols):
-        raise ProtocolError(400, "Sec-WebSocket-Protocol is not a list of tokens")
-    origins = fields.get(b"origin")
+    subprotocols = _list(fields, b"sec-websocket-protocol", _SUBPROTOCOL)
+    if len(subprotocols) > 1 and len(set(subprotocols)) < len(subprotocols):
+        raise ProtocolError(400, "Sec-WebSocket-Protocol names one twice")  # RFC 6455, 4.1
+    origin = get(b"origin")
     return Handshake(
-        key=keys[0],
-        host=fields.get(b"host", [b""])[0].decode("latin-1"),
-        origin=b",".join(origins).decode("latin-1") if origins else None,
+        key=key,
+        host=get(b"host", b"").decode("latin-1"),
+        origin=None if origin is None else origin.decode("latin-1"),
         subprotocols=subprotocols,
-        extensions=_members(fields, b"sec-websocket-extensions"),
+        extensions=_list(fields, b"sec-websocket-extensions", _EXTENSION),
     )
 
 
@@ -146,7 +152,7 @@ def accept_compression(offers: Iterable[str]) -> tuple[Extension, bytes] | None:
 
 
 def _valid_deflate_offer(offer: str) -> bool:
-    name, *parameters = _split(offer, ";")
+    name, *parameters = (part.strip() for part in offer.split(";"))
     if name != Deflate.name:
         return False
     seen = set()
@@ -207,24 +213,14 @@ def parse_origin(origin: str) -> tuple[str, str, int] | None:
     return parts.scheme, parts.hostname, port or _DEFAULT_PORTS[parts.scheme]
 
 
-def _has_token(fields: dict[bytes, list[bytes]], name: bytes, token: bytes) -> bool:
-    return any(
-        token == member.strip(b" \t").lower()
-        for value in fields.get(name, ())
-        for member in value.split(b",")
-    )
-
-
-def _members(fields: dict[bytes, list[bytes]], name: bytes) -> tuple[str, ...]:
-    try:
-        return tuple(
-            member
-            for value in fields.get(name, ())
-            for member in _split(value.decode("ascii"), ",")
-        )
-    except UnicodeDecodeError:
-        raise ProtocolError(400, "a handshake header is not ASCII") from None
-
-
-def _split(text: str, separator: str) -> list[str]:
-    return [part.strip() for part in text.split(separator) if part.strip()]
+def _list(fields: dict[bytes, bytes], name: bytes, element: re.Pattern[bytes]) -> tuple[str, ...]:
+    """The members of a header that, where it is there, has at least one."""
+    value = fields.get(name)
+    if value is None:
+        return ()
+    found = [member for part in value.split(b",") if (member := part.strip(b" \t"))]
+    if not (found and all(map(element.fullmatch, found))):
+        # "any violations of the ABNF grammar specified for the components of the handshake"
+        # (RFC 6455, 4.2.1)
+        raise ProtocolError(400, f"{name.decode()} is malformed")
+    return tuple([member.decode("ascii") for member in found])

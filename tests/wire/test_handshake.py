@@ -194,6 +194,47 @@ def test_a_subprotocol_is_a_token(value):
     assert refusal(asked((b"sec-websocket-protocol", value))).status == 400
 
 
+@pytest.mark.parametrize("value", [b"", b" , ", b"chat, chat", b"chat, superchat, chat"])
+def test_subprotocols_are_different_and_one_at_least(value):
+    assert refusal(asked((b"sec-websocket-protocol", value))).status == 400
+
+
+def test_the_same_subprotocol_in_two_headers_is_there_twice():
+    headers = asked((b"sec-websocket-protocol", b"a"), (b"sec-websocket-protocol", b"a"))
+
+    assert refusal(headers).status == 400
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b",",
+        b"permessage-deflate;",
+        b"permessage-deflate; ;",
+        b"permessage-deflate; =10",
+        b"permessage-deflate; server_max_window_bits=",
+        b'permessage-deflate; server_max_window_bits=""',
+        b'permessage-deflate; server_max_window_bits="10',
+        b'permessage-deflate; x="a b"',
+        b"permessage-deflate; a b",
+        b"permessage-deflate a=b",
+        b"permessage-deflate\x00",
+        b"a, b/c",
+    ],
+)
+def test_an_extension_that_is_malformed_fails_the_handshake(value):
+    # "the recipient of such malformed data MUST immediately _Fail the WebSocket Connection_" (9.1)
+    assert refusal(asked((b"sec-websocket-extensions", value))).status == 400
+
+
+@pytest.mark.parametrize("value", [b"x-unknown", b"a ; b = c;d", b'a; b="c"', b", a,,b ,"])
+def test_an_extension_that_nobody_knows_is_left_alone(value):
+    handshake = read_handshake("GET", "1.1", asked((b"sec-websocket-extensions", value)))
+
+    assert accept_compression(handshake.extensions) is None
+
+
 RAW = st.binary(max_size=40)
 
 
