@@ -6,8 +6,20 @@ wsproto is touched.
 
 from __future__ import annotations
 
+import zlib
+from typing import Final
+
 from wsproto.extensions import Extension, PerMessageDeflate
 from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
+
+from finch.config import KIB
+
+BAD_GATEWAY: Final = 1014  # registered with IANA after wsproto's list was made
+_BAD_GATEWAY: Final = BAD_GATEWAY.to_bytes(2, "big")
+_STAND_IN: Final = CloseReason.TRY_AGAIN_LATER.to_bytes(2, "big")
+
+_TAIL: Final = b"\x00\x00\xff\xff"  # of a message, left out by its sender (RFC 7692, 7.2.1)
+_EMPTY_BLOCK: Final = b"\x00" + _TAIL
 
 
 class Guard(Extension):
@@ -16,6 +28,11 @@ class Guard(Extension):
     Parameters:
         max_message_size: bytes of one message.
         max_fragments: frames of one message, empty ones too.
+
+    Attributes:
+        complaint: what it refused, and why.
+        bad_gateway: whether the peer closed with 1014; wsproto, which would not take that, is told
+            another code.
     """
 
     name = "finch-guard"
@@ -24,10 +41,11 @@ class Guard(Extension):
         self.max_message_size = max_message_size
         self.max_fragments = max_fragments
         self.complaint = ""
+        self.bad_gateway = False
         self._declared = 0
         self._fragments = 0
-        self._compressed = False
-        self._control = False
+        self._longest = max_message_size  # the bytes that the frames of this message may declare
+        self._opcode = Opcode.TEXT
         self._frame_length = 0
 
     def enabled(self) -> bool:
@@ -45,25 +63,37 @@ class Guard(Extension):
     ) -> CloseReason | RsvBits:
         # Called again for the same frame while its header is incomplete, so that nothing is kept
         # before frame_inbound_complete.
-        self._frame_length = 0 if opcode.iscontrol() else payload_length
-        self._control = opcode.iscontrol()
-        if not self._control:
+        self._opcode = opcode
+        self._frame_length = payload_length
+        if not opcode.iscontrol():
             if opcode is not Opcode.CONTINUATION:
                 self._declared = self._fragments = 0
-                self._compressed = rsv.rsv1
+                # What a compressed message holds is counted as it is inflated. But one that holds
+                # nothing could go on for ever; and deflate adds an eighth at the most, and a few
+                # bytes wherever it is flushed.
+                self._longest = self.max_message_size
+                if rsv.rsv1:
+                    self._longest += self.max_message_size + KIB
             if self._fragments >= self.max_fragments:
                 self.complaint = f"more than {self.max_fragments} fragments"
                 return CloseReason.MESSAGE_TOO_BIG
-            # a compressed message's length says little; it is counted as it is inflated
-            if not self._compressed and self._declared + payload_length > self.max_message_size:
+            if self._declared + payload_length > self._longest:
                 self.complaint = f"message longer than {self.max_message_size} bytes"
                 return CloseReason.MESSAGE_TOO_BIG
         return RsvBits(False, False, False)
 
+    def frame_inbound_payload_data(
+        self, proto: FrameDecoder | FrameProtocol, data: bytes
+    ) -> bytes | CloseReason:
+        if self._opcode is Opcode.CLOSE and data.startswith(_BAD_GATEWAY):
+            self.bad_gateway = True
+            return _STAND_IN + data[2:]
+        return data
+
     def frame_inbound_complete(
         self, proto: FrameDecoder | FrameProtocol, fin: bool
     ) -> bytes | CloseReason | None:
-        if not self._control:
+        if not self._opcode.iscontrol():
             self._fragments += 1
             self._declared += self._frame_length
             if fin:
@@ -72,12 +102,18 @@ class Guard(Extension):
 
 
 class Deflate(PerMessageDeflate):
-    """wsproto's permessage-deflate, which forgets a message's compression at a control frame
-    between its fragments: such frames are none of its business (RFC 7692, section 6.1)."""
+    """wsproto's permessage-deflate, but for the inflating.
+
+    wsproto's forgets a message's compression at a control frame between its fragments. And where a
+    deflate stream ends with a message, as it may (RFC 7692, section 7.2.3.4), it keeps whatever
+    comes behind in memory, and cannot read the next message.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._control = False
+        self._inflater: zlib._Decompress | None = None  # remembers the messages before
+        self._compressed = False  # whether the message that is being received is
+        self._control = False  # whether this frame is none of that message's
 
     def frame_inbound_header(
         self,
@@ -87,16 +123,35 @@ class Deflate(PerMessageDeflate):
         payload_length: int,
     ) -> CloseReason | RsvBits:
         self._control = opcode.iscontrol()
-        if not self._control:
-            return super().frame_inbound_header(proto, opcode, rsv, payload_length)
-        return CloseReason.PROTOCOL_ERROR if rsv.rsv1 else RsvBits(False, False, False)
+        # the bit belongs on the first frame of a message only (RFC 7692, section 6)
+        first = not self._control and opcode is not Opcode.CONTINUATION
+        if first:
+            self._compressed = rsv.rsv1
+        return RsvBits(first, False, False)
 
     def frame_inbound_payload_data(
         self, proto: FrameDecoder | FrameProtocol, data: bytes
     ) -> bytes | CloseReason:
-        return data if self._control else super().frame_inbound_payload_data(proto, data)
+        return self._inflate(data) if self._compressed and not self._control else data
 
     def frame_inbound_complete(
         self, proto: FrameDecoder | FrameProtocol, fin: bool
     ) -> bytes | CloseReason | None:
-        return None if self._control else super().frame_inbound_complete(proto, fin)
+        if self._compressed and fin and not self._control:
+            return self._inflate(_TAIL, last=True)
+        return None
+
+    def _inflate(self, data: bytes, *, last: bool = False) -> bytes | CloseReason:
+        inflater = self._inflater or zlib.decompressobj(-self.client_max_window_bits)
+        self._inflater = inflater
+        try:
+            clear = inflater.decompress(data)
+        except zlib.error:
+            return CloseReason.INVALID_FRAME_PAYLOAD_DATA
+        # behind the end of a stream comes an empty block, and nothing else
+        behind = inflater.unused_data
+        if len(behind) > len(_EMPTY_BLOCK) or (last and inflater.eof and behind != _EMPTY_BLOCK):
+            return CloseReason.INVALID_FRAME_PAYLOAD_DATA
+        if last and (inflater.eof or self.client_no_context_takeover):
+            self._inflater = None
+        return clear

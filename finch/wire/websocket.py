@@ -24,12 +24,12 @@ from wsproto.events import (
 from wsproto.extensions import Extension
 from wsproto.frame_protocol import CloseReason
 
-from finch.wire.extensions import Guard
+from finch.wire.extensions import BAD_GATEWAY, Guard
 from finch.wire.frames import BINARY, PING, PONG, TEXT, FrameScanner, frame, unmask
 
-# deflate grows by at most 1032:1, so a slice of this many compressed bytes becomes 4 MiB at the
-# most before the message is counted again.
-_INFLATE_SLICE: Final = 4096
+# deflate grows by at most 1032:1, so a slice of this many compressed bytes becomes 3 MiB at the
+# most before the message is counted again. A text of those takes nine times as much for a moment.
+_INFLATE_SLICE: Final = 3072
 _FRAMES: Final = 256  # handed over in one go
 
 
@@ -71,7 +71,8 @@ def check_close_code(code: int) -> None:
     Raises:
         ValueError: where it may not (RFC 6455, section 7.4).
     """
-    if not (code in (1000, 1001, 1003, 1007, 1008, 1009, 1011, 1012, 1013) or 3000 <= code <= 4999):
+    known = (1000, 1001, 1003, 1007, 1008, 1009, 1011, 1012, 1013, BAD_GATEWAY)
+    if not (code in known or 3000 <= code <= 4999):
         raise ValueError(
             f"{code} is no code to close with; use 1000, 1008, 1011 or your own from 4000 to 4999"
         )
@@ -116,7 +117,7 @@ class WebSocketProtocol:
     # made when wsproto is
     _guard: Guard
     _left: int  # bytes that the message being received may still take
-    _pieces: list[str | bytes]
+    _pieces: list[bytes]
     _scanner: FrameScanner
 
     def __init__(
@@ -245,23 +246,26 @@ class WebSocketProtocol:
             # wsproto has not moved to a closing state: the Close is one that it wants us to send
             return self._fail(event.code, event.reason or "")
         self._ended = True
-        return CloseReceived(int(event.code), event.reason or "")
+        code = BAD_GATEWAY if self._guard.bad_gateway else int(event.code)
+        return CloseReceived(code, event.reason or "")
 
     def _collect(self, event: TextMessage | BytesMessage) -> SocketInput | None:
         data = event.data if isinstance(event.data, str) else bytes(event.data)
-        self._left -= len(data) if isinstance(data, bytes) else _utf8_length(data)
+        # kept as bytes: a text may take four times as many
+        piece = data.encode() if isinstance(data, str) else data
+        self._left -= len(piece)
         if self._left < 0:
             return self._fail(CloseReason.MESSAGE_TOO_BIG, "message too big")
         if not event.message_finished:
-            self._pieces.append(data)
+            self._pieces.append(piece)
             return None
         self._left = self._max_message_size
         if not self._pieces:
             return data
-        self._pieces.append(data)
-        whole = type(data)().join(self._pieces)  # type: ignore[arg-type]  # all are of one type
+        self._pieces.append(piece)
+        whole = b"".join(self._pieces)
         self._pieces = []
-        return whole
+        return whole.decode() if isinstance(data, str) else whole
 
     def _fail(self, code: int, reason: str) -> Failed:
         self._ended = True
@@ -306,7 +310,3 @@ class WebSocketProtocol:
         # a Close without a code cannot hold a reason
         said = reason if known is not CloseReason.NO_STATUS_RCVD else None
         return bytes(connection.send(CloseConnection(code=known, reason=said)))
-
-
-def _utf8_length(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8"))

@@ -28,6 +28,7 @@ from finch.wire.websocket import (
     PongReceived,
     SocketInput,
     WebSocketProtocol,
+    check_close_code,
 )
 
 MIB = 1024 * 1024
@@ -244,15 +245,54 @@ def test_nothing_follows_a_failure(bad, offer):
 # Closing
 
 
-@pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 4999])
-def test_the_peer_may_close_with_these_codes(code):
-    assert heard(close(code, "tschüß".encode())) == [CloseReceived(code, "tschüß")]
-    assert type(heard(close(code))[0].code) is int
+# RFC 6455, section 7.4, and the registry that it founded
+CODES = [*range(1000, 1004), *range(1007, 1015), 3000, 3999, 4000, 4999]
+
+
+@pytest.mark.parametrize("offer", [None, "permessage-deflate"])
+@pytest.mark.parametrize("code", CODES)
+def test_the_peer_may_close_with_these_codes_and_is_answered_with_the_same(code, offer):
+    data = close(code, "tschüß".encode())
+    assert heard(data, offer=offer) == [CloseReceived(code, "tschüß")]
+    assert heard(*byte_by_byte(data), offer=offer) == [CloseReceived(code, "tschüß")]
+
+    server = protocol(offer=offer)
+    [event] = events(server, close(code))
+    assert type(event.code) is int
+    assert server.send_close(event.code) == b"\x88\x02" + code.to_bytes(2, "big")
 
 
 @pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2999, 5000, 65535])
 def test_the_peer_may_not_close_with_these_codes(code):
     assert failure(close(code)) == 1002
+
+
+def test_no_other_code_is_taken_at_all():
+    for code in {*range(5100)} - {*CODES} - {*range(3000, 5000)}:
+        assert failure(close(code)) == 1002, code
+
+
+def test_a_reason_that_is_no_text_is_refused_whatever_the_code():
+    for code in CODES:
+        assert failure(close(code, b"\xff")) == 1007, code
+
+
+def test_what_the_code_1014_looks_like_elsewhere_is_left_alone():
+    bad_gateway = (1014).to_bytes(2, "big")
+    data = frame(Opcode.PING, bad_gateway) + frame(Opcode.BINARY, bad_gateway)
+
+    assert heard(data) == [PingReceived(bad_gateway), bad_gateway]
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1003, *range(1007, 1010), *range(1011, 1015), 4000])
+def test_an_application_may_close_with_these_codes(code):
+    check_close_code(code)
+
+
+@pytest.mark.parametrize("code", [0, 999, 1002, 1004, 1005, 1006, 1010, 1015, 2999, 5000])
+def test_an_application_may_not_close_with_these_codes(code):
+    with pytest.raises(ValueError):
+        check_close_code(code)
 
 
 def test_a_close_without_a_code_is_1005():
@@ -539,9 +579,16 @@ def test_messages_before_a_bomb_are_delivered_and_nothing_after_it():
     assert seen[2:] == []
 
 
-def test_a_bomb_is_stopped_before_it_is_inflated():
-    bomb = squeezed(b"\0" * (128 * MIB), Opcode.BINARY)
-    server = protocol(MIB, offer=OFFERS[0])
+@pytest.mark.parametrize("limit", [MIB, 16 * MIB])
+@pytest.mark.parametrize(
+    ("opcode", "unit"),
+    [(Opcode.BINARY, b"\0" * MIB), (Opcode.TEXT, "🐦".encode() + b"a" * MIB)],
+    ids=["binary", "text of four bytes a character"],
+)
+def test_a_bomb_costs_its_limit_and_32_megabytes_at_most(opcode, unit, limit):
+    bomb = squeezed(unit * 64, opcode)
+    assert len(bomb) < 70_000
+    server = protocol(limit, offer=OFFERS[0])
     tracemalloc.start()
     try:
         [failed] = events(server, bomb)
@@ -551,7 +598,58 @@ def test_a_bomb_is_stopped_before_it_is_inflated():
 
     assert isinstance(failed, Failed)
     assert failed.code == 1009
-    assert peak < 16 * MIB
+    assert peak < limit + 32_000_000
+
+
+def test_a_compressed_message_that_holds_nothing_does_not_go_on_for_ever():
+    nothing = b"\0\0\0\xff\xff" * 200  # empty blocks
+
+    assert heard(frame(Opcode.TEXT, nothing, rsv="1"), offer=OFFERS[0]) == [""]
+    endless = [frame(Opcode.TEXT, nothing, rsv="1", fin=False), more(nothing, fin=False)]
+    assert failure(*endless, offer=OFFERS[0]) == 1009
+
+
+@pytest.mark.parametrize("length", [2 * 100 + 1024 + 1, 65536, 2**62])
+def test_a_declared_length_is_refused_for_a_compressed_message_too(length):
+    header = bytearray(frame_header(TEXT, length))
+    header[0] |= 0x40
+    header[1] |= 0x80
+
+    assert failure(bytes(header), offer=OFFERS[0]) == 1009
+
+
+# the examples of RFC 7692, section 7.2.3: "Hello"
+HELLO = [
+    pytest.param("f2 48 cd c9 c9 07 00", id="one block"),
+    pytest.param("00 05 00 fa ff 48 65 6c 6c 6f 00", id="a block without compression"),
+    pytest.param("f3 48 cd c9 c9 07 00 00", id="a final block"),
+    pytest.param("f2 48 05 00 00 00 ff ff ca c9 c9 07 00", id="two blocks"),
+]
+
+
+@pytest.mark.parametrize("data", HELLO)
+@pytest.mark.parametrize("offer", OFFERS)
+def test_a_message_may_be_any_kind_of_blocks_and_others_may_follow(data, offer):
+    hello = frame(Opcode.TEXT, bytes.fromhex(data), rsv="1")
+    stream = (hello + squeezed(b"again")) * 2
+
+    assert heard(stream, offer=offer) == ["Hello", "again"] * 2
+    assert heard(*byte_by_byte(stream), offer=offer) == ["Hello", "again"] * 2
+
+
+@pytest.mark.parametrize(
+    "behind", [b"", b"\1", b"\0\0", b"\0\0\0\xff\xff", b"x" * 50], ids=lambda behind: behind.hex()
+)
+def test_nothing_but_an_empty_block_comes_behind_a_final_one(behind):
+    final = bytes.fromhex("f3 48 cd c9 c9 07 00")
+
+    assert failure(frame(Opcode.TEXT, final + behind, rsv="1"), offer=OFFERS[0]) == 1007
+
+
+def test_what_comes_behind_a_final_block_is_not_kept_until_its_message_ends():
+    data = frame(Opcode.TEXT, bytes.fromhex("f3 48 cd c9 c9 07 00") + b"x" * 50, rsv="1", fin=False)
+
+    assert failure(data, offer=OFFERS[0]) == 1007
 
 
 def test_nothing_follows_a_bomb_that_is_fed_on():
