@@ -236,6 +236,11 @@ class Server:
         """A link and its owner are over."""
         self._unwatch(link)
 
+    @property
+    def turn(self) -> int:
+        """Which turn of the event loop this is."""
+        return self._flusher.turn
+
     def spawn(self, task: Callable[[], Awaitable[None]]) -> None:
         """Run something beside the connections. What it raises is logged and ends nothing else."""
         assert self._nursery is not None, "the server does not run"

@@ -48,8 +48,11 @@ class Flusher(trio.abc.Instrument):
         self._written: list[Transport] = []
         self.add = self._written.append
         """Told of a transport that something was written to."""
+        self.turn = 0
+        """Which turn of the event loop this is."""
 
     def before_io_wait(self, timeout: float) -> None:
+        self.turn += 1
         if self._written:
             written = self._written[:_FLUSHES]
             del self._written[:_FLUSHES]

@@ -153,6 +153,11 @@ class SocketClient(Owner, Job):
         check_close_code(code)
         self._link.close(code, reason)
 
+    @property
+    def turn(self) -> int:
+        """Which turn of its server's event loop this is."""
+        return self._link.host.turn
+
     def push(self, envelope: Envelope) -> bool:
         """Send an envelope without waiting; False where the client has left or is too slow."""
         link = self._link

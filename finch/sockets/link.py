@@ -54,6 +54,10 @@ class Host(Protocol):
     limits: Limits
     workers: WorkerPool
 
+    @property
+    def turn(self) -> int:
+        """Which turn of the event loop this is."""
+
     def spawn(self, task: Callable[[], Awaitable[None]]) -> None:
         """Start a task that outlives the caller."""
 
