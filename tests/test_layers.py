@@ -20,6 +20,7 @@ wire.extensions
 wire.websocket
 wire.handshake
 wire.envelope
+wire.proxy
 tasks
 calls
 transport
