@@ -73,10 +73,10 @@ class SocketOptions:
             max_message_size=max_message_size or self.max_message_size,
         )
 
-    def allows(self, origin: str, host: str) -> bool:
-        """Whether a page of that origin may connect to that host."""
+    def allows(self, origin: str, scheme: str, host: str) -> bool:
+        """Whether a page of that origin may connect to that host by that scheme."""
         return (
-            same_origin(origin, host)
+            same_origin(origin, scheme, host)
             or "*" in self.allowed_origins
             or origin in self.allowed_origins
             or parse_origin(origin) in self._parsed
@@ -142,7 +142,7 @@ def accept(
     """
     handshake = read_handshake(request.method, request.http_version, request.raw_headers)
     origin = handshake.origin
-    if origin is not None and not options.allows(origin, handshake.host):
+    if origin is not None and not options.allows(origin, request.scheme, request.host):
         raise HTTPError(
             403,
             f"pages of {origin} may not connect here; the server's allowed_origins decides",

@@ -31,7 +31,6 @@ _FIELDS: Final = frozenset(
     (
         b"connection",
         b"content-length",
-        b"host",
         b"origin",
         b"sec-websocket-extensions",
         b"sec-websocket-key",
@@ -49,7 +48,6 @@ class Handshake:
     """A valid upgrade request: what the client asks for."""
 
     key: bytes
-    host: str
     origin: str | None
     subprotocols: tuple[str, ...]
     extensions: tuple[str, ...]
@@ -102,7 +100,6 @@ def read_handshake(method: str, version: str, headers: RawHeaders) -> Handshake:
     origin = get(b"origin")
     return Handshake(
         key=key,
-        host=get(b"host", b"").decode("latin-1"),
         origin=None if origin is None else origin.decode("latin-1"),
         subprotocols=subprotocols,
         extensions=_list(fields, b"sec-websocket-extensions", _EXTENSION),
@@ -176,13 +173,16 @@ def _valid_deflate_offer(offer: str) -> bool:
     return True
 
 
-def same_origin(origin: str, host: str) -> bool:
+def same_origin(origin: str, scheme: str, host: str) -> bool:
     """Whether a browser's ``Origin`` names the host that it connects to.
 
-    Parsed host and port are compared, a port left out being the origin's default one.
+    Parsed host and port are compared, a port left out being the origin's default one. Over TLS the
+    page must have come that way as well: any network on its way can write one that did not.
 
     Parameters:
         origin: such as ``https://example.org``.
+        scheme: by which it connects, ``http`` or ``https``; for ``http`` the page's does not
+            matter, for TLS may end at a proxy that nobody told us of.
         host: the ``Host`` header, such as ``example.org`` or ``example.org:8443``.
 
     Source: RFC 6455, section 10.2; RFC 6454, section 4.
@@ -195,8 +195,10 @@ def same_origin(origin: str, host: str) -> bool:
         port = ours.port
     except ValueError:
         return False
-    scheme, name, their_port = theirs
-    return (ours.hostname, port or _DEFAULT_PORTS[scheme]) == (name, their_port)
+    their_scheme, name, their_port = theirs
+    if scheme == "https" and their_scheme not in ("https", "wss"):
+        return False
+    return (ours.hostname, port or _DEFAULT_PORTS[their_scheme]) == (name, their_port)
 
 
 def parse_origin(origin: str) -> tuple[str, str, int] | None:

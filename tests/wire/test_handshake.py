@@ -50,9 +50,7 @@ def refusal(
 def test_the_example_of_the_standard_is_accepted():
     handshake = read_handshake("GET", "1.1", asked())
 
-    assert handshake == Handshake(
-        key=KEY, host="server.example.com", origin=None, subprotocols=(), extensions=()
-    )
+    assert handshake == Handshake(key=KEY, origin=None, subprotocols=(), extensions=())
     assert accept_headers(handshake, None) == [
         (b"upgrade", b"websocket"),
         (b"connection", b"Upgrade"),
@@ -62,7 +60,7 @@ def test_the_example_of_the_standard_is_accepted():
 
 def test_the_chosen_subprotocol_is_in_the_answer():
     assert accept_headers(
-        Handshake(key=KEY, host="", origin=None, subprotocols=("chat",), extensions=()), "chat"
+        Handshake(key=KEY, origin=None, subprotocols=("chat",), extensions=()), "chat"
     )[-1] == (
         b"sec-websocket-protocol",
         b"chat",
@@ -424,7 +422,8 @@ def test_the_first_valid_offer_is_taken():
     ],
 )
 def test_an_origin_that_names_the_host_is_the_same(origin, host):
-    assert same_origin(origin, host)
+    assert same_origin(origin, "http", host)
+    assert same_origin(origin, "https", host) is origin.startswith("https:")
 
 
 @pytest.mark.parametrize(
@@ -465,7 +464,8 @@ def test_an_origin_that_names_the_host_is_the_same(origin, host):
     ],
 )
 def test_any_other_origin_is_foreign(origin, host):
-    assert not same_origin(origin, host)
+    assert not same_origin(origin, "http", host)
+    assert not same_origin(origin, "https", host)
 
 
 @pytest.mark.parametrize(
