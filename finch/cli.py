@@ -74,6 +74,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--certfile", metavar="PEM", help="certificate, for https and wss")
     parser.add_argument("--keyfile", metavar="PEM", help="its key, where it is in another file")
     parser.add_argument(
+        "--forwarded-allow-ips",
+        default="",
+        metavar="LIST",
+        help="proxies whose Forwarded and X-Forwarded-* are believed: IP addresses, networks, "
+        "'unix' for those on a unix socket, '*' for all, with commas (nobody)",
+    )
+    parser.add_argument(
+        "--proxy-protocol",
+        action="store_true",
+        help="require a PROXY header, version 1 or 2, at the beginning of every connection",
+    )
+    parser.add_argument(
         "--log-level",
         default="info",
         choices=("debug", "info", "warning", "error", "critical"),
@@ -176,6 +188,8 @@ async def _serve(app: FinchApp, options: argparse.Namespace) -> None:
                     unix=options.unix,
                     certfile=options.certfile,
                     keyfile=options.keyfile,
+                    forwarded_allow_ips=options.forwarded_allow_ips,
+                    proxy_protocol=options.proxy_protocol,
                     access_log=options.access_log,
                 )
             )

@@ -18,6 +18,7 @@ import trio
 
 from finch.app import FinchApp
 from finch.errors import Disconnected, HTTPError, ProtocolError
+from finch.proxies import Source, Trust
 from finch.request import Address, BodySource, Request
 from finch.response import Response, StreamingResponse, TextResponse
 from finch.sockets.upgrade import Upgrade
@@ -52,6 +53,7 @@ class Connection:
         client: where they come from.
         scheme: ``http`` or ``https``.
         access_log: whether each request is logged.
+        trust: which proxies are believed; nobody where left out.
 
     Attributes:
         deadline: when :meth:`expire` wants to be called, by trio's clock.
@@ -68,6 +70,7 @@ class Connection:
         "_refusal",
         "_scheme",
         "_stopping",
+        "_trust",
         "_waiting",
         "client",
         "deadline",
@@ -82,6 +85,7 @@ class Connection:
         client: Address,
         scheme: str = "http",
         access_log: bool = False,
+        trust: Trust | None = None,
     ) -> None:
         self.transport = transport
         self.deadline = math.inf
@@ -90,6 +94,7 @@ class Connection:
         self._http = HTTPConnection(app.limits)
         self.client = client
         self._scheme = scheme
+        self._trust = trust if trust is not None and trust.believes(client) else None
         self._access_log = access_log
         self._waiting = _Waiting.REQUEST
         self._interrupted = False  # the time to receive is over
@@ -129,11 +134,15 @@ class Connection:
             if self._refusal is not None:
                 raise self._refusal
             self._wait_for(_Waiting.HANDLER, math.inf)
+            client, scheme, host = self.client, self._scheme, None
+            if self._trust is not None:
+                client, scheme, host = self._trust.trace(head.headers, Source(client, scheme))
             body = _Body(self)
             request = Request(
                 head,
-                client=self.client,
-                scheme=self._scheme,
+                client=client,
+                scheme=scheme,
+                host=host,
                 body=body,
                 app=self._app,
                 max_body=self._limits.max_body,
@@ -313,7 +322,7 @@ class Connection:
         if self._access_log:
             _access.info(
                 '%s "%s %s HTTP/%s" %d',
-                self.client,
+                request.client,
                 request.method,
                 request.raw_path,
                 request.http_version,

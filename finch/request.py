@@ -40,12 +40,15 @@ SOCKET_REQUESTED = "Socket is requested!"
 
 
 class Address(NamedTuple):
-    """Where a client connects from. A unix socket's client has no host and port 0."""
+    """Where a client connects from. A unix socket's client has no host and port 0; one that a
+    proxy speaks for has a host, and port 0 where the proxy does not say."""
 
     host: str
     port: int
 
     def __str__(self) -> str:
+        if not self.port:
+            return self.host or "-"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
@@ -72,8 +75,8 @@ class Request:
         raw_path: the path as sent, percent-encoded.
         path: the same, decoded.
         path_params: what the route's converters found.
-        client: the client's :class:`Address`.
-        scheme: ``"http"`` or ``"https"``.
+        client: the client's :class:`Address`, behind proxies that are believed.
+        scheme: ``"http"`` or ``"https"``, as the client sees it.
         http_version: ``"1.1"`` or ``"1.0"``.
         app: the :class:`finch.FinchApp` that serves it.
         state: a dict for middleware and handlers to leave things in.
@@ -90,6 +93,7 @@ class Request:
         "_body",
         "_cookies",
         "_headers",
+        "_host",
         "_language",
         "_max_body",
         "_path",
@@ -114,6 +118,7 @@ class Request:
         *,
         client: Address = NOWHERE,
         scheme: str = "http",
+        host: str | None = None,
         body: BodySource | None = None,
         app: Any = None,
         max_body: int = 4 * 1024 * 1024,
@@ -128,6 +133,7 @@ class Request:
         self.accepted: Response | None = None
         """The upgrade that a manager's ``request_handle`` has made of this request."""
         self._raw: RawHeaders | bytes = head.headers  # bytes once it is settled
+        self._host = host
         self._max_body = max_body
         self._source = body
         self._body: bytes | None = None
@@ -219,8 +225,12 @@ class Request:
 
     @property
     def host(self) -> str:
-        """The ``Host`` header."""
-        return self.headers.get("host", "")
+        """The host that the client asked for: ``Host``, or what a believed proxy says."""
+        if self._host is not None:
+            return self._host
+        return next(
+            (value.decode("latin-1") for name, value in self.raw_headers if name == b"host"), ""
+        )
 
     @property
     def url(self) -> str:

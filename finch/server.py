@@ -13,7 +13,7 @@ import signal
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Final, Protocol
@@ -27,6 +27,7 @@ from finch.connection import Connection
 from finch.errors import ConfigurationError, HTTPError
 from finch.listeners import close_listeners, load_tls, open_listeners, url_of
 from finch.logs import Seldom
+from finch.proxies import Source, Trust, read_proxy_header
 from finch.readers import HAS_HUB, Hub, TaskReader
 from finch.request import NOWHERE, Address
 from finch.sockets.link import Link
@@ -61,6 +62,8 @@ class Server:
         access_log: whether each request is logged.
         hub: whether plain sockets are read by one task for all, where the platform can; False for
             a task each.
+        trust: which proxies are believed; nobody where left out.
+        proxy_protocol: whether every connection begins with a PROXY header.
 
     Example::
 
@@ -71,11 +74,22 @@ class Server:
             server.stop()
     """
 
-    def __init__(self, app: FinchApp, *, access_log: bool = False, hub: bool = True) -> None:
+    def __init__(
+        self,
+        app: FinchApp,
+        *,
+        access_log: bool = False,
+        hub: bool = True,
+        trust: Trust | None = None,
+        proxy_protocol: bool = False,
+    ) -> None:
         self.limits = app.limits
         self.workers = WorkerPool(self.spawn)
         self._app = app
         self._access_log = access_log
+        self._trust = trust
+        self._proxy_protocol = proxy_protocol
+        self._unnamed = 0  # connections whose PROXY header has not come yet
         self._watched: set[_Watched] = set()
         self._stop = trio.Event()
         self._empty = trio.Event()
@@ -144,7 +158,26 @@ class Server:
 
     def _take(self, tls: ssl.SSLContext | None, sock: socket.socket, address: object) -> None:
         """A connection was accepted."""
-        client = _address(address)
+        peer = Source(_address(address), "http" if tls is None else "https")
+        if not self._proxy_protocol:
+            self._admit(tls, sock, peer)
+        elif self._has_room(self._unnamed):
+            self._unnamed += 1
+            self.workers.submit(_Accepted(partial(self._take_proxied, tls, sock, peer)))
+        else:
+            sock.close()
+
+    async def _take_proxied(
+        self, tls: ssl.SSLContext | None, sock: socket.socket, peer: Source
+    ) -> None:
+        try:
+            source = await read_proxy_header(sock, peer, self.limits.head_timeout, self._seldom)
+        finally:
+            self._unnamed -= 1
+        if source is not None:
+            self._admit(tls, sock, source)
+
+    def _admit(self, tls: ssl.SSLContext | None, sock: socket.socket, source: Source) -> None:
         transport: Transport
         if tls is None:
             transport = SocketTransport(sock, self.spawn, self._flusher)
@@ -153,9 +186,8 @@ class Server:
             lingering = LingeringStream(plain, self.limits.close_timeout)
             stream = trio.SSLStream(lingering, tls, server_side=True)
             transport = StreamTransport(stream, self.spawn, sock)
-        connection = self._connection(transport, client, "http" if tls is None else "https")
-        most = self.limits.max_connections
-        if most is None or len(self._watched) - self._refusing <= most:
+        connection = self._connection(transport, source.client, source.scheme)
+        if self._has_room():
             self.workers.submit(_Accepted(partial(self._serve, connection)))
         elif self._refusing < _REFUSALS:
             self._refusing += 1
@@ -164,9 +196,18 @@ class Server:
             self._unwatch(connection)
             transport.close()
 
+    def _has_room(self, more: int = 0) -> bool:
+        most = self.limits.max_connections
+        return most is None or len(self._watched) - self._refusing + more <= most
+
     def _connection(self, transport: Transport, client: Address, scheme: str) -> Connection:
         connection = Connection(
-            transport, self._app, client=client, scheme=scheme, access_log=self._access_log
+            transport,
+            self._app,
+            client=client,
+            scheme=scheme,
+            access_log=self._access_log,
+            trust=self._trust,
         )
         self._watch(connection)
         return connection
@@ -325,6 +366,8 @@ async def serve(
     unix: str | None = None,
     certfile: str | None = None,
     keyfile: str | None = None,
+    forwarded_allow_ips: str | Iterable[str] = (),
+    proxy_protocol: bool = False,
     access_log: bool = False,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -336,6 +379,10 @@ async def serve(
     Parameters:
         host, port, unix: where to listen, as :func:`open_listeners`.
         certfile, keyfile: for TLS, as :func:`load_tls`.
+        forwarded_allow_ips: the proxies whose ``Forwarded`` and ``X-Forwarded-*`` are believed:
+            IP addresses, networks, ``"unix"``, ``"*"``; a list, or a text with commas.
+        proxy_protocol: whether every connection begins with a PROXY header, version 1 or 2; one
+            that does not is closed.
         access_log: whether each request is logged, by the logger ``finch.access``.
         task_status: ``nursery.start`` gives the URLs that are served.
 
@@ -352,12 +399,13 @@ async def serve(
     if keyfile is not None and certfile is None:
         raise ConfigurationError("a keyfile without its certfile; give both")
     tls = load_tls(certfile, keyfile) if certfile is not None else None
+    trust = Trust(forwarded_allow_ips)
     try:
         listeners = open_listeners(host, port, unix=unix)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         raise ConfigurationError(f"cannot listen on {unix or f'{host}:{port}'}: {why}") from error
-    server = Server(app, access_log=access_log)
+    server = Server(app, access_log=access_log, trust=trust, proxy_protocol=proxy_protocol)
     with ExitStack() as stack:
         async with plain_nursery() as nursery:
             if threading.current_thread() is threading.main_thread():

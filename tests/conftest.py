@@ -39,13 +39,13 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(app, *, hub=True, **options):
+async def serving(app, *, tls=None, listeners=None, **options):
     """Serve an application on a free port of 127.0.0.1, in the test's own event loop."""
-    server = Server(app, hub=hub)
-    listeners = open_listeners("127.0.0.1", 0)
+    server = Server(app, **options)
+    listeners = listeners or open_listeners("127.0.0.1", 0)
     port = listeners[0].getsockname()[1]
     async with trio.open_nursery() as nursery:
-        await nursery.start(partial(server.run, listeners, **options))
+        await nursery.start(partial(server.run, listeners, tls=tls))
         running = Serving(server, port)
         try:
             yield running

@@ -20,6 +20,7 @@ wire.extensions
 wire.websocket
 wire.handshake
 wire.envelope
+wire.forwarded
 wire.proxy
 tasks
 calls
@@ -29,6 +30,7 @@ language
 response
 request
 routing
+proxies
 sockets.workers
 sockets.link
 sockets.event

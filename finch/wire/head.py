@@ -140,13 +140,14 @@ def _check_line(method: bytes, target: bytes, version: bytes) -> bytes | None:
     if _ORIGIN_FORM.fullmatch(target) or (target == b"*" and method == b"OPTIONS"):
         return None
     found = _ABSOLUTE_FORM.fullmatch(target)
-    if found is None or not _is_host(found[1]):
+    if found is None or not is_host(found[1]):
         raise ProtocolError(400, "the request target is neither a path nor a URL; encode it")
     host: bytes = found[1]
     return host
 
 
-def _is_host(value: bytes) -> bool:
+def is_host(value: bytes) -> bool:
+    """Whether that may be a ``Host``: a name or address, with or without a port."""
     # not empty: the "http" scheme has no such URI (RFC 9110, 4.2.1)
     found = _HOST.fullmatch(value)
     if found is None:
@@ -192,7 +193,7 @@ def _check_fields(fields: RawHeaders, old: bool) -> Framing:
     if host is None:
         if not old:
             raise ProtocolError(400, "no Host")
-    elif not _is_host(host):
+    elif not is_host(host):
         raise ProtocolError(400, "the Host is no host")
     if coding is not None:
         _check_coding(coding, length, old)
