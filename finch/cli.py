@@ -71,6 +71,12 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=_port, default=8080, help="port to listen on (%(default)s); 0 for any"
     )
     parser.add_argument("--unix", metavar="PATH", help="listen on a unix socket instead")
+    parser.add_argument(
+        "--fd",
+        type=_descriptor,
+        metavar="N",
+        help="listen on an inherited descriptor instead; 3 for systemd's socket activation",
+    )
     parser.add_argument("--certfile", metavar="PEM", help="certificate, for https and wss")
     parser.add_argument("--keyfile", metavar="PEM", help="its key, where it is in another file")
     parser.add_argument(
@@ -103,6 +109,12 @@ def _parser() -> argparse.ArgumentParser:
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
+    return int(text)
+
+
+def _descriptor(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no descriptor: a number from 0")
     return int(text)
 
 
@@ -186,6 +198,7 @@ async def _serve(app: FinchApp, options: argparse.Namespace) -> None:
                     host=options.host,
                     port=options.port,
                     unix=options.unix,
+                    fd=options.fd,
                     certfile=options.certfile,
                     keyfile=options.keyfile,
                     forwarded_allow_ips=options.forwarded_allow_ips,

@@ -16,7 +16,7 @@ _BACKLOG: Final = 2048  # connections the kernel keeps for us; it cuts it to its
 
 
 def open_listeners(
-    host: str = "127.0.0.1", port: int = 8080, *, unix: str | None = None
+    host: str = "127.0.0.1", port: int = 8080, *, unix: str | None = None, fd: int | None = None
 ) -> list[socket.socket]:
     """Sockets that listen.
 
@@ -25,10 +25,17 @@ def open_listeners(
         port: 0 for any free one.
         unix: the path of a unix socket, instead of host and port. A socket file that nobody
             listens on any more is replaced.
+        fd: the descriptor of a socket that listens already, instead of all of these: this process
+            inherited it, from systemd for instance.
 
     Raises:
         OSError: where the address cannot be had.
+        ConfigurationError: where the descriptor is none that connections can be accepted from.
     """
+    if fd is not None:
+        if unix is not None:
+            raise ConfigurationError("a unix socket's path and a descriptor; give one of them")
+        return [_inherit(fd)]
     if unix is not None:
         return [_listen_unix(unix)]
     listeners: list[socket.socket] = []
@@ -73,6 +80,39 @@ def _listen_unix(path: str) -> socket.socket:
     return listener
 
 
+class InheritedListener(socket.socket):
+    """A listener that another process made: a unix socket's file is that one's to remove."""
+
+    __slots__ = ()
+
+
+def _inherit(fd: int) -> InheritedListener:
+    try:
+        listener = InheritedListener(fileno=fd)
+    except (OSError, ValueError) as error:
+        why = "is not open" if getattr(error, "errno", None) == errno.EBADF else "is no socket"
+        raise _no_listener(fd, why) from None
+    try:
+        if listener.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):
+            raise _no_listener(fd, "is neither a TCP nor a unix socket")
+        if listener.type != socket.SOCK_STREAM:
+            raise _no_listener(fd, "is no stream socket")
+        if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise _no_listener(fd, "is a socket that does not listen")
+        listener.set_inheritable(False)  # not for the processes that the application starts
+    except BaseException:
+        listener.detach()
+        raise
+    return listener
+
+
+def _no_listener(fd: int, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"descriptor {fd} {why}; give that of a stream socket that listens and that this process "
+        "inherited (3 for the first of systemd's)"
+    )
+
+
 def load_tls(certfile: str, keyfile: str | None = None) -> ssl.SSLContext:
     """The TLS settings of a server.
 
@@ -100,7 +140,9 @@ def close_listeners(listeners: Sequence[socket.socket]) -> None:
     for listener in listeners:
         if listener.fileno() < 0:
             continue
-        path = listener.getsockname() if listener.family == socket.AF_UNIX else None
+        path = None
+        if listener.family == socket.AF_UNIX and not isinstance(listener, InheritedListener):
+            path = listener.getsockname()
         listener.close()
         if path:
             try:
@@ -112,7 +154,9 @@ def close_listeners(listeners: Sequence[socket.socket]) -> None:
 def url_of(listener: socket.socket, tls: bool) -> str:
     """The URL that a listener is reached at."""
     if listener.family == socket.AF_UNIX:
-        return f"unix:{listener.getsockname()}"
+        path = listener.getsockname()
+        # an abstract one, which has no file, as systemd writes it
+        return f"unix:{path}" if isinstance(path, str) else f"unix:@{os.fsdecode(path[1:])}"
     address, port = listener.getsockname()[:2]
     name = f"[{address}]" if ":" in address else address
     return f"{'https' if tls else 'http'}://{name}:{port}"

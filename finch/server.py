@@ -354,7 +354,9 @@ class _Accepted(Job):
 
 def _address(address: object) -> Address:
     if isinstance(address, tuple):
-        return Address(address[0], address[1])
+        host, port = address[:2]
+        # of IPv4, on an inherited socket for both
+        return Address(host.removeprefix("::ffff:") if "." in host else host, port)
     return NOWHERE  # a unix socket's client has no name
 
 
@@ -364,6 +366,7 @@ async def serve(
     host: str = "127.0.0.1",
     port: int = 8080,
     unix: str | None = None,
+    fd: int | None = None,
     certfile: str | None = None,
     keyfile: str | None = None,
     forwarded_allow_ips: str | Iterable[str] = (),
@@ -377,7 +380,7 @@ async def serve(
     ``Limits.shutdown_timeout``; a second one ends it at once.
 
     Parameters:
-        host, port, unix: where to listen, as :func:`open_listeners`.
+        host, port, unix, fd: where to listen, as :func:`open_listeners`.
         certfile, keyfile: for TLS, as :func:`load_tls`.
         forwarded_allow_ips: the proxies whose ``Forwarded`` and ``X-Forwarded-*`` are believed:
             IP addresses, networks, ``"unix"``, ``"*"``; a list, or a text with commas.
@@ -401,7 +404,7 @@ async def serve(
     tls = load_tls(certfile, keyfile) if certfile is not None else None
     trust = Trust(forwarded_allow_ips)
     try:
-        listeners = open_listeners(host, port, unix=unix)
+        listeners = open_listeners(host, port, unix=unix, fd=fd)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         raise ConfigurationError(f"cannot listen on {unix or f'{host}:{port}'}: {why}") from error

@@ -30,11 +30,17 @@ class Process:
 
 
 @contextmanager
-def finch(*arguments, cwd=EXAMPLES):
-    """Run ``python -m finch`` until the end of the block."""
+def finch(*arguments, cwd=EXAMPLES, fd3=None):
+    """Run ``python -m finch`` until the end of the block; ``fd3`` is the socket that it inherits,
+    as systemd passes it on."""
+    command = [sys.executable, "-m", "finch", *map(str, arguments)]
+    if fd3 is not None:
+        move = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.execv(sys.argv[2], sys.argv[2:])"
+        command = [sys.executable, "-c", move, str(fd3.fileno()), *command]
     popen = subprocess.Popen(
-        [sys.executable, "-m", "finch", *map(str, arguments)],
+        command,
         cwd=cwd,
+        pass_fds=() if fd3 is None else (fd3.fileno(),),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -159,6 +159,9 @@ def test_tls_and_a_unix_socket(folder):
         (["app", "--keyfile", "key.pem"], "a keyfile without its certfile"),
         (["app", "--host", "203.0.113.1"], "cannot listen on 203.0.113.1:8080"),
         (["app", "--unix", "no/such/folder/s"], "cannot listen on no/such/folder/s"),
+        (["app", "--fd", "999"], "descriptor 999 is not open; give that of a stream socket"),
+        (["app", "--fd", "3", "--unix", "s"], "a unix socket's path and a descriptor"),
+        (["app", "--forwarded-allow-ips", "10.0.0.1/8"], "write the network 10.0.0.0/8"),
     ],
 )
 def test_a_mistake_is_one_clear_line(folder, monkeypatch, capsys, arguments, says):
@@ -195,11 +198,55 @@ def test_a_startup_that_fails_is_the_applications_own_traceback(folder):
     assert "RuntimeError: no database" in complaint
 
 
-def test_a_wrong_port_is_said_so(capsys):
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--port", "99999"], "'99999' is no port"),
+        (["--fd", "-1"], "'-1' is no descriptor"),
+        (["--fd", "three"], "'three' is no descriptor"),
+    ],
+)
+def test_a_wrong_number_is_said_so(capsys, arguments, says):
     with pytest.raises(SystemExit) as stop:
-        main(["app", "--port", "99999"])
+        main(["app", *arguments])
     assert stop.value.code == 2
-    assert "'99999' is no port" in capsys.readouterr().err
+    assert says in capsys.readouterr().err
+
+
+def test_an_inherited_socket_outlives_the_server(folder):
+    path = folder / "systemd.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        for _ in range(2):  # the second, as after a restart
+            with finch("app", "--fd", 3, cwd=folder, fd3=listener) as process:
+                assert process.url == f"unix:{path}"
+                with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as client:
+                    assert client.get("http://here/").text == "hello"
+                process.signal()
+                assert process.wait()[0] == 0
+            assert path.exists()
+
+
+def test_proxies_are_believed_by_the_command_line(folder):
+    (folder / "seen.py").write_text(
+        "from finch import FinchApp\napp = FinchApp()\n"
+        "@app.get('/')\nasync def index(request):\n    return [str(request.client), request.url]\n"
+    )
+    options = ["--proxy-protocol", "--forwarded-allow-ips", "10.0.0.0/8, unix"]
+    with finch("seen", "--port", 0, *options, cwd=folder) as process:
+        with socket.create_connection(("127.0.0.1", httpx.URL(process.url).port)) as client:
+            client.sendall(
+                b"PROXY TCP4 10.0.0.1 127.0.0.1 5000 80\r\nGET / HTTP/1.0\r\nHost: a\r\n"
+                b"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n\r\n"
+            )
+            client.settimeout(10)
+            answer = b""
+            while piece := client.recv(1000):
+                answer += piece
+        assert answer.endswith(b'["192.0.2.1","https://a/"]')
+        process.signal()
+        assert '192.0.2.1 "GET / HTTP/1.0" 200' in process.wait()[1]
 
 
 def test_there_is_a_finch_script():

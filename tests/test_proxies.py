@@ -327,6 +327,17 @@ async def test_a_unix_sockets_peer_is_believed_by_that_name(app, serve, tmp_path
             assert json.loads((await ask(stream, *FORWARDED))[1])["client"] == client
 
 
+async def test_a_peer_of_ipv4_is_one_on_a_socket_for_both(app, serve):
+    listener = socket.socket(socket.AF_INET6)
+    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    listener.bind(("::ffff:127.0.0.1", 0))
+    listener.listen()
+    async with serve(app, listeners=[listener], trust=Trust("127.0.0.1")) as running:
+        stream = await running.connect()
+        assert json.loads((await ask(stream))[1])["client"].startswith("127.0.0.1:")
+        assert json.loads((await ask(stream, *FORWARDED))[1])["client"] == "192.0.2.1"
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
