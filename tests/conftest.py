@@ -13,12 +13,15 @@ from finch.server import Server
 
 
 def need(program, how):
-    """Skip where a program is missing, and say how to get it; fail where all must be tested."""
-    if shutil.which(program) is None:
+    """Where a program is. Skip where it is missing, and say how to get it; fail where all must be
+    tested."""
+    found = shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+    if found is None:
         said = f"{program} is not installed: {how}"
         if os.environ.get("FINCH_TEST_ALL") == "1":
             pytest.fail(said)
         pytest.skip(said)
+    return found
 
 
 class Serving:
