@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address
-from typing import Final, NamedTuple
+from typing import Final
 
 from finch.errors import ProtocolError
 
@@ -58,20 +58,15 @@ class RequestHead:
     version: str
 
 
-class Framing(NamedTuple):
-    """What follows a head on its connection."""
-
-    length: int | None
-    """Bytes of the body; None where it is chunked."""
-    keep_alive: bool
-    """Whether another request may follow."""
-
-
-def read_head(head: bytes) -> tuple[RequestHead, Framing]:
+def read_head(head: bytes) -> tuple[RequestHead, int | None, bool]:
     """What a whole head says, and what follows it.
 
     Parameters:
         head: from the method to the empty line, both included.
+
+    Returns:
+        The head; the bytes of its body, None where that is chunked; whether another request may
+        follow.
 
     Raises:
         ProtocolError: 400 where it is malformed or ambiguous, 413 for a length beyond all measure,
@@ -82,7 +77,7 @@ def read_head(head: bytes) -> tuple[RequestHead, Framing]:
 
     Example::
 
-        head, framing = read_head(b"GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n")
+        head, length, keep_alive = read_head(b"GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n")
     """
     found = _HEAD.fullmatch(head)
     if found is None:
@@ -90,22 +85,27 @@ def read_head(head: bytes) -> tuple[RequestHead, Framing]:
         raise ProtocolError(400, "a header line is not of the form 'Name: value'")
     method, target, version, lines = found.groups()
     host = _check_line(method, target, version)
-    headers = [
-        (name.lower(), value.strip(b" \t"))
-        for name, _, value in [line.partition(b":") for line in lines.split(b"\r\n")]
-    ]
-    del headers[-1]  # behind the last line's end
+    headers = []
+    special = []
+    for line in lines.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        field = (name.lower(), value.strip(b" \t"))
+        headers.append(field)
+        if field[0] in _SPECIAL:
+            special.append(field)
+    del headers[-1]  # what is behind the last line's end
     # "the highest minor version within that major version to which the recipient is conformant"
     # (RFC 9110, 2.5) is that of a request from the future
     old = version == b"1.0"
-    framing = _check_fields([item for item in headers if item[0] in _SPECIAL], old)
+    length, keep_alive = _check_fields(special, old)
     if host is not None:
         # "an origin server MUST ignore the received Host header field (if any) and instead use the
         # host information of the request-target" (RFC 9112, 3.2.2)
         headers = [(b"host", host), *[item for item in headers if item[0] != b"host"]]
-    if method == b"TRACE" and framing.length != 0:
+    if method == b"TRACE" and length != 0:
         raise ProtocolError(400, "a TRACE has no body")  # RFC 9110, 9.3.8
-    return RequestHead(method.decode(), target, headers, "1.0" if old else "1.1"), framing
+    request = RequestHead(method.decode(), target, headers, "1.0" if old else "1.1")
+    return request, length, keep_alive
 
 
 def check_beginning(part: bytes) -> None:
@@ -160,7 +160,7 @@ def is_host(value: bytes) -> bool:
     return True
 
 
-def _check_fields(fields: RawHeaders, old: bool) -> Framing:
+def _check_fields(fields: RawHeaders, old: bool) -> tuple[int | None, bool]:
     """Refuse a request whose host, body or expectation is not beyond doubt; what follows it.
 
     Parameters:
@@ -200,12 +200,12 @@ def _check_fields(fields: RawHeaders, old: bool) -> Framing:
     if expected is not None and not old:
         _check_expectation(expected)
     if length is None:
-        return Framing(0 if coding is None else None, keep_alive)
+        return (0 if coding is None else None), keep_alive
     if not _LENGTH.fullmatch(length):
         raise ProtocolError(400, "the Content-Length is no number")
     if len(length) > _LONGEST_LENGTH:
         raise ProtocolError(413, "nobody can take a body of that length")
-    return Framing(int(length), keep_alive)
+    return int(length), keep_alive
 
 
 def _check_coding(coding: bytes, length: bytes | None, old: bool) -> None:

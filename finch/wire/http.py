@@ -125,18 +125,18 @@ class HTTPConnection:
         raw = bytes(buffer[:size])
         self._scanned = 0
         self._keep_alive = False  # where it is refused
-        head, framing = read_head(raw)
+        head, length, keep_alive = read_head(raw)
         if len(head.headers) > limits.max_headers:
             raise ProtocolError(431, f"more than {limits.max_headers} headers")
         del buffer[:size]
         self._version = head.version
         self._head_only = head.method == "HEAD"
-        if framing.length != 0:
-            self._scanner = BodyScanner(framing.length, limits)
+        if length != 0:
+            self._scanner = BodyScanner(length, limits)
             self._body = h11.Connection(h11.SERVER, limits.max_head)
             self._body.receive_data(raw)
             self._next_event(self._body)  # the head
-        self._keep_alive = framing.keep_alive
+        self._keep_alive = keep_alive
         return head
 
     def _check_so_far(self, size: int) -> None:
