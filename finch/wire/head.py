@@ -119,15 +119,15 @@ def check_beginning(part: bytes) -> None:
     """
     if not _FIRST.match(part):
         raise ProtocolError(400, "this is not HTTP/1.1; a request begins with its method")
-    line = part.find(b"\n") + 1
-    # "A recipient MAY recognize a single LF as a line terminator" (RFC 9112, 2.2): not this one.
-    if part.count(b"\n") != part.count(b"\r\n"):
-        raise ProtocolError(400, "a line of the request ends in a bare LF; it must end in CRLF")
-    if line:
-        found = _LINE.fullmatch(part[:line])
+    line = part[: part.find(b"\n") + 1]
+    if line.endswith(b"\r\n"):
+        found = _LINE.fullmatch(line)
         if found is None:
             raise ProtocolError(400, "the request line is not of the form 'GET /path HTTP/1.1'")
         _check_line(*found.groups())
+    # "A recipient MAY recognize a single LF as a line terminator" (RFC 9112, 2.2): not this one.
+    if part.count(b"\n") != part.count(b"\r\n"):
+        raise ProtocolError(400, "a line of the request ends in a bare LF; it must end in CRLF")
 
 
 def _check_line(method: bytes, target: bytes, version: bytes) -> bytes | None:

@@ -144,6 +144,7 @@ class HTTPConnection:
         limits = self._limits
         line = bytes(self._buffer[: limits.max_request_line + 2])
         if b"\n" not in line and len(line) == limits.max_request_line + 2:
+            check_beginning(line)
             if b" " not in line:
                 # "A server that receives a method longer than any that it implements SHOULD
                 # respond with a 501 (Not Implemented) status code." (RFC 9112, 3)

@@ -17,7 +17,9 @@ Every case is read whole, byte by byte, and cut in two at each place.
 
 from __future__ import annotations
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given, settings
 
 from finch.config import Limits
 from finch.errors import ProtocolError
@@ -630,9 +632,9 @@ def words(head: RequestHead, body: bytes) -> str:
     told = [head.method, head.target.decode()]
     for name, value in head.headers:
         if name == b"x" or (name == b"host" and value != b"a"):
-            told.append(f"{name.decode()}={value.decode()}")
+            told.append(f"{name.decode()}={value.decode('utf-8', 'replace')}")
     if body:
-        told.append(repr(body.decode()))
+        told.append(repr(body.decode("utf-8", "replace")))
     return " ".join(told)
 
 
@@ -650,3 +652,34 @@ def test_a_request_is_what_the_rfc_says_wherever_it_is_cut(data, outcome):
 def test_no_case_is_there_twice():
     assert len({data for _, _, data, _ in CASES}) == len(CASES)
     assert len({(rfc, case) for rfc, case, _, _ in CASES}) == len(CASES)
+
+
+SNIPPETS = st.sampled_from(
+    [
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b" ",
+        b":",
+        b"\0",
+        b"0",
+        b"\r\n\r\n",
+        b"\xff",
+        LONG,
+        NEXT,
+        b"Host: a\r\n",
+    ]
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.sampled_from([data for _, _, data, _ in CASES]), st.data())
+def test_whatever_is_made_of_a_case_is_read_or_refused_wherever_it_is_cut(data, draw):
+    for _ in range(draw.draw(st.integers(1, 3))):
+        begin = draw.draw(st.integers(0, len(data)))
+        end = min(len(data), begin + draw.draw(st.integers(0, 3)))
+        data = data[:begin] + draw.draw(SNIPPETS) + data[end:]
+    outcome = story(data)
+    assert story(*(data[i : i + 1] for i in range(len(data)))) == outcome
+    cut = draw.draw(st.integers(0, len(data)))
+    assert story(*filter(None, (data[:cut], data[cut:]))) == outcome
