@@ -66,8 +66,11 @@ class Guard(Extension):
         self._opcode = opcode
         self._frame_length = payload_length
         if not opcode.iscontrol():
+            # wsproto would see it too, but only behind the payload, which may fail to inflate first
+            if (opcode is Opcode.CONTINUATION) != (self._fragments > 0):
+                self.complaint = "a message's frames are not in order"
+                return CloseReason.PROTOCOL_ERROR
             if opcode is not Opcode.CONTINUATION:
-                self._declared = self._fragments = 0
                 # What a compressed message holds is counted as it is inflated. But one that holds
                 # nothing could go on for ever; and deflate adds an eighth at the most, and a few
                 # bytes wherever it is flushed.
