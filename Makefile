@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check clean
+.PHONY: run test check fuzz clean
 
 run: $(VENV)/.installed
 	cd examples && ../$(BIN)/python -m finch chat:app $(ARGS)
@@ -17,6 +17,11 @@ check: $(VENV)/.installed-check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layers.py
 
+# make fuzz SECONDS=60 TARGET=head
+SECONDS ?= 600
+fuzz: $(VENV)/.installed-fuzz
+	$(BIN)/python -m tests.fuzz $(TARGET) --seconds $(SECONDS)
+
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Finch needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
@@ -28,6 +33,10 @@ $(VENV)/.installed: setup.cfg pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+$(VENV)/.installed-fuzz: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
 	touch $@
 
 $(VENV)/.installed-check: $(VENV)/.installed-test
