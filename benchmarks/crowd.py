@@ -120,13 +120,13 @@ class Crowd:
     def _open(self) -> None:
         number = self._first + self._begun
         self._begun += 1
-        sock = socket.socket(self._family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            if self._family == socket.AF_INET:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if number >= _PORTS and self._address[0].startswith("127."):
-                    sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
-                    sock.bind((f"127.0.0.{1 + number // _PORTS}", 0))
+            sock = socket_from(self._family, self._address, number // _PORTS)
+        except OSError as error:
+            self._failed += 1
+            self.errors[f"socket: {error.strerror}"] += 1
+            return
+        try:
             with suppress(BlockingIOError):
                 sock.connect(self._address)
         except OSError as error:
@@ -247,6 +247,27 @@ class Crowd:
         self._clients.clear()
         self.ready.clear()
         self._epoll.close()
+
+
+def socket_from(family: socket.AddressFamily, server: tuple[str, int], place: int) -> socket.socket:
+    """A non-blocking TCP socket that will connect from a source address of its own.
+
+    Parameters:
+        server: where it is to connect to.
+        place: the number of the source address: each has about 28,000 ports. Only a server on
+            127.0.0.0/8 is connected to from other places than 0.
+    """
+    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        if family == socket.AF_INET:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if place and server[0].startswith("127."):
+                sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+                sock.bind((f"127.0.0.{1 + place}", 0))
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def _ignore(client: Client, right: bool) -> None:
