@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     folder = options.out or Path(tempfile.mkdtemp(prefix="finch-soak-"))
     folder.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # and everybody with it
     conductor = Conductor(plan, folder / "server.log", lambda line: print(line, flush=True))
     evidence = conductor.run()
     findings = judge(evidence, tolerance=options.tolerance)

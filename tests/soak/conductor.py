@@ -76,6 +76,7 @@ class Conductor:
         self._worlds: list[_Process] = []
         self._past: list[News] = []  # of worlds that were killed
         self._kills = 0
+        self._told: set[str] = set()  # what went wrong and was said
         self.samples: list[Sample] = []
         """The server while all clients were there."""
 
@@ -224,6 +225,9 @@ class Conductor:
             f"{news.delivered:>10,} delivered  {news.lost + news.lost_at_goodbye} lost  "
             f"{sum(news.wrong.values())} wrong  {sample.answered_in * 1000:4.0f} ms"
         )
+        for what in news.wrong.keys() - self._told:
+            self._told.add(what)
+            self._say(f"          {what}")
 
     def _settled(self, holds: Callable[[Sample], bool]) -> Sample:
         """The server when nothing changes any more, or when it had its time for that."""
