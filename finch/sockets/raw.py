@@ -181,7 +181,7 @@ class WebSocket(Owner):
         except Exception as error:
             # where the peer left while the handler sent, nobody did anything wrong
             if not (self._noticed and _is_only_closed(error)):
-                _log.exception("the handler of %s raised", self.request.path)
+                _log.exception("the handler of %s raised", self.request.raw_path)
                 code, reason = 1011, "internal error"
         finally:
             self._noticed = True

@@ -277,3 +277,16 @@ async def test_the_closing_of_another_socket_is_an_error_of_the_handler(caplog):
             await ws.send_raw("go")
             assert (await ws.wait_closed()).code == 1011
     assert "the handler of /raw raised" in caplog.text
+
+
+async def test_a_path_cannot_write_lines_of_its_own_into_the_log(caplog):
+    app = FinchApp()
+
+    @app.websocket("/rooms/{room}")
+    async def room(ws):
+        raise RuntimeError
+
+    async with TestClient(app) as client:
+        async with client.socket("/rooms/x%0aERROR%20forged%1b%5b31m") as socket:
+            assert (await socket.wait_closed()).code == 1011
+    assert caplog.messages == ["the handler of /rooms/x%0aERROR%20forged%1b%5b31m raised"]
