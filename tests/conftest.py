@@ -7,9 +7,11 @@ from functools import partial
 
 import pytest
 import trio
+import trio.testing
 
 from finch.listeners import open_listeners
 from finch.server import Server
+from tests.transports import KINDS, serving_over
 
 
 def need(program, how):
@@ -62,3 +64,16 @@ async def serving(app, *, tls=None, listeners=None, **options):
 def serve(request):
     """Serves an application, once with each kind of reader."""
     return partial(serving, hub=request.param == "hub")
+
+
+@pytest.fixture
+def leaping_clock():
+    """Time that leaps to the next deadline when nothing has happened for a moment, so that real
+    sockets can be waited for; the test takes it, and trio then goes by it."""
+    return trio.testing.MockClock(autojump_threshold=0.01)
+
+
+@pytest.fixture(params=KINDS)
+def serve_over(request, tmp_path):
+    """Serves an application over plain TCP by both readers, TLS and a unix socket."""
+    return partial(serving_over, request.param, tmp_path)

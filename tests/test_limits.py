@@ -1,0 +1,229 @@
+"""Every limit of HTTP crossed, over every kind of connection, while a bystander is served.
+
+Those of WebSockets are in ``tests/sockets/test_limits.py``.
+"""
+
+import ast
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import trio
+
+from finch import Limits, config
+from tests.transports import app_with, serving_over
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST /echo HTTP/1.1\r\nHost: a\r\n%b\r\n"
+MUCH = 24_000_000  # bytes: more than the kernel takes for a peer that reads nothing
+
+
+def line_of(size):
+    return b"GET /?%b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % (b"x" * (size - 15))
+
+
+def head_of(size):
+    begin, end = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: ", b"\r\n\r\n"
+    return begin + b"x" * (size - len(begin) - len(end)) + end
+
+
+def headers_of(count):
+    lines = b"X: y\r\n" * (count - 2)
+    return b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%b\r\n" % lines
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "request_of", "status"),
+    [
+        ("max_request_line", 200, line_of, 414),
+        ("max_head", 300, head_of, 431),
+        ("max_headers", 5, headers_of, 431),
+    ],
+)
+async def test_a_head_beyond_a_limit_is_refused_and_the_connection_closed(
+    serve_over, leaping_clock, name, limit, request_of, status
+):
+    async with serve_over(app_with(**{name: limit})) as reached:
+        for size, expected in ((limit, 200), (limit + 1, status)):
+            peer = await reached.connect()
+            await peer.say(request_of(size))
+            assert await peer.statuses() == [expected]
+
+
+async def test_a_head_without_end_is_refused_at_the_limit(serve_over, leaping_clock):
+    async with serve_over(app_with(max_request_line=100, max_head=1000)) as reached:
+        for begin, status in ((b"", 414), (b"GET / HTTP/1.1\r\nHost: a\r\nX: ", 431)):
+            peer = await reached.connect()
+            await peer.say(begin + b"x" * 2000)
+            assert await peer.statuses() == [status]
+
+
+async def test_a_client_that_says_nothing_is_closed_without_an_answer(serve_over, leaping_clock):
+    async with serve_over(app_with(head_timeout=1)) as reached:
+        assert await (await reached.connect()).hear_all() == b""
+
+
+async def test_a_client_that_opens_tcp_and_never_shakes_hands_is_closed(tmp_path, leaping_clock):
+    async with serving_over("tls", tmp_path, app_with(head_timeout=1)) as reached:
+        peer = await reached.connect(shake_hands=False)
+        assert await peer.hear_all() == b""
+
+
+async def drip(peer, data, pause=0.25):
+    """Send a byte, and after a while another."""
+    for byte in data:
+        await peer.say_if_it_goes(bytes([byte]))
+        await trio.sleep(pause)
+
+
+@pytest.mark.parametrize("before", [b"", GET], ids=["first", "next"])
+async def test_a_head_of_a_byte_now_and_then_is_408(serve_over, leaping_clock, before):
+    async with serve_over(app_with(head_timeout=1)) as reached, trio.open_nursery() as nursery:
+        peer = await reached.connect()
+        await peer.say(before)
+        nursery.start_soon(drip, peer, GET * 10)
+        assert await peer.statuses() == [200, 408] if before else [408]
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_idle_connection_is_closed_without_another_answer(serve_over, leaping_clock):
+    async with serve_over(app_with(keep_alive_timeout=1)) as reached:
+        peer = await reached.connect()
+        await peer.say(GET)
+        assert await peer.statuses() == [200]
+
+
+@pytest.mark.parametrize("framing", ["declared", "chunked"])
+async def test_a_body_beyond_the_limit_is_413_though_the_client_goes_on_sending(
+    serve_over, leaping_clock, framing
+):
+    def body_of(size):
+        if framing == "declared":
+            return POST % (b"Content-Length: %d\r\n" % size) + b"x" * size
+        chunk = b"%x\r\n%b\r\n" % (size, b"x" * size)
+        return POST % b"Transfer-Encoding: chunked\r\n" + chunk + b"0\r\n\r\n"
+
+    async with serve_over(app_with(max_body=100_000, keep_alive_timeout=1)) as reached:
+        for size, expected in ((100_000, 200), (100_001, 413), (3_000_000, 413)):
+            peer = await reached.connect()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(peer.say_if_it_goes, body_of(size))
+                assert await peer.statuses() == [expected]
+
+
+async def test_a_body_of_a_byte_now_and_then_is_408(serve_over, leaping_clock):
+    app = app_with(body_grace=1, body_rate=1000)
+    async with serve_over(app) as reached, trio.open_nursery() as nursery:
+        peer = await reached.connect()
+        await peer.say(POST % b"Content-Length: 100000\r\n")
+        nursery.start_soon(drip, peer, b"x" * 100)
+        assert await peer.statuses() == [408]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_body_at_the_rate_may_take_longer_than_the_grace(serve_over, leaping_clock):
+    app = app_with(body_grace=1, body_rate=1000, keep_alive_timeout=1)
+    async with serve_over(app) as reached:
+        peer = await reached.connect()
+        await peer.say(POST % b"Content-Length: 10000\r\n")
+        for _ in range(10):
+            await peer.say(b"x" * 1000)
+            await trio.sleep(0.5)
+        assert await peer.statuses() == [200]
+
+
+def app_with_much(**limits):
+    """One that has more to say than the kernel takes; and whether it is done with it."""
+    app = app_with(**limits)
+    ended = trio.Event()
+
+    @app.get("/whole")
+    async def whole(request):
+        return "x" * MUCH
+
+    @app.get("/streamed")
+    async def streamed(request):
+        try:
+            for _ in range(MUCH // 100_000):
+                yield "x" * 100_000
+        finally:
+            ended.set()
+
+    return app, ended
+
+
+@pytest.mark.parametrize("path", [b"/whole", b"/streamed"])
+async def test_a_peer_that_takes_nothing_of_a_response_is_dropped(
+    serve_over, leaping_clock, path, caplog
+):
+    app, ended = app_with_much(write_timeout=1)
+    async with serve_over(app) as reached:
+        peer = await reached.connect()
+        await peer.say(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path)
+        await trio.sleep(3)
+        assert ended.is_set() == (path == b"/streamed")
+        assert len(await peer.hear_all()) < MUCH
+    assert caplog.text == ""
+
+
+async def test_a_peer_that_takes_a_response_slowly_gets_it_all(serve_over, leaping_clock):
+    app, _ = app_with_much(write_timeout=1, keep_alive_timeout=1)
+    async with serve_over(app) as reached:
+        peer = await reached.connect()
+        await peer.say(b"GET /whole HTTP/1.1\r\nHost: a\r\n\r\n")
+        received = 0
+        for _ in range(8):
+            await trio.sleep(0.5)
+            taken = 0
+            while taken < MUCH // 10:
+                taken += len(await peer.stream.receive_some())
+            received += taken
+        assert received + len(await peer.hear_all()) > MUCH
+
+
+async def test_what_does_not_end_by_itself_is_cancelled_at_shutdown(serve_over, leaping_clock):
+    app = app_with(shutdown_timeout=1)
+    cancelled = []
+
+    @app.get("/forever")
+    async def forever(request):
+        try:
+            await trio.sleep_forever()
+        finally:
+            cancelled.append("request")
+
+    @app.on_disconnect
+    async def on_disconnect(socket):
+        try:
+            await trio.sleep_forever()
+        finally:
+            cancelled.append("on_disconnect")
+
+    with trio.fail_after(5):
+        async with serve_over(app, bystander=False) as reached:
+            waiting = await reached.connect()
+            await waiting.say(b"GET /forever HTTP/1.1\r\nHost: a\r\n\r\n")
+            leaving = await reached.open(b"/ws")
+            await leaving.stream.aclose()
+            await trio.sleep(0.5)
+            assert cancelled == []
+            reached.server.stop()
+    assert sorted(cancelled) == ["on_disconnect", "request"]
+
+
+def test_every_limit_is_documented_and_crossed_by_a_test():
+    [limits] = [
+        node
+        for node in ast.parse(Path(config.__file__).read_text()).body
+        if isinstance(node, ast.ClassDef)
+    ]
+    documented = {
+        field.target.id
+        for field, text in zip(limits.body, limits.body[1:], strict=False)
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr)
+    }
+    names = {field.name for field in fields(Limits)}
+    assert documented == names
+    tests = "".join(path.read_text() for path in Path(__file__).parent.rglob("test_*.py"))
+    assert {name for name in names if not re.search(rf'\b{name}(=|",)', tests)} == set()
