@@ -70,7 +70,7 @@ def serve(request):
 def leaping_clock():
     """Time that leaps to the next deadline when nothing has happened for a moment, so that real
     sockets can be waited for; the test takes it, and trio then goes by it."""
-    return trio.testing.MockClock(autojump_threshold=0.01)
+    return trio.testing.MockClock(autojump_threshold=0.005)
 
 
 @pytest.fixture(params=KINDS)

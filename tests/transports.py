@@ -52,6 +52,7 @@ class Peer:
 
     def __init__(self, stream):
         self.stream = stream
+        self._heard = b""  # and not yet told
 
     async def say(self, data):
         await self.stream.send_all(data)
@@ -64,18 +65,18 @@ class Peer:
             pass
 
     async def hear(self, end):
-        """Everything up to some bytes, which must come."""
-        data = b""
+        """Everything up to these bytes, which must come."""
         with trio.fail_after(_PATIENCE):
-            while end not in data:
+            while end not in self._heard:
                 piece = await self.stream.receive_some()
-                assert piece, f"closed after {data[-200:]!r}"
-                data += piece
-        return data
+                assert piece, f"closed after {self._heard[-200:]!r}"
+                self._heard += piece
+        told, end, self._heard = self._heard.partition(end)
+        return told + end
 
     async def hear_all(self):
         """Everything until the server closes, which it must."""
-        pieces = []
+        pieces, self._heard = [self._heard], b""
         with trio.fail_after(_PATIENCE):
             try:
                 while piece := await self.stream.receive_some():
@@ -109,9 +110,9 @@ class Peer:
         return int.from_bytes(payload[:2], "big")
 
 
-def masked(opcode, payload, **bits):
+def masked(opcode, payload, *, fin=True):
     """A frame as clients send it."""
-    return Frame(opcode, payload, **bits).serialize(mask=True)
+    return Frame(opcode, payload, fin).serialize(mask=True)
 
 
 class Reached:
