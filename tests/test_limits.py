@@ -6,13 +6,17 @@ Those of WebSockets are in ``tests/sockets/test_limits.py``.
 import ast
 import re
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 
 from finch import Limits, config
-from tests.transports import app_with, serving_over
+from finch.request import Address
+from finch.testing import TestClient
+from finch.transport import StreamTransport
+from tests.transports import HANDSHAKE, app_with, serving_over
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /echo HTTP/1.1\r\nHost: a\r\n%b\r\n"
@@ -165,6 +169,42 @@ async def test_a_peer_that_takes_nothing_of_a_response_is_dropped(
         assert ended.is_set() == (path == b"/streamed")
         assert len(await peer.hear_all()) < MUCH
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    "request_head", [b"GET /much HTTP/1.1\r\nHost: a\r\n\r\n", HANDSHAKE % (b"/socket", b"")]
+)
+async def test_a_peer_that_never_reads_is_dropped_by_twenty_seconds(autojump_clock, request_head):
+    """To the second, where no kernel takes bytes for it."""
+    app = app_with()
+    dropped = trio.Event()
+
+    @app.get("/much")
+    async def much(request):
+        try:
+            while True:
+                yield "x" * 1000
+        finally:
+            dropped.set()
+
+    @app.websocket("/socket")
+    async def much_on_a_socket(ws):
+        try:
+            while True:
+                await ws.send("x" * 1000)
+        finally:
+            dropped.set()
+
+    async with TestClient(app) as client:
+        server = client._server
+        peer, ours = trio.testing.lockstep_stream_pair()
+        transport = StreamTransport(ours, server.spawn)
+        server.spawn(partial(server.serve, transport, Address("peer", 1)))
+        await peer.send_all(request_head)
+        begun = trio.current_time()
+        with trio.fail_after(100):
+            await dropped.wait()
+        assert 19 <= trio.current_time() - begun <= 20
 
 
 async def test_a_peer_that_takes_a_response_slowly_gets_it_all(serve_over, leaping_clock):

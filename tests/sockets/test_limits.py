@@ -363,8 +363,9 @@ async def test_each_of_many_bad_neighbours_is_gone_when_the_defaults_say(serve_o
         ("drips a head", 10),
         ("drips a body", 20),
         ("idles", 15),
-        ("never reads HTTP", 21),  # the kernel took some in the first moments
-        ("never reads a socket", 21),
         ("vanishes", 40),
     ):
-        assert due - 2 <= diary.when(what) - begun <= due + 0.5, what
+        assert due - 1 <= diary.when(what) - begun <= due + 0.5, what
+    # 20 s after the kernel took the last bytes for them, which is not known to the second
+    assert diary.when("never reads HTTP") - begun >= 19
+    assert diary.when("never reads a socket") - begun >= 19
