@@ -98,6 +98,7 @@ class Limits:
         """
         shortest = min(
             self.head_timeout,
+            self.body_grace,
             self.keep_alive_timeout,
             self.write_timeout,
             self.ping_interval,

@@ -44,6 +44,7 @@ def headers_of(count):
         ("max_head", 300, head_of, 431),
         ("max_headers", 5, headers_of, 431),
     ],
+    ids=["line", "head", "headers"],
 )
 async def test_a_head_beyond_a_limit_is_refused_and_the_connection_closed(
     serve_over, leaping_clock, name, limit, request_of, status
@@ -87,7 +88,7 @@ async def test_a_head_of_a_byte_now_and_then_is_408(serve_over, leaping_clock, b
         peer = await reached.connect()
         await peer.say(before)
         nursery.start_soon(drip, peer, GET * 10)
-        assert await peer.statuses() == [200, 408] if before else [408]
+        assert await peer.statuses() == ([200, 408] if before else [408])
         nursery.cancel_scope.cancel()
 
 
@@ -124,6 +125,17 @@ async def test_a_body_of_a_byte_now_and_then_is_408(serve_over, leaping_clock):
         nursery.start_soon(drip, peer, b"x" * 100)
         assert await peer.statuses() == [408]
         nursery.cancel_scope.cancel()
+
+
+async def test_a_body_within_a_short_grace_is_not_too_slow(serve_over, leaping_clock):
+    app = app_with(body_grace=0.25)
+    async with serve_over(app) as reached:
+        peer = await reached.connect()
+        for _ in range(8):  # one of them is waited for while the server looks for what is overdue
+            await peer.say(POST % b"Content-Length: 2\r\n")
+            await trio.sleep(0.1)
+            await peer.say(b"ok")
+            assert (await peer.hear(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200")
 
 
 async def test_a_body_at_the_rate_may_take_longer_than_the_grace(serve_over, leaping_clock):
@@ -172,7 +184,9 @@ async def test_a_peer_that_takes_nothing_of_a_response_is_dropped(
 
 
 @pytest.mark.parametrize(
-    "request_head", [b"GET /much HTTP/1.1\r\nHost: a\r\n\r\n", HANDSHAKE % (b"/socket", b"")]
+    "request_head",
+    [b"GET /much HTTP/1.1\r\nHost: a\r\n\r\n", HANDSHAKE % (b"/socket", b"")],
+    ids=["http", "socket"],
 )
 async def test_a_peer_that_never_reads_is_dropped_by_twenty_seconds(autojump_clock, request_head):
     """To the second, where no kernel takes bytes for it."""
