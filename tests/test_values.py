@@ -193,6 +193,12 @@ def test_cookies_are_read(header, cookies):
     assert request(headers={"Cookie": header}).cookies == cookies
 
 
+def test_a_quoted_cookie_is_unquoted_in_linear_time():
+    # a million escapes would take hours otherwise, and no test would end
+    cookie = 'a="' + "\\\\" * 1_000_000 + '"'
+    assert request(headers={"Cookie": cookie}).cookies == {"a": "\\" * 1_000_000}
+
+
 def test_cookies_may_come_in_several_headers():
     assert request(headers=[("cookie", "a=1"), ("cookie", "b=2; a=3")]).cookies == {
         "a": "1",
