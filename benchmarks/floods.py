@@ -111,10 +111,16 @@ def _packed(payload: bytes) -> bytes:
     return b"\xc1" + frames.client_frame(data.removesuffix(b"\0\0\xff\xff"))[1:]
 
 
-def _on_socket(path: str, data: bytes, extensions: str = "") -> Flood:
-    opening = frames.handshake(_HOST, path)
-    if extensions:
-        opening = opening[:-2] + f"Sec-WebSocket-Extensions: {extensions}\r\n\r\n".encode()
+def _handshake(path: str, header: bytes) -> bytes:
+    return frames.handshake(_HOST, path)[:-2] + header + b"\r\n\r\n"
+
+
+def _on_socket(path: str, data: bytes) -> Flood:
+    return partial(_pour, frames.handshake(_HOST, path), data)
+
+
+def _on_packed(data: bytes) -> Flood:
+    opening = _handshake("/packed", b"Sec-WebSocket-Extensions: permessage-deflate")
     return partial(_pour, opening, data)
 
 
@@ -140,8 +146,8 @@ FLOODS: Final[dict[str, Flood]] = {
     "fragments": _on_socket("/raw", _TEXT + _piece(frames.CONTINUATION, b"x") * _FRAGMENTS + _LAST),
     "fragments, pings": _on_socket("/raw", _TEXT + _BETWEEN * (_FRAGMENTS // 256) + _LAST),
     "pings": _on_socket("/raw", _PING * 10_000),
-    "compressed": _on_socket("/packed", _packed(b"x") * 10_000, "permessage-deflate"),
-    "inflated 1000:1": _on_socket("/packed", _packed(bytes(1 << 20)), "permessage-deflate"),
+    "compressed": _on_packed(_packed(b"x") * 10_000),
+    "inflated 1000:1": _on_packed(_packed(bytes(1 << 20))),
     "pipelined GETs": _requests(_GET),
     "long heads": _requests(_GET + _HEADERS),
     "1-byte chunks": _requests(
@@ -149,6 +155,7 @@ FLOODS: Final[dict[str, Flood]] = {
         b"1\r\nx\r\n" * _FRAGMENTS + b"0\r\n\r\n",
     ),
     "upgrades": partial(_knock, frames.handshake(_HOST, "/ws")),
+    "quoted cookies": partial(_knock, _handshake("/ws", b'Cookie: a="%b"' % (b"\\" * 15_000))),
     "refused requests": partial(_knock, b"nonsense\r\n\r\n"),
     "connections": partial(_knock, b""),
 }
