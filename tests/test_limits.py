@@ -1,6 +1,6 @@
 """Every limit of HTTP crossed, over every kind of connection, while a bystander is served.
 
-Those of WebSockets are in ``tests/sockets/test_limits.py``.
+Those of WebSockets are in ``tests/test_socket_limits.py``.
 """
 
 import ast
@@ -179,7 +179,7 @@ async def test_a_peer_that_takes_nothing_of_a_response_is_dropped(
         await peer.say(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path)
         await trio.sleep(3)
         assert ended.is_set() == (path == b"/streamed")
-        assert len(await peer.hear_all()) < MUCH
+        assert len(await peer.hear_the_rest()) < MUCH
     assert caplog.text == ""
 
 

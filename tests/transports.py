@@ -75,7 +75,15 @@ class Peer:
         return told + end
 
     async def hear_all(self):
-        """Everything until the server closes, which it must."""
+        """Everything until the server closes, which it must: in order, and not by a reset."""
+        pieces, self._heard = [self._heard], b""
+        with trio.fail_after(_PATIENCE):
+            while piece := await self.stream.receive_some():
+                pieces.append(piece)
+        return b"".join(pieces)
+
+    async def hear_the_rest(self):
+        """What is left to hear of a server that has dropped us."""
         pieces, self._heard = [self._heard], b""
         with trio.fail_after(_PATIENCE):
             try:
@@ -96,7 +104,7 @@ class Peer:
 
     async def frames(self):
         """Each frame until the server closes: opcode and payload."""
-        buffer = bytearray(await self.hear_all())
+        buffer = bytearray(await self.hear_the_rest())
         frames = []
         while (found := first_frame(buffer)) is not None:
             frames.append((found.opcode, bytes(buffer[found.start : found.end])))

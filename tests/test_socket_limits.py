@@ -188,7 +188,7 @@ async def test_a_socket_whose_peer_takes_nothing_is_dropped(serve_over, leaping_
         await trio.sleep(3)
         assert outcome == ["send says so", "on_disconnect"]
         assert app.socket_manager.count_clients == 0
-        assert len(await peer.hear_all()) < MUCH
+        assert len(await peer.hear_the_rest()) < MUCH
 
 
 async def test_a_peer_that_answers_no_ping_is_1011_and_leaves(serve_over, leaping_clock):
@@ -236,7 +236,7 @@ async def test_a_close_that_is_not_answered_ends_in_closing_tcp(serve_over, leap
         await peer.say(envelope(b"leave"))
         await peer.hear(b"bye")
         assert left == []
-        assert await peer.hear_all() == b""
+        assert await peer.hear_the_rest() == b""
         await trio.sleep(1)
         assert len(left) == 1
 
