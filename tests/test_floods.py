@@ -9,7 +9,7 @@ import trio
 from websockets.frames import Opcode
 
 from finch.testing import TestClient
-from tests.transports import HANDSHAKE, Peer, app_with, masked
+from tests.transports import Peer, app_with, masked
 
 COUNT = 5000
 CHUNKED = (
