@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks import compare, process
+from benchmarks import compare, floods, process
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
@@ -43,3 +43,19 @@ def _arguments(folder):
         *("--only", "finch", "--workloads", "raw-1,handshakes,http-hello"),
         *("--rounds", "1", "--seconds", "0.2", "--out", str(folder)),
     ]
+
+
+def test_floods_print_what_the_others_notice():
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.floods", "--seconds", "0.1", "--only", "pings,upgrades"],
+        capture_output=True,
+        text=True,
+        check=False,  # how late they are is the machine's business
+    )
+    rows = [line.split("|")[1].strip() for line in run.stderr.splitlines() if line.startswith("|")]
+    assert rows == ["ms", "---", "at rest", "pings", "upgrades"], run.stderr
+
+
+def test_an_unknown_flood_is_named(capsys):
+    assert floods.main(["--only", "honey"]) == 2
+    assert "honey" in capsys.readouterr().err
