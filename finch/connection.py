@@ -30,6 +30,7 @@ _log = logging.getLogger("finch.app")
 _access = logging.getLogger("finch.access")
 
 _DISCARD: Final = 64 * 1024  # of an unread body, rather than a new connection
+_PIECES: Final = 256  # of a body, before everybody else has a turn
 _NO_BODY: Final = (204, 304)
 _FRAMING: Final = (b"content-length", b"transfer-encoding")  # ours to say
 
@@ -379,10 +380,11 @@ class Connection:
 class _Body(BodySource):
     """The body of one request, paced: a peer slower than ``Limits.body_rate`` is given up."""
 
-    __slots__ = ("_connection", "_received", "_waited", "over")
+    __slots__ = ("_connection", "_pieces", "_received", "_waited", "over")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._pieces = 0
         self._received = 0
         self._waited = 0.0
         self.over = False  # the request is answered, and what follows is another's
@@ -390,6 +392,9 @@ class _Body(BodySource):
     async def read_body(self) -> bytes:
         if self.over:
             raise RuntimeError("the request is answered; its body is gone. Read it before.")
+        self._pieces += 1
+        if self._pieces % _PIECES == 0:  # one read may hold 10,000 chunks of a byte
+            await trio.lowlevel.checkpoint()
         connection = self._connection
         limits = connection._limits
         begun = trio.current_time()
