@@ -21,7 +21,7 @@ from finch.request import Request
 from finch.sockets.event import Handlers
 from finch.sockets.link import Link, Owner
 from finch.sockets.registry import UserId
-from finch.sockets.workers import TURN, Job, Worker
+from finch.sockets.workers import HEAVY, TURN, Job, Worker
 from finch.wire.envelope import Envelope, EnvelopeError, Message, read_message, unreadable
 from finch.wire.websocket import check_close_code
 
@@ -214,8 +214,9 @@ class SocketClient(Owner, Job):
                     await self._handle(payload)
                 except Exception:
                     _log.exception("a bug in Finch: a message of %r was not handled", self)
-                worker.handled += 1
-                if worker.handled % TURN == 0:
+                worker.handled += 1 + (len(payload) >> HEAVY)
+                if worker.handled >= TURN:
+                    worker.handled = 0
                     await trio.lowlevel.checkpoint()
         finally:
             self._dismiss(worker)

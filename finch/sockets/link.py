@@ -22,7 +22,7 @@ from typing import Final, Protocol
 import trio
 
 from finch.config import Limits
-from finch.sockets.workers import WorkerPool
+from finch.sockets.workers import HEAVY, WorkerPool
 from finch.transport import Transport
 from finch.wire.websocket import (
     CloseReceived,
@@ -169,11 +169,14 @@ class Link:
             Whether it stopped only to let others have a turn.
         """
         protocol = self.protocol
-        for _ in range(_TURN):
+        turn = _TURN
+        while turn > 0:
+            turn -= 1
             if self.paused or self.state is LEAVING or self.state is CLOSED:
                 return False
             event = protocol.next_event()
             if isinstance(event, MESSAGE):
+                turn -= len(event) >> HEAVY
                 if self.state is OPEN:
                     self._owner.deliver(event)
                 if not protocol.unread:

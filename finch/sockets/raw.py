@@ -20,7 +20,7 @@ from finch.errors import ConnectionClosed
 from finch.request import Request
 from finch.sockets.link import MESSAGE, Link, Owner
 from finch.sockets.upgrade import SocketOptions, Upgrade, accept
-from finch.sockets.workers import TURN
+from finch.sockets.workers import HEAVY, TURN
 from finch.wire.websocket import check_close_code
 
 _log = logging.getLogger("finch.sockets")
@@ -90,7 +90,8 @@ class WebSocket(Owner):
     def __anext__(self) -> Generator[Any, Any, str | bytes]:
         inbox = self._inbox
         if inbox:
-            if self._received % TURN == 0:  # many came at once: let others have a turn
+            if self._received >= TURN:  # much came at once: let others have a turn
+                self._received = 0
                 yield from trio.lowlevel.checkpoint()  # noqa: ASYNC105  # that waits
         elif not self._leaving:
             if self._waiting is not None:
@@ -104,8 +105,8 @@ class WebSocket(Owner):
         if not inbox:
             self._notice()
             raise StopAsyncIteration
-        self._received += 1
         message = inbox.popleft()
+        self._received += 1 + (len(message) >> HEAVY)
         if self._link.paused and len(inbox) <= self._link.host.limits.inbox // 2:
             self._link.resume()
         return message

@@ -22,6 +22,7 @@ _log = logging.getLogger("finch.sockets")
 
 _STANDBY: Final = 8  # workers kept though they have nothing to do
 TURN: Final = 64  # messages handled before everybody else has a turn
+HEAVY: Final = 12  # bits: every 4 KiB make a message count once more, for it may have been inflated
 
 
 class Job(ABC):
