@@ -139,6 +139,31 @@ async def test_a_client_for_whom_too_much_waits_is_1013_and_leaves(serve_over, l
             await left.wait()
 
 
+@pytest.mark.parametrize("path", [b"/large", b"/ws"])
+async def test_messages_larger_than_all_that_may_wait_go_one_by_one(
+    serve_over, leaping_clock, path
+):
+    app = app_with(max_outbox=64 * KIB, close_timeout=1)
+
+    @app.websocket("/large")
+    async def large(ws):
+        for _ in range(5):
+            await ws.send(b"x" * 2_000_000)
+
+    @app.socket("large")
+    async def large_data(socket, data):
+        for _ in range(5):
+            assert await socket.send("x" * 2_000_000)
+        await socket.close()
+
+    async with serve_over(app) as reached:
+        peer = await reached.open(path)
+        await peer.say(envelope(b"large"))
+        *messages, (opcode, code) = await peer.frames()
+        assert [len(payload) >= 2_000_000 for _, payload in messages] == [True] * 5
+        assert (opcode, code) == (Opcode.CLOSE, b"\x03\xe8")
+
+
 @pytest.mark.parametrize("path", [b"/much", b"/ws"])
 async def test_a_handler_that_sends_waits_for_a_client_that_does_not_read(
     serve_over, leaping_clock, path

@@ -135,8 +135,7 @@ class SocketClient(Owner, Job):
         self._sent += 1
         if self._sent % TURN == 0:  # a handler that sends without end lets others have a turn
             await trio.lowlevel.checkpoint()
-        await self._link.wait_writable()
-        return self._push_one(data, path, status, None)
+        return await self._send_one(Envelope(data, path, status, epoch_ms()))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection. ``on_disconnect`` follows when the client has answered, or after
@@ -165,8 +164,9 @@ class SocketClient(Owner, Job):
             return link.send(envelope.text(self._language, self._key))
         return link.send_frame(envelope.frame(self._language, self._key))
 
-    def _push_one(self, data: Any, path: str, status: int, reply: Any) -> bool:
-        return self.push(Envelope(data, path, status, epoch_ms(), reply))
+    async def _send_one(self, envelope: Envelope) -> bool:
+        await self._link.wait_writable(envelope.size)
+        return self.push(envelope)
 
     def __repr__(self) -> str:
         return f"<SocketClient {self.id} of {self.request.client}>"
@@ -311,8 +311,7 @@ class SocketClient(Owner, Job):
             await self._failed(error, handlers, f"the handler of {message.path!r}", message)
 
     async def _answer(self, data: Any, message: Message) -> bool:
-        await self._link.wait_writable()
-        return self._push_one(data, message.path, 200, message.id)
+        return await self._send_one(Envelope(data, message.path, 200, epoch_ms(), message.id))
 
     async def _stream(self, chunks: Any, message: Message) -> None:
         answered = False
@@ -346,11 +345,11 @@ class SocketClient(Owner, Job):
             if "path" in message:
                 data["path"] = message.path
             reply = message.id
-        await self._link.wait_writable()
         try:
-            self._push_one(data, "error", status, reply)
+            envelope = Envelope(data, "error", status, epoch_ms(), reply)
         except Exception:  # an id that was decoded may be too deep to encode
-            self._push_one({"message": text}, "error", status, None)
+            envelope = Envelope({"message": text}, "error", status, epoch_ms())
+        await self._send_one(envelope)
 
     def call_done(self) -> None:
         """A message that was handled beside the ordered ones is done."""

@@ -32,6 +32,7 @@ from finch.wire.websocket import (
 )
 
 MESSAGE: Final = (str, bytes)  # a union costs more at every isinstance
+_FRAMING: Final = 1024  # bytes that a frame's header, and deflate at its worst, add to a message
 _TURN: Final = 256  # events taken from one peer before everybody else has a turn
 
 
@@ -249,10 +250,13 @@ class Link:
         transport.write(frame)
         return not transport.closed
 
-    async def wait_writable(self) -> None:
-        """Wait while more waits for the peer than is good (``Limits.backpressure``)."""
-        if self.transport.pending > self._limits.backpressure:
-            await self.transport.drain(self._limits.backpressure)
+    async def wait_writable(self, size: int) -> None:
+        """Wait while more waits for the peer than is good (``Limits.backpressure``), or than leaves
+        room for a message of ``size`` bytes (``Limits.max_outbox``)."""
+        limits = self._limits
+        most = max(0, min(limits.backpressure, limits.max_outbox - size - _FRAMING))
+        if self.transport.pending > most:
+            await self.transport.drain(most)
 
     def close(self, code: int, reason: str) -> None:
         """Send a Close and wait for the peer's, for ``Limits.close_timeout`` at the most."""

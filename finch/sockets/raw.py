@@ -123,8 +123,9 @@ class WebSocket(Owner):
                 f"a WebSocket sends str or bytes, not {type(message).__name__}; encode it first"
             )
         link = self._link
-        if link.transport.pending > link.host.limits.backpressure:
-            await link.wait_writable()
+        if link.transport.pending:
+            ascii_or_bytes = isinstance(message, bytes) or message.isascii()
+            await link.wait_writable(len(message) * (1 if ascii_or_bytes else 4))
         if not link.send(message):
             self._notice()
             raise self._closed_error()

@@ -186,6 +186,11 @@ class Envelope:
             self._tail = b'","data":%b,"reply":%b}' % (_encode(data), _encode(reply))
         self._frames: dict[tuple[str, int], bytes] = {}
 
+    @property
+    def size(self) -> int:
+        """Bytes of the message without what differs for each recipient."""
+        return len(self._before) + len(self._tail)
+
     def frame(self, language: str, client: bytes) -> bytes:
         """The whole WebSocket frame for one recipient.
 
