@@ -183,6 +183,17 @@ async def test_a_peer_that_takes_nothing_of_a_response_is_dropped(
     assert caplog.text == ""
 
 
+@pytest.mark.parametrize("kind", ["hub", "tls"])
+async def test_the_kernel_keeps_nothing_for_a_peer_that_is_dropped(kind, tmp_path, leaping_clock):
+    app, _ = app_with_much(write_timeout=1)
+    async with serving_over(kind, tmp_path, app) as reached:
+        peer = await reached.connect()
+        await peer.say(b"GET /whole HTTP/1.1\r\nHost: a\r\n\r\n")
+        await trio.sleep(3)
+        with pytest.raises(trio.BrokenResourceError):  # a reset
+            await peer.hear_all()
+
+
 @pytest.mark.parametrize(
     "request_head",
     [b"GET /much HTTP/1.1\r\nHost: a\r\n\r\n", HANDSHAKE % (b"/socket", b"")],
