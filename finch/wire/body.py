@@ -21,6 +21,7 @@ _QUOTED: Final = (  # RFC 9110, section 5.6.4
 _EXTENSION: Final = rb"[ \t]*+;[ \t]*+%b(?:[ \t]*+=[ \t]*+(?:%b|%b))?" % (TOKEN, TOKEN, _QUOTED)
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16}+)((?:%b)*)\r\n" % _EXTENSION)
 _SHORT_LINE: Final = 18  # a size of 16 digits and its CRLF
+_STEPS: Final = 1024  # lines and data followed at a time, some 2 ms: chunks may be of a byte each
 _TRAILER: Final = re.compile(FIELD_LINE)
 
 
@@ -69,14 +70,17 @@ class BodyScanner:
             buffer: what has come and was not followed before.
 
         Returns:
-            How many of them are the body's and right; 0 where more must come first.
+            How many of them are the body's and right; 0 where more must come first. Not all that
+            are, where they are very many: ask again.
 
         Raises:
             ProtocolError: 400 for wrong framing, 413 for too many chunk extensions, 431 for too
                 many trailers; once all that came before it is taken.
         """
         at = 0
-        while at < len(buffer) and self._next is not _NOTHING:
+        for _ in range(_STEPS):
+            if at == len(buffer) or self._next is _NOTHING:
+                break
             try:
                 end = self._step(buffer, at)
             except ProtocolError:
