@@ -4,6 +4,8 @@ Counted in turns of the event loop, not in time: in memory, nothing but the work
 ``benchmarks.floods`` measures what a real server's other clients notice.
 """
 
+import zlib
+
 import pytest
 import trio
 from websockets.frames import Opcode
@@ -73,3 +75,18 @@ async def test_a_flood_of_tiny_things_leaves_others_their_turns(data, path, leas
     close = masked(Opcode.CLOSE, b"\x03\xe8") if path else b""
     idle = await turns_of(close or LAST_GET, path=path)
     assert await turns_of(data + close, path=path) - idle >= least
+
+
+async def test_a_body_in_tiny_chunks_leaves_others_their_turns():
+    idle = await turns_of(CHUNKED + b"0\r\n\r\n")
+    assert await turns_of(CHUNKED + b"1\r\nx\r\n" * COUNT + b"0\r\n\r\n") - idle >= COUNT // 512
+
+
+async def test_messages_that_inflate_leave_others_their_turns():
+    packer = zlib.compressobj(wbits=-15)
+    packed = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_SYNC_FLUSH)
+    frame = masked(Opcode.BINARY, packed.removesuffix(b"\0\0\xff\xff"))
+    bomb, close = bytes([frame[0] | 0x40]) + frame[1:], masked(Opcode.CLOSE, b"\x03\xe8")
+    socket = {"path": b"/sink", "extra": b"Sec-WebSocket-Extensions: permessage-deflate\r\n"}
+    idle = await turns_of(close, **socket)
+    assert await turns_of(bomb * 20 + close, **socket) - idle >= 15
