@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 import trio
 from websockets.frames import Frame, Opcode
+from wsproto.frame_protocol import FrameProtocol
 
 from finch import FinchApp, Limits
 from finch.listeners import open_listeners
@@ -368,7 +369,7 @@ async def test_what_is_accepted_does_not_wait_to_fill_segments(app, serve):
 
 async def test_a_client_that_has_left_leaves_nothing_for_the_garbage_collector(app, serve):
     def links():
-        return sum(isinstance(found, Link) for found in gc.get_objects())
+        return sum(isinstance(found, Link | FrameProtocol) for found in gc.get_objects())
 
     async with serve(app) as running:
         before = links()
@@ -382,6 +383,6 @@ async def test_a_client_that_has_left_leaves_nothing_for_the_garbage_collector(a
             with trio.fail_after(10):
                 while running.server._watched:
                     await trio.sleep(0.01)
-            assert links() - before < 5  # a worker and the hub keep the last one they saw
+            assert links() - before < 10  # a worker and the hub keep the last one they saw
         finally:
             gc.enable()

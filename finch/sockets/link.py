@@ -347,4 +347,5 @@ class Link:
             # Nothing is left for the garbage collector: what has grown old it looks for too seldom
             # for a server whose clients come and go.
             del self._owner
+            self.protocol.end()
             self.host.forget(self)

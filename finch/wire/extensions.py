@@ -42,6 +42,7 @@ class Guard(Extension):
         self.max_fragments = max_fragments
         self.complaint = ""
         self.bad_gateway = False
+        self.over = False  # whatever comes now is refused
         self._declared = 0
         self._fragments = 0
         self._longest = max_message_size  # the bytes that the frames of this message may declare
@@ -63,6 +64,8 @@ class Guard(Extension):
     ) -> CloseReason | RsvBits:
         # Called again for the same frame while its header is incomplete, so that nothing is kept
         # before frame_inbound_complete.
+        if self.over:
+            return CloseReason.NORMAL_CLOSURE
         self._opcode = opcode
         self._frame_length = payload_length
         if not opcode.iscontrol():
@@ -88,6 +91,8 @@ class Guard(Extension):
     def frame_inbound_payload_data(
         self, proto: FrameDecoder | FrameProtocol, data: bytes
     ) -> bytes | CloseReason:
+        if self.over:
+            return CloseReason.NORMAL_CLOSURE
         if self._opcode is Opcode.CLOSE and data.startswith(_BAD_GATEWAY):
             self.bad_gateway = True
             return _STAND_IN + data[2:]

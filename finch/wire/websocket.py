@@ -30,6 +30,7 @@ from finch.wire.frames import BINARY, PING, PONG, TEXT, FrameScanner, frame, unm
 # deflate grows by at most 1032:1, so a slice of this many compressed bytes becomes 3 MiB at the
 # most before the message is counted again. A text of those takes nine times as much for a moment.
 _INFLATE_SLICE: Final = 3072
+_ANY_FRAME: Final = bytes(14 + 125)  # enough for any header, and for any control frame
 _FRAMES: Final = 256  # handed over in one go
 
 
@@ -178,6 +179,23 @@ class WebSocketProtocol:
     def unread(self) -> bool:
         """Whether :meth:`next_event` has not yet dealt with all that was received."""
         return not self._ended and (self._events is not None or self._at < len(self._data))
+
+    def end(self) -> None:
+        """Nothing more will come. What was received and not asked for is lost.
+
+        wsproto's parser is a generator that its own object holds: a circle, which would wait for
+        the collector unless the generator is brought to its end.
+        """
+        self._ended = True
+        self._direct = False
+        self._events = None
+        if self._wsproto is None:
+            return
+        self._guard.over = True
+        if self._wsproto.state in (ConnectionState.OPEN, ConnectionState.LOCAL_CLOSING):
+            self._wsproto.receive_data(_ANY_FRAME)
+        for _ in self._wsproto.events():
+            pass
 
     def _take_message(self) -> str | bytes | None:
         """The message that stands at the beginning of the buffer, if it is there whole and right
