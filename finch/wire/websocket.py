@@ -221,15 +221,20 @@ class WebSocketProtocol:
         if end > len(data) or length > self._max_message_size:
             return None
         payload = unmask(data[begin:end], data[begin - 4 : begin])
-        if opcode == BINARY:
-            self._at = end
-            return payload
-        try:
-            text = payload.decode()
-        except UnicodeDecodeError:
-            return None
+        message: str | bytes = payload
+        if opcode == TEXT:
+            try:
+                message = payload.decode()
+            except UnicodeDecodeError:
+                return None
+        self._use_up(end)
+        return message
+
+    def _use_up(self, end: int) -> None:
+        if end == len(self._data):  # an idle peer holds no memory
+            self._data = b""
+            end = 0
         self._at = end
-        return text
 
     def _hand_over(self) -> None:
         """Let wsproto have the rest of the current frame, as far as it is here."""
@@ -239,7 +244,7 @@ class WebSocketProtocol:
             end = min(end, self._at + _INFLATE_SLICE)
         end = self._scanner.advance(self._data, self._at, end)
         connection.receive_data(self._data[self._at : end])
-        self._at = end
+        self._use_up(end)
         self._events = connection.events()
         self._direct = False
 

@@ -34,6 +34,21 @@ from finch.wire.websocket import (
 MIB = 1024 * 1024
 
 
+@pytest.mark.parametrize("fin", [True, False])
+def test_a_peer_that_is_idle_holds_no_memory(fin: bool) -> None:
+    protocol = WebSocketProtocol(max_message_size=MIB, max_fragments=16)
+    tracemalloc.start()
+    try:
+        protocol.receive_data(frame(Opcode.BINARY, bytes(60_000), fin=fin))
+        protocol.receive_data(b"" if fin else frame(Opcode.CONT))
+        assert protocol.next_event() == bytes(60_000)
+        assert protocol.next_event() is None
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 30_000
+
+
 MASK = b"\x37\xfa\x21\x3d"
 
 
