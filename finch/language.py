@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
 _RANGE = re.compile(r"\*|[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
 _QUALITY = re.compile(r"q=(0(\.[0-9]{0,3})?|1(\.0{0,3})?)", re.IGNORECASE)
+_LONGEST: Final = 100  # each of its subtags costs a copy and a hash; real tags stay below 35
 
 
 def choose_language(
@@ -38,6 +40,8 @@ def choose_language(
 
 
 def _look_up(language_range: str, tags: dict[str, str]) -> str | None:
+    if len(language_range) > _LONGEST:
+        return None
     while language_range:
         if language_range in tags:
             return tags[language_range]

@@ -260,6 +260,11 @@ def test_a_cookie_that_is_no_language_is_passed_over(cookie):
     assert choose_language(("en", "fr"), cookie, "fr") == "fr"
 
 
+def test_a_language_range_of_many_subtags_is_not_looked_up():
+    assert choose_language(("en", "fr"), "fr" + "-a" * 40, None) == "fr"
+    assert choose_language(("en", "fr"), "fr" + "-a" * 50, None) == "en"
+
+
 def test_a_single_letter_of_a_range_goes_with_what_stood_behind_it():
     assert choose_language(("en", "zh-x", "zh"), None, "zh-x-private1") == "zh"
 
