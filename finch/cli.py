@@ -21,6 +21,7 @@ import trio
 
 from finch.app import FinchApp
 from finch.errors import ConfigurationError
+from finch.logs import Formatter
 from finch.server import serve, tune_gc
 
 
@@ -38,9 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 after a drain, 1 where it could not serve, 2 for a wrong command line.
     """
     options = _parser().parse_args(arguments)
-    logging.basicConfig(
-        level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=options.log_level.upper(), handlers=[handler])
     try:
         app = find_app(options.app)
         tune_gc()

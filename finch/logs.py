@@ -1,12 +1,33 @@
-"""Log lines that peers can cause as often as they like."""
+"""The log, where peers have a say: how often they cause a line, and what stands in it."""
 
 from __future__ import annotations
 
 import logging
+import re
 import time
 from typing import Final
 
 _EVERY: Final = 60.0  # seconds
+_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class Formatter(logging.Formatter):
+    """Formats entries so that nobody but the log begins one.
+
+    The message of an exception may hold whatever a peer has sent: control characters are escaped,
+    a terminal's as well, and every line but the first of an entry is indented.
+
+    Parameters: as ``logging.Formatter``.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The entry of a record."""
+        lines = super().format(record).split("\n")
+        return "\n    ".join(_CONTROL.sub(_escape, line) for line in lines)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
 
 
 class Seldom:
