@@ -165,7 +165,8 @@ class SocketClient(Owner, Job):
         return link.send_frame(envelope.frame(self._language, self._key))
 
     async def _send_one(self, envelope: Envelope) -> bool:
-        await self._link.wait_writable(envelope.size)
+        if self._link.transport.pending:
+            await self._link.wait_writable(envelope.size)
         return self.push(envelope)
 
     def __repr__(self) -> str:
