@@ -32,7 +32,7 @@ _SUPPORTED: Final = ("chat", "superchat")
 def target(data: bytes) -> None:
     method, version, headers = _loosely(data)
     try:
-        head, _ = read_head(data)
+        head, *_ = read_head(data)
         method, version, headers = head.method, head.version, head.headers
         strict = True
     except ProtocolError:
