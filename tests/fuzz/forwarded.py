@@ -48,6 +48,9 @@ def trace(headers: RawHeaders) -> Source | None:
 
 
 def invent(headers: RawHeaders) -> RawHeaders:
-    """The same with a hop more, on the client's side of each chain."""
+    """The same with a hop more, on the client's side of each chain that the proxies add to."""
     invented = dict(_INVENTED)
-    return [(name, invented.pop(name, b"") + value if value else b"") for name, value in headers]
+    return [
+        (name, invented.pop(name, b"") + value if value.strip(b" \t,;") else value)
+        for name, value in headers
+    ]
