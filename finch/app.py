@@ -322,6 +322,9 @@ class FinchApp:
         if request.method == Methods.OPTIONS and (match or request.path == "*"):
             allow = ", ".join(sorted({*match, Methods.OPTIONS}))
             return to_response((None, 204, {"allow": allow}))
+        if request.method not in Methods.ALL and not self._router.knows(request.method):
+            # "unrecognized or not implemented" rather than "not allowed" (RFC 9110, section 9.1)
+            raise HTTPError(501, f"the method {request.method} is unknown here")
         if match:
             allow = ", ".join(sorted({*match, Methods.OPTIONS}))
             raise HTTPError(405, f"{request.path} has no {request.method}", {"allow": allow})

@@ -146,6 +146,10 @@ class Router:
         """Whether a route is written with exactly this path."""
         return any(route.path == path for route in self.routes())
 
+    def knows(self, method: str) -> bool:
+        """Whether any route has this method."""
+        return any(method in route.methods for route in self.routes())
+
     def match(self, method: str, path: str) -> Match | frozenset[str]:
         """The route of a request.
 

@@ -425,3 +425,23 @@ def test_a_mistake_is_told_where_it_is_made(mistake, says):
     with pytest.raises(ConfigurationError) as error:
         mistake(FinchApp())
     assert says in str(error.value)
+
+
+async def test_a_method_that_nobody_knows_is_501_and_one_of_another_route_405():
+    app = FinchApp()
+
+    @app.get("/")
+    async def index(request):
+        return "hello"
+
+    @app.route("/files", methods=["PROPFIND"])
+    async def find(request):
+        return "found"
+
+    async with TestClient(app) as client:
+        assert (await client.request("JUGGLE", "/")).status == 501
+        assert (await client.request("JUGGLE", "/nowhere")).status == 501
+        assert (await client.request("PROPFIND", "/files")).status == 200
+        assert (await client.request("PROPFIND", "/")).status == 405
+        assert (await client.request("DELETE", "/")).status == 405
+        assert (await client.request("DELETE", "/nowhere")).status == 404
