@@ -293,7 +293,12 @@ class Server:
         """Look at every connection now and then: the one timer that all share."""
         tick = self.limits.tick
         while True:
-            await trio.sleep(tick)
+            due = trio.current_time() + tick
+            await trio.sleep_until(due)
+            if trio.current_time() > due + tick:
+                # This process was held up: what came meanwhile is read, and what waits is handled,
+                # before anybody is given up.
+                await trio.sleep(tick)
             now = trio.current_time()
             for item in list(self._watched):
                 try:

@@ -1,6 +1,7 @@
 """The server on real sockets: slow, hostile and vanishing peers, unix sockets, the drain."""
 
 import gc
+import math
 import socket
 import struct
 from functools import partial
@@ -386,3 +387,42 @@ async def test_a_client_that_has_left_leaves_nothing_for_the_garbage_collector(a
             assert links() - before < 10  # a worker and the hub keep the last one they saw
         finally:
             gc.enable()
+
+
+class Overdue:
+    """A connection whose time is up in a second."""
+
+    def __init__(self):
+        self.transport = self
+        self.deadline = trio.current_time() + 1
+        self.expired_at = None
+
+    def stalled(self, now, patience):
+        return False
+
+    def expire(self, now):
+        self.expired_at, self.deadline = now, math.inf
+
+    def shut_down(self):
+        pass
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize(("held_up_for", "expired_at"), [(0, 0.5), (5, 5.7)])
+async def test_a_server_that_was_held_up_gives_nobody_up_at_once(
+    app, autojump_clock, held_up_for, expired_at
+):
+    server = Server(app)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.run, [])
+        begun = trio.current_time()
+        item = Overdue()
+        server._watch(item)
+        await trio.sleep(0.2)
+        autojump_clock.jump(held_up_for)  # as a handler that blocks does, or a machine that sleeps
+        await trio.sleep(2)
+        server._unwatch(item)
+        server.stop()
+    assert item.expired_at - begun == pytest.approx(expired_at, abs=0.01)
