@@ -33,7 +33,7 @@ from finch.wire.websocket import (
 
 MESSAGE: Final = (str, bytes)  # a union costs more at every isinstance
 _FRAMING: Final = 1024  # bytes that a frame's header, and deflate at its worst, add to a message
-_TURN: Final = 256  # events taken from one peer before everybody else has a turn
+_TURN: Final = 64  # events taken from one peer before everybody else has a turn
 
 
 class State(enum.Enum):

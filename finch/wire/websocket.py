@@ -31,7 +31,7 @@ from finch.wire.frames import BINARY, PING, PONG, TEXT, FrameScanner, frame, unm
 # most before the message is counted again. A text of those takes nine times as much for a moment.
 _INFLATE_SLICE: Final = 3072
 _ANY_FRAME: Final = bytes(14 + 125)  # enough for any header, and for any control frame
-_FRAMES: Final = 256  # handed over in one go
+_FRAMES: Final = 64  # handed over in one go
 
 
 @dataclass(frozen=True, slots=True)
