@@ -15,8 +15,10 @@ logs
 wire.head
 wire.body
 wire.http
+wire.events
 wire.frames
 wire.extensions
+wire.authority
 wire.websocket
 wire.handshake
 wire.envelope

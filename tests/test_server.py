@@ -1,9 +1,12 @@
 """The server on real sockets: slow, hostile and vanishing peers, unix sockets, the drain."""
 
+import errno
 import gc
 import math
 import socket
 import struct
+import subprocess
+import sys
 from functools import partial
 
 import pytest
@@ -426,3 +429,34 @@ async def test_a_server_that_was_held_up_gives_nobody_up_at_once(
         server._unwatch(item)
         server.stop()
     assert item.expired_at - begun == pytest.approx(expired_at, abs=0.01)
+
+
+def test_a_server_starts_without_the_parsers_that_the_first_answers_do_without():
+    code = "import sys, finch.cli; print({'h11', 'wsproto'} & sys.modules.keys())"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"
+
+
+async def test_parsers_that_cannot_be_read_yet_are_imported_later(
+    app, autojump_clock, monkeypatch, caplog
+):
+    outcomes = iter([None, OSError(errno.EMFILE, "Too many open files"), None, None])
+    imported = []
+
+    def import_module(name):
+        imported.append(name)
+        outcome = next(outcomes)
+        if outcome is not None:
+            raise outcome
+
+    monkeypatch.setattr("finch.server.importlib.import_module", import_module)
+    server = Server(app)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.run, [])
+        await trio.sleep(10)
+        server.stop()
+    body, extensions, authority = "finch.wire.body", "finch.wire.extensions", "finch.wire.authority"
+    assert imported == [extensions, body, body, authority]
+    assert [record.message for record in caplog.records] == [
+        "modules cannot be read yet: [Errno 24] Too many open files"
+    ]

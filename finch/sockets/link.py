@@ -24,12 +24,8 @@ import trio
 from finch.config import Limits
 from finch.sockets.workers import HEAVY, WorkerPool
 from finch.transport import Transport
-from finch.wire.websocket import (
-    CloseReceived,
-    Failed,
-    PingReceived,
-    WebSocketProtocol,
-)
+from finch.wire.events import CloseReceived, Failed, PingReceived
+from finch.wire.websocket import WebSocketProtocol
 
 MESSAGE: Final = (str, bytes)  # a union costs more at every isinstance
 _FRAMING: Final = 1024  # bytes that a frame's header, and deflate at its worst, add to a message

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-
-from wsproto.extensions import Extension
+from typing import TYPE_CHECKING
 
 from finch.errors import ConfigurationError, HTTPError
 from finch.request import Request
@@ -17,7 +16,6 @@ from finch.response import Response
 from finch.sockets.link import Host, Link, Owner
 from finch.transport import Transport
 from finch.wire.handshake import (
-    accept_compression,
     accept_headers,
     choose_subprotocol,
     parse_origin,
@@ -25,6 +23,9 @@ from finch.wire.handshake import (
     same_origin,
 )
 from finch.wire.websocket import WebSocketProtocol
+
+if TYPE_CHECKING:
+    from wsproto.extensions import Extension
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,8 @@ def accept(
     headers = accept_headers(handshake, subprotocol)
     extensions: list[Extension] = []
     if options.compression:
+        from finch.wire.extensions import accept_compression  # imports wsproto
+
         agreed = accept_compression(handshake.extensions)
         if agreed is not None:
             extensions.append(agreed[0])

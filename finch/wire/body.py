@@ -3,6 +3,9 @@
 h11 takes bodies apart, but reads the chunked coding more loosely than RFC 9112, section 7.1, writes
 it: any bytes as chunk extensions and any number of them, sizes of 20 digits, bare LFs and folded
 lines among the trailers. So each line of a body's framing is read here first.
+
+h11 takes a while to import, and most requests have no body: ``finch.wire.http`` imports this module
+when the first one has.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ from __future__ import annotations
 import enum
 import re
 from typing import Final
+
+import h11
 
 from finch.config import Limits
 from finch.errors import ProtocolError
@@ -36,6 +41,71 @@ class _Next(enum.Enum):
 
 
 _DATA, _DATA_END, _SIZE, _TRAILER_LINE, _NOTHING = _Next
+
+_UNREAD: Final = (h11.SEND_BODY, h11.ERROR)  # states of a peer whose body has not come whole
+
+
+class RequestBody:
+    """One request's body, in the pieces in which it arrives.
+
+    Parameters:
+        head: the request's head as it came, whole and right.
+        length: bytes of the body; None where it is chunked.
+        limits: as for :class:`BodyScanner`.
+    """
+
+    __slots__ = ("_h11", "_scanner")
+
+    def __init__(self, head: bytes, length: int | None, limits: Limits) -> None:
+        self._scanner = BodyScanner(length, limits)
+        self._h11 = h11.Connection(h11.SERVER, limits.max_head)
+        self._h11.receive_data(head)
+        self._next_event()  # the head
+
+    @property
+    def unread(self) -> bool:
+        """Whether some of it is still to come, or to be read."""
+        return self._h11.their_state in _UNREAD
+
+    @property
+    def awaits_continue(self) -> bool:
+        """Whether the peer waits for ``100 Continue`` before it sends it."""
+        return self._h11.they_are_waiting_for_100_continue
+
+    def send_continue(self) -> bytes:
+        """``100 Continue``."""
+        return self._h11.send(
+            h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
+        )
+
+    def read(self, buffer: bytearray, closed: bool) -> bytes | None:
+        """The next piece, ``b""`` at the end, None while bytes are missing.
+
+        Parameters:
+            buffer: what has come and is not read; what is read is taken from it.
+            closed: whether no more will come.
+
+        Raises:
+            ProtocolError: 400, 413 or 431 where the framing is broken, 400 as well where the peer
+                left in the middle.
+        """
+        while self.unread:
+            event = self._next_event()
+            if isinstance(event, h11.Data):
+                return bytes(event.data)
+            if event is h11.NEED_DATA:
+                end = self._scanner.advance(buffer)
+                if not end and not closed:
+                    return None
+                self._h11.receive_data(bytes(buffer[:end]))  # b"" tells it that no more will come
+                del buffer[:end]
+        return b""
+
+    def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        try:
+            return self._h11.next_event()
+        except h11.RemoteProtocolError as error:
+            raise ProtocolError(error.error_status_hint, f"malformed request: {error}") from None
 
 
 class BodyScanner:

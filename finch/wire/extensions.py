@@ -7,14 +7,16 @@ wsproto is touched.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from typing import Final
 
 from wsproto.extensions import Extension, PerMessageDeflate
 from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
+from wsproto.handshake import server_extensions_handshake
 
 from finch.config import KIB
+from finch.wire.frames import BAD_GATEWAY
 
-BAD_GATEWAY: Final = 1014  # registered with IANA after wsproto's list was made
 _BAD_GATEWAY: Final = BAD_GATEWAY.to_bytes(2, "big")
 _STAND_IN: Final = CloseReason.TRY_AGAIN_LATER.to_bytes(2, "big")
 
@@ -163,3 +165,49 @@ class Deflate(PerMessageDeflate):
         if last and (inflater.eof or self.client_no_context_takeover):
             self._inflater = None
         return clear
+
+
+def accept_compression(offers: Iterable[str]) -> tuple[Extension, bytes] | None:
+    """Agree on permessage-deflate.
+
+    Parameters:
+        offers: the client's extension offers, in its order of preference.
+
+    Returns:
+        The extension and the header value that accepts it, or None where no offer can be met.
+
+    Source: RFC 7692, section 7. An invalid offer is declined, not an error (section 5.1).
+    """
+    for offer in offers:
+        if _valid_deflate_offer(offer):
+            extension = Deflate()
+            # a value may be quoted (RFC 6455, section 9.1), which wsproto does not know
+            accepted = server_extensions_handshake([offer.replace('"', "")], [extension])
+            if accepted is not None:
+                return extension, accepted
+    return None
+
+
+def _valid_deflate_offer(offer: str) -> bool:
+    name, *parameters = (part.strip() for part in offer.split(";"))
+    if name != Deflate.name:
+        return False
+    seen = set()
+    for parameter in parameters:
+        key, equals, value = (part.strip() for part in parameter.partition("="))
+        if key in seen:
+            return False
+        seen.add(key)
+        value = value.strip('"') if value.startswith('"') and value.endswith('"') else value
+        if key in ("server_no_context_takeover", "client_no_context_takeover"):
+            if equals:
+                return False
+        elif key == "client_max_window_bits" and not equals:
+            pass
+        elif key in ("server_max_window_bits", "client_max_window_bits"):
+            # RFC 7692 allows 8 as well, which zlib cannot do for raw deflate
+            if value not in ("9", "10", "11", "12", "13", "14", "15"):
+                return False
+        else:
+            return False
+    return True

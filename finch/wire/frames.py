@@ -14,6 +14,8 @@ BINARY: Final = 0x82
 PING: Final = 0x89
 PONG: Final = 0x8A
 
+BAD_GATEWAY: Final = 1014  # registered with IANA after wsproto's list of close codes was made
+
 _SHORT_HEADERS: Final = {
     opcode: tuple(bytes((opcode, length)) for length in range(126))
     for opcode in (TEXT, BINARY, PING, PONG)

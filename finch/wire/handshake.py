@@ -9,16 +9,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from wsproto.extensions import Extension
-from wsproto.handshake import server_extensions_handshake
-
 from finch.errors import ProtocolError
-from finch.wire.extensions import Deflate
 from finch.wire.head import TOKEN, RawHeaders, members
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -125,52 +121,6 @@ def accept_headers(handshake: Handshake, subprotocol: str | None) -> list[tuple[
     if subprotocol is not None:
         headers.append((b"sec-websocket-protocol", subprotocol.encode("ascii")))
     return headers
-
-
-def accept_compression(offers: Iterable[str]) -> tuple[Extension, bytes] | None:
-    """Agree on permessage-deflate.
-
-    Parameters:
-        offers: the client's extension offers, in its order of preference.
-
-    Returns:
-        The extension and the header value that accepts it, or None where no offer can be met.
-
-    Source: RFC 7692, section 7. An invalid offer is declined, not an error (section 5.1).
-    """
-    for offer in offers:
-        if _valid_deflate_offer(offer):
-            extension = Deflate()
-            # a value may be quoted (RFC 6455, section 9.1), which wsproto does not know
-            accepted = server_extensions_handshake([offer.replace('"', "")], [extension])
-            if accepted is not None:
-                return extension, accepted
-    return None
-
-
-def _valid_deflate_offer(offer: str) -> bool:
-    name, *parameters = (part.strip() for part in offer.split(";"))
-    if name != Deflate.name:
-        return False
-    seen = set()
-    for parameter in parameters:
-        key, equals, value = (part.strip() for part in parameter.partition("="))
-        if key in seen:
-            return False
-        seen.add(key)
-        value = value.strip('"') if value.startswith('"') and value.endswith('"') else value
-        if key in ("server_no_context_takeover", "client_no_context_takeover"):
-            if equals:
-                return False
-        elif key == "client_max_window_bits" and not equals:
-            pass
-        elif key in ("server_max_window_bits", "client_max_window_bits"):
-            # RFC 7692 allows 8 as well, which zlib cannot do for raw deflate
-            if value not in ("9", "10", "11", "12", "13", "14", "15"):
-                return False
-        else:
-            return False
-    return True
 
 
 def same_origin(origin: str, scheme: str, host: str) -> bool:

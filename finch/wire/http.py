@@ -10,20 +10,19 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Final
-
-import h11
+from typing import TYPE_CHECKING, Final
 
 from finch.config import Limits
 from finch.errors import ProtocolError
-from finch.wire.body import BodyScanner
 from finch.wire.head import RawHeaders, RequestHead, check_beginning, read_head
+
+if TYPE_CHECKING:
+    from finch.wire.body import RequestBody
 
 _STATUS_LINES: Final = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode())
     for status in HTTPStatus
 }
-_UNREAD: Final = (h11.SEND_BODY, h11.ERROR)  # states of a peer whose body has not come whole
 
 
 class _Sent(enum.Enum):
@@ -64,7 +63,6 @@ class HTTPConnection:
         "_left",
         "_limits",
         "_scanned",
-        "_scanner",
         "_sent",
         "_version",
     )
@@ -74,15 +72,13 @@ class HTTPConnection:
         self._buffer = bytearray()  # received, and not yet read
         self._scanned = 0  # how much of it is known to hold no end of a head
         self._closed = False
-        self._body: h11.Connection | None = None  # of a request that has one
+        self._body: RequestBody | None = None  # of a request that has one
         self._version = "1.1"
         self._keep_alive = True  # whether another request may follow
         self._sent = _Sent.NOTHING
         self._head_only = False  # whether the response has no body, whatever its head says
         self._chunked = False
         self._left: int | None = None  # bytes of the response's body that its head promises
-
-    _scanner: BodyScanner  # of what h11 gets, where it is
 
     # Reading
 
@@ -132,10 +128,9 @@ class HTTPConnection:
         self._version = head.version
         self._head_only = head.method == "HEAD"
         if length != 0:
-            self._scanner = BodyScanner(length, limits)
-            self._body = h11.Connection(h11.SERVER, limits.max_head)
-            self._body.receive_data(raw)
-            self._next_event(self._body)  # the head
+            from finch.wire.body import RequestBody
+
+            self._body = RequestBody(raw, length, limits)
         self._keep_alive = keep_alive
         return head
 
@@ -161,33 +156,13 @@ class HTTPConnection:
             ProtocolError: 400, 413 or 431 where the framing is broken, 400 as well where the peer
                 left in the middle.
         """
+        if self._body is None:
+            return b""
         try:
-            return self._read_piece()
+            return self._body.read(self._buffer, self._closed)
         except ProtocolError:
             self._keep_alive = False
             raise
-
-    def _read_piece(self) -> bytes | None:
-        body, buffer = self._body, self._buffer
-        while body is not None and body.their_state in _UNREAD:
-            event = self._next_event(body)
-            if isinstance(event, h11.Data):
-                return bytes(event.data)
-            if event is h11.NEED_DATA:
-                end = self._scanner.advance(buffer)
-                if not end and not self._closed:
-                    return None
-                body.receive_data(bytes(buffer[:end]))  # b"" tells it that no more will come
-                del buffer[:end]
-        return b""
-
-    def _next_event(
-        self, body: h11.Connection
-    ) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        try:
-            return body.next_event()
-        except h11.RemoteProtocolError as error:
-            raise ProtocolError(error.error_status_hint, f"malformed request: {error}") from None
 
     @property
     def expects_continue(self) -> bool:
@@ -196,7 +171,7 @@ class HTTPConnection:
             self._sent is _Sent.NOTHING
             and self._body is not None
             and not self._buffer  # it did not wait after all
-            and self._body.they_are_waiting_for_100_continue
+            and self._body.awaits_continue
         )
 
     @property
@@ -219,9 +194,7 @@ class HTTPConnection:
     def send_continue(self) -> bytes:
         """``100 Continue``: the body is wanted (RFC 9110, section 10.1.1)."""
         assert self._body is not None
-        return self._body.send(
-            h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
-        )
+        return self._body.send_continue()
 
     def send_upgrade(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """``101 Switching Protocols``: what follows is no longer HTTP (RFC 9110, section 7.8)."""
@@ -300,7 +273,7 @@ class HTTPConnection:
         if self._sent is not _Sent.ALL or not self._keep_alive:
             return False
         if self._body is not None:
-            if self._body.their_state in _UNREAD:
+            if self._body.unread:
                 return False
             self._body = None
         self._sent = _Sent.NOTHING

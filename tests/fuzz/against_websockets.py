@@ -15,7 +15,7 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Close, Opcode
 from websockets.protocol import Protocol, Side
 
-from finch.wire.websocket import CloseReceived, Failed, PingReceived, PongReceived
+from finch.wire.events import CloseReceived, Failed, PingReceived, PongReceived
 from tests.fuzz import websocket
 from tests.fuzz.websocket import LIMIT, agreed
 

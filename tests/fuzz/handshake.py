@@ -13,10 +13,9 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from finch.errors import ProtocolError
-from finch.wire.extensions import Deflate
+from finch.wire.extensions import Deflate, accept_compression
 from finch.wire.handshake import (
     Handshake,
-    accept_compression,
     accept_headers,
     choose_subprotocol,
     parse_origin,

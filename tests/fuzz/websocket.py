@@ -7,15 +7,9 @@ from websockets.frames import Close, Opcode
 from websockets.protocol import Protocol, Side
 from wsproto.extensions import Extension
 
-from finch.wire.handshake import accept_compression
-from finch.wire.websocket import (
-    CloseReceived,
-    Failed,
-    PingReceived,
-    PongReceived,
-    SocketInput,
-    WebSocketProtocol,
-)
+from finch.wire.events import CloseReceived, Failed, PingReceived, PongReceived, SocketInput
+from finch.wire.extensions import accept_compression
+from finch.wire.websocket import WebSocketProtocol
 from tests.fuzz.inputs import cuttings
 
 LIMIT: Final = 600

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from websockets.frames import Frame, Opcode
 
+from finch.wire.events import Failed
 from finch.wire.extensions import Deflate
 from finch.wire.frames import FrameScanner, unmask
-from finch.wire.websocket import Failed, WebSocketProtocol
+from finch.wire.websocket import WebSocketProtocol
 
 LIMIT = 300
 
@@ -110,7 +111,7 @@ def test_messages_of_a_good_client_never_need_wsproto_between_reads(messages, da
     while (event := protocol.next_event()) is not None:
         received.append(event)
     assert received == messages
-    assert protocol._wsproto is None
+    assert protocol._authority is None
 
 
 @given(st.binary(max_size=5000), masks)

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finch.errors import ProtocolError
+from finch.wire.extensions import accept_compression
 from finch.wire.handshake import (
     Handshake,
-    accept_compression,
     accept_headers,
     choose_subprotocol,
     parse_origin,

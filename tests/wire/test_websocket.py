@@ -18,18 +18,11 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, TextMessage
 from wsproto.extensions import PerMessageDeflate
 
+from finch.wire.events import CloseReceived, Failed, PingReceived, PongReceived, SocketInput
+from finch.wire.extensions import accept_compression
 from finch.wire.frames import BINARY, TEXT, frame_header
 from finch.wire.frames import frame as data_frame
-from finch.wire.handshake import accept_compression
-from finch.wire.websocket import (
-    CloseReceived,
-    Failed,
-    PingReceived,
-    PongReceived,
-    SocketInput,
-    WebSocketProtocol,
-    check_close_code,
-)
+from finch.wire.websocket import WebSocketProtocol, check_close_code
 
 MIB = 1024 * 1024
 
