@@ -34,8 +34,9 @@ from finch.request import NOWHERE, Address
 from finch.sockets.link import Link
 from finch.sockets.upgrade import Upgrade
 from finch.sockets.workers import Job, Worker, WorkerPool
+from finch.streams import LingeringStream, StreamTransport
 from finch.tasks import caught, plain_nursery
-from finch.transport import Flusher, LingeringStream, SocketTransport, StreamTransport, Transport
+from finch.transport import Flusher, SocketTransport, Transport
 
 _log = logging.getLogger("finch.server")
 

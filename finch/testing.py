@@ -42,7 +42,7 @@ from finch.errors import FinchError
 from finch.headers import Headers
 from finch.request import Address
 from finch.server import Server
-from finch.transport import StreamTransport
+from finch.streams import StreamTransport
 
 DEADLINE: Final = 5.0
 """Seconds that a client waits for the server, unless told otherwise."""

@@ -1,4 +1,4 @@
-"""The door of a connection: bytes in and out of a raw non-blocking socket or any trio stream.
+"""The door of a connection: bytes in and out, and of a plain socket without a stream between.
 
 Writing never waits. What is written in one turn of the event loop leaves when the turn ends, in one
 piece for each peer: a burst of messages costs one system call, and no task. What the peer does not
@@ -15,11 +15,10 @@ from __future__ import annotations
 import logging
 import select
 import socket
-import ssl
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 import trio
 
@@ -28,7 +27,7 @@ _log = logging.getLogger("finch.server")
 READ_SIZE: Final = 64 * 1024
 """Bytes taken from a peer at a time. What is made of them at a time is bounded elsewhere."""
 
-_ENOUGH: Final = 64 * 1024  # bytes that do not wait for the end of the turn
+ENOUGH: Final = 64 * 1024  # bytes that do not wait for the end of the turn
 _FLUSHES: Final = 2048  # peers sent to at the end of a turn; the others at the end of the next
 
 _RESET: Final = struct.pack("ii", 1, 0)  # linger for no time at all
@@ -124,7 +123,7 @@ class Transport(ABC):
             self._written(self)
         else:
             self._outbox.append(data)
-        if self.pending > _ENOUGH and not self._flushing:
+        if self.pending > ENOUGH and not self._flushing:
             self.flush()
 
     async def drain(self, below: int = 0) -> None:
@@ -285,7 +284,7 @@ class SocketTransport(Transport):
             trio.lowlevel.notify_closing(self._socket)
 
     def hung_up(self) -> bool:
-        return self.closed or _hung_up(self._socket)
+        return self.closed or is_hung_up(self._socket)
 
     def _send_now(self, data: bytes | memoryview) -> int:
         try:
@@ -326,134 +325,28 @@ class SocketTransport(Transport):
     def abort(self) -> None:
         if not self.closed:
             self.flush()
-            _reset_at_close(self._socket)
+            reset_at_close(self._socket)
             self.close()
 
     def _close(self) -> None:
         if self.on_close is not None:
             self.on_close(self._socket.fileno())
         if self._flushing:
-            _reset_at_close(self._socket)
+            reset_at_close(self._socket)
         trio.lowlevel.notify_closing(self._socket)
         self._socket.close()
 
 
-def _reset_at_close(sock: socket.socket) -> None:
+def reset_at_close(sock: socket.socket) -> None:
     """Have the peer see a reset instead of an end. The kernel then keeps nothing for it: of a peer
     that reads nothing it keeps 4 MB for more than five minutes otherwise."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
 
-def _hung_up(sock: socket.socket) -> bool:
+def is_hung_up(sock: socket.socket) -> bool:
+    """Whether a socket's peer is known to have left."""
     if not hasattr(select, "poll"):  # Windows cannot tell
         return False
     poll = select.poll()
     poll.register(sock, getattr(select, "POLLRDHUP", 0))
     return bool(poll.poll(0))
-
-
-class StreamTransport(Transport):
-    """Any trio stream: TLS, and the in-memory streams of tests.
-
-    A stream cannot send without waiting, so each burst of writes has a task for as long as it
-    takes.
-
-    Parameters:
-        stream: becomes this transport's own.
-        spawn: starts the task that sends.
-        sock: what the stream's bytes travel through, where it is a socket.
-    """
-
-    __slots__ = ("_receiving", "_socket", "_stream")
-
-    def __init__(
-        self, stream: trio.abc.Stream, spawn: Spawn, sock: socket.socket | None = None
-    ) -> None:
-        super().__init__(spawn, Transport.flush)
-        self._stream = stream
-        self._socket = sock
-        self._receiving: trio.CancelScope | None = None
-
-    async def receive(self) -> bytes:
-        try:
-            with trio.CancelScope() as self._receiving:
-                return bytes(await self._stream.receive_some(READ_SIZE))
-        except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError):
-            pass
-        return b""
-
-    def interrupt(self) -> None:
-        if self._receiving is not None:
-            self._receiving.cancel()
-
-    def hung_up(self) -> bool:
-        return self.closed or (self._socket is not None and _hung_up(self._socket))
-
-    def _send_now(self, data: bytes | memoryview) -> int:
-        return 0
-
-    async def _send_some(self, data: memoryview) -> int:
-        piece = data[:_ENOUGH]  # so that progress is seen
-        try:
-            await self._stream.send_all(piece)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError):
-            self.close()
-        return len(piece)
-
-    def _send_eof(self) -> None:
-        self._spawn(self._finish_stream)
-
-    async def _finish_stream(self) -> None:
-        stream: Any = self._stream
-        try:
-            if isinstance(stream, trio.abc.HalfCloseableStream):
-                await stream.send_eof()
-            else:  # TLS: close_notify, which ends both directions
-                await stream.aclose()
-        except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError):
-            pass
-
-    def _close(self) -> None:
-        if self._flushing and self._socket is not None:
-            _reset_at_close(self._socket)
-        self._spawn(self._close_stream)
-
-    async def _close_stream(self) -> None:
-        with trio.CancelScope(shield=True):  # forcefully: it does not wait
-            await trio.aclose_forcefully(self._stream)
-
-
-class LingeringStream(trio.abc.Stream):
-    """A socket's stream that is closed without a loss: TCP answers data that nobody reads with a
-    reset, and the peer then forgets what it was sent last.
-
-    Parameters:
-        stream: becomes this one's own.
-        patience: seconds that the peer is given to close its side.
-
-    Source: RFC 9112, section 9.6.
-    """
-
-    def __init__(self, stream: trio.SocketStream, patience: float) -> None:
-        self._stream = stream
-        self._patience = patience
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._stream.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self._stream.receive_some(max_bytes)
-
-    async def aclose(self) -> None:
-        try:
-            with trio.move_on_after(self._patience):
-                await self._stream.send_eof()
-                while await self._stream.receive_some(READ_SIZE):
-                    pass
-        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
-            pass  # the peer is gone, or somebody else reads to the end
-        finally:
-            await trio.aclose_forcefully(self._stream)

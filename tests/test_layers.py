@@ -27,6 +27,7 @@ wire.proxy
 tasks
 calls
 transport
+streams
 headers
 language
 response

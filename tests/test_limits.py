@@ -14,8 +14,8 @@ import trio
 
 from finch import Limits, config
 from finch.request import Address
+from finch.streams import StreamTransport
 from finch.testing import TestClient
-from finch.transport import StreamTransport
 from tests.transports import HANDSHAKE, app_with, serving_over
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -25,7 +25,8 @@ from websockets.protocol import Protocol, Side
 from finch.proxies import Trust
 from finch.request import Address
 from finch.server import Server
-from finch.transport import SocketTransport, StreamTransport, Transport
+from finch.streams import StreamTransport
+from finch.transport import SocketTransport, Transport
 from tests.fuzz.app import app
 from tests.fuzz.inputs import cut
 

@@ -1,0 +1,179 @@
+"""Connections that are trio streams: TLS, and the in-memory streams of tests.
+
+Ending TLS well is most of it. TCP answers data that nobody reads with a reset, and the peer then
+forgets what it was sent last; so the stream below TLS is read on for a while when TLS is closed.
+And OpenSSL says goodbye (close_notify) only where nothing of the peer's is left to be read.
+
+Source: RFC 8446, section 6.1; RFC 9112, sections 9.6 and 9.8.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import Any
+
+import trio
+
+from finch.transport import (
+    ENOUGH,
+    READ_SIZE,
+    Spawn,
+    Transport,
+    is_hung_up,
+    reset_at_close,
+)
+
+_BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError)
+
+
+class StreamTransport(Transport):
+    """Any trio stream.
+
+    A stream cannot send without waiting, so each burst of writes has a task for as long as it
+    takes.
+
+    Parameters:
+        stream: becomes this transport's own. One that cannot close its sending side alone, as TLS
+            cannot, is not received from any more once it is finished.
+        spawn: starts the task that sends.
+        sock: what the stream's bytes travel through, where it is a socket.
+    """
+
+    __slots__ = ("_finished", "_finishing", "_receiving", "_socket", "_stream")
+
+    _finished: trio.Event  # there while it is finishing
+
+    def __init__(
+        self, stream: trio.abc.Stream, spawn: Spawn, sock: socket.socket | None = None
+    ) -> None:
+        super().__init__(spawn, Transport.flush)
+        self._stream = stream
+        self._socket = sock
+        self._receiving: trio.CancelScope | None = None
+        self._finishing = False  # both sides are being closed
+
+    async def receive(self) -> bytes:
+        if not self._finishing:
+            try:
+                with trio.CancelScope() as self._receiving:
+                    return bytes(await self._stream.receive_some(READ_SIZE))
+            except _BROKEN:
+                pass
+            finally:
+                self._stop_receiving()
+        if self._finishing:
+            with trio.CancelScope() as self._receiving:
+                await self._finished.wait()
+        return b""
+
+    def _stop_receiving(self) -> None:
+        self._receiving = None
+        if self._finishing:  # it waits for us
+            self._spawn(self._finish_stream)
+
+    def interrupt(self) -> None:
+        if self._receiving is not None:
+            self._receiving.cancel()
+
+    def hung_up(self) -> bool:
+        return self.closed or (self._socket is not None and is_hung_up(self._socket))
+
+    def _send_now(self, data: bytes | memoryview) -> int:
+        return 0
+
+    async def _send_some(self, data: memoryview) -> int:
+        piece = data[:ENOUGH]  # so that progress is seen
+        try:
+            await self._stream.send_all(piece)
+        except _BROKEN:
+            self.close()
+        return len(piece)
+
+    def _send_eof(self) -> None:
+        if isinstance(self._stream, trio.abc.HalfCloseableStream):
+            self._spawn(self._stream_eof)
+        else:
+            self._finishing = True
+            self._finished = trio.Event()
+            if self._receiving is None:
+                self._spawn(self._finish_stream)
+            else:
+                self._receiving.cancel()
+
+    async def _stream_eof(self) -> None:
+        stream: Any = self._stream
+        try:
+            await stream.send_eof()
+        except _BROKEN:
+            pass
+
+    async def _finish_stream(self) -> None:
+        try:
+            if isinstance(self._stream, trio.SSLStream):
+                await _read_what_is_there(self._stream)
+            await self._stream.aclose()
+        except _BROKEN:
+            pass
+        finally:
+            self._finished.set()
+
+    def _close(self) -> None:
+        if self._flushing and self._socket is not None:
+            reset_at_close(self._socket)
+        self._spawn(self._close_stream)
+
+    async def _close_stream(self) -> None:
+        with trio.CancelScope(shield=True):  # forcefully: it does not wait
+            await trio.aclose_forcefully(self._stream)
+
+
+class LingeringStream(trio.abc.Stream):
+    """A socket's stream that is closed without a loss: what still comes is read first.
+
+    Parameters:
+        stream: becomes this one's own.
+        patience: seconds that the peer is given to close its side.
+
+    Attributes:
+        dry: whether receiving raises ``trio.WouldBlock`` instead of waiting.
+    """
+
+    def __init__(self, stream: trio.SocketStream, patience: float) -> None:
+        self._stream = stream
+        self._patience = patience
+        self.dry = False
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        if self.dry:
+            raise trio.WouldBlock
+        return await self._stream.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        try:
+            with trio.move_on_after(self._patience):
+                await self._stream.send_eof()
+                while await self._stream.receive_some(READ_SIZE):
+                    pass
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the peer is gone, or it is given up
+        finally:
+            await trio.aclose_forcefully(self._stream)
+
+
+async def _read_what_is_there(stream: trio.SSLStream[LingeringStream]) -> None:
+    """Take what has been received and not decrypted from a TLS stream over a lingering one."""
+    stream.transport_stream.dry = True
+    try:
+        while await stream.receive_some(READ_SIZE):
+            pass
+    except (trio.WouldBlock, trio.BrokenResourceError):
+        pass
+    finally:
+        stream.transport_stream.dry = False

@@ -1,0 +1,95 @@
+"""TLS is ended so that the peer gets everything, whatever it is sending meanwhile."""
+
+import ssl
+
+import pytest
+import trio
+import trio.testing
+import trustme
+
+from finch.streams import LingeringStream, StreamTransport
+
+PATIENCE = 5
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture
+async def ends(authority, nursery):
+    """A transport and, at the other end of its TLS, a client that has shaken hands."""
+    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("finch.test").configure_cert(server_context)
+    client_context = ssl.create_default_context()
+    authority.configure_trust(client_context)
+    ours, theirs = trio.testing.memory_stream_pair()
+    stream = trio.SSLStream(LingeringStream(ours, PATIENCE), server_context, server_side=True)
+    transport = StreamTransport(stream, nursery.start_soon)
+    client = trio.SSLStream(theirs, client_context, server_hostname="finch.test")
+    nursery.start_soon(client.send_all, b"hello")
+    assert await transport.receive() == b"hello"
+    return transport, client
+
+
+async def test_the_goodbye_is_said_though_much_of_the_peers_is_not_decrypted(ends):
+    transport, client = ends
+    await client.send_all(b"x" * 50_000)  # of which a record at a time is decrypted
+    assert await transport.receive()
+    transport.write(b"413")
+    transport.finish()
+    assert await client.receive_some() == b"413"
+    assert await client.receive_some() == b""  # close_notify, or this would raise
+
+
+async def test_what_still_comes_is_taken_until_the_peer_closes(ends, autojump_clock):
+    transport, client = ends
+    transport.finish()
+    for _ in range(3):
+        await client.send_all(b"x" * 50_000)
+        await trio.sleep(1)
+    await client.transport_stream.send_eof()
+    begun = trio.current_time()
+    assert await transport.receive() == b""
+    assert trio.current_time() == begun
+
+
+async def test_a_peer_that_does_not_close_is_left_when_patience_ends(ends, autojump_clock):
+    transport, _ = ends
+    begun = trio.current_time()
+    transport.finish()
+    assert await transport.receive() == b""
+    assert trio.current_time() - begun == pytest.approx(PATIENCE)
+
+
+async def test_whoever_receives_when_it_is_finished_learns_of_the_end(
+    ends, nursery, autojump_clock
+):
+    transport, client = ends
+    received = []
+
+    async def receive():
+        received.append(await transport.receive())
+
+    nursery.start_soon(receive)
+    await trio.testing.wait_all_tasks_blocked()
+    transport.finish()
+    assert await client.receive_some() == b""
+    assert received == []  # the peer has not closed yet
+    await client.aclose()
+    await trio.testing.wait_all_tasks_blocked()
+    assert received == [b""]
+
+
+async def test_closing_ends_the_patience(ends, nursery, autojump_clock):
+    transport, client = ends
+    transport.finish()
+    await trio.testing.wait_all_tasks_blocked()
+    begun = trio.current_time()
+    transport.close()
+    assert await transport.receive() == b""
+    assert trio.current_time() == begun
+    assert await client.receive_some() == b""
+    with pytest.raises(trio.BrokenResourceError):
+        await client.send_all(b"too late")
