@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from websockets.frames import Frame, Opcode
 
-from finch.wire.events import Failed
+from finch.wire.events import Failed, PingReceived, PongReceived
 from finch.wire.extensions import Deflate
 from finch.wire.frames import FrameScanner, unmask
 from finch.wire.websocket import WebSocketProtocol
@@ -112,6 +112,19 @@ def test_messages_of_a_good_client_never_need_wsproto_between_reads(messages, da
         received.append(event)
     assert received == messages
     assert protocol._authority is None
+
+
+def test_a_client_that_only_lives_needs_no_wsproto():
+    protocol = WebSocketProtocol(max_message_size=LIMIT, max_fragments=4)
+    for opcode, payload, event in (
+        (Opcode.PONG, b"", PongReceived()),
+        (Opcode.PING, b"are you there?", PingReceived(b"are you there?")),
+        (Opcode.PING, b"x" * 125, PingReceived(b"x" * 125)),
+    ):
+        protocol.receive_data(Frame(opcode, payload).serialize(mask=True))
+        assert protocol.next_event() == event
+        assert protocol.next_event() is None
+    assert protocol._authority is None  # which is as large as all the rest of an idle client
 
 
 @given(st.binary(max_size=5000), masks)
