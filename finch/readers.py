@@ -21,7 +21,7 @@ from finch.transport import SocketTransport
 _log = logging.getLogger("finch.server")
 
 HAS_HUB: Final = hasattr(select, "epoll") and hasattr(os, "eventfd")
-_EVENTS: Final = 256  # sockets served before everybody else has a turn
+_EVENTS: Final = 64  # sockets read before everybody else has a turn
 
 
 class TaskReader:
