@@ -67,6 +67,11 @@ class StreamTransport(Transport):
                 await self._finished.wait()
         return b""
 
+    async def drain(self, below: int = 0) -> None:
+        await super().drain(below)
+        if self._finishing:  # close_notify waits for the peer too
+            await self._finished.wait()
+
     def _stop_receiving(self) -> None:
         self._receiving = None
         if self._finishing:  # it waits for us
@@ -161,8 +166,8 @@ class LingeringStream(trio.abc.Stream):
                 await self._stream.send_eof()
                 while await self._stream.receive_some(READ_SIZE):
                     pass
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # the peer is gone, or it is given up
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+            pass  # the peer is gone, or is being given up at the same time
         finally:
             await trio.aclose_forcefully(self._stream)
 

@@ -7,7 +7,10 @@ import trio
 import trio.testing
 import trustme
 
+from finch import FinchApp
+from finch.listeners import load_tls
 from finch.streams import LingeringStream, StreamTransport
+from tests.fuzz.doors import TLSLine
 
 PATIENCE = 5
 
@@ -63,6 +66,14 @@ async def test_a_peer_that_does_not_close_is_left_when_patience_ends(ends, autoj
     assert trio.current_time() - begun == pytest.approx(PATIENCE)
 
 
+async def test_draining_waits_for_the_goodbye_too(ends, autojump_clock):
+    transport, _ = ends
+    begun = trio.current_time()
+    transport.finish()
+    await transport.drain()
+    assert trio.current_time() - begun == pytest.approx(PATIENCE)
+
+
 async def test_whoever_receives_when_it_is_finished_learns_of_the_end(
     ends, nursery, autojump_clock
 ):
@@ -93,3 +104,28 @@ async def test_closing_ends_the_patience(ends, nursery, autojump_clock):
     assert await client.receive_some() == b""
     with pytest.raises(trio.BrokenResourceError):
         await client.send_all(b"too late")
+
+
+async def test_a_client_that_has_said_goodbye_hears_the_answer_and_our_goodbye(
+    serve, authority, tmp_path
+):
+    app = FinchApp()
+
+    @app.get("/")
+    async def index(request):
+        return "hello"
+
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(tmp_path / "pem")
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    async with serve(app, tls=load_tls(str(tmp_path / "pem"))) as running:
+        for _ in range(5):
+            line = TLSLine((await running.connect()).socket, trusting)
+            await line.shake_hands()
+            await line.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            await line.half_close()
+            answer = b""
+            while data := await line.receive():  # raises where the end comes without a goodbye
+                answer += data
+            assert answer.endswith(b"hello")
+            line.close()

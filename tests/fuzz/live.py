@@ -1,11 +1,11 @@
 """A server in a process of its own, under mutated inputs from many connections at once.
 
-python -m tests.fuzz.live --inputs 100000
+python -m tests.fuzz.live --inputs 100000 --door tls
 
-So many inputs for HTTP and as many for WebSocket, over 127.0.0.1. Meanwhile a canary, a client as
-good as any, sends a request and a message every few milliseconds and measures how long the answers
-take. At the end the server must live, say nothing of a bug in its log, hold no descriptor more than
-at the start, and end with exit code 0 when told to.
+So many inputs for HTTP and as many for WebSocket, through one of the ways into a server. Meanwhile
+a canary, a client as good as any, sends a request and a message every few milliseconds and measures
+how long the answers take. At the end the server must live, say nothing of a bug in its log, hold no
+descriptor more than at the start, and end with exit code 0 when told to.
 """
 
 import argparse
@@ -15,16 +15,12 @@ import re
 import signal
 import socket
 import statistics
-import struct
-import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 from typing import Any, Final
 
@@ -33,8 +29,8 @@ from websockets.frames import Frame, Opcode
 
 from tests.fuzz import inputs
 from tests.fuzz.connection import understand
+from tests.fuzz.doors import KINDS, Door, Line, RunningServer, running
 
-_ROOT: Final = Path(__file__).parent.parent.parent
 _SILENT: Final = 32  # connections that are left open and say nothing more, at any time
 _PATIENCE: Final = 60.0  # seconds that the server has to end a connection; its limits take 40
 _PAUSE: Final = 0.005  # seconds between two rounds of the canary
@@ -50,9 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.live", description=__doc__)
     parser.add_argument("--inputs", type=int, default=100_000, help="of each kind (%(default)s)")
     parser.add_argument("--connections", type=int, default=16, help="at a time (%(default)s)")
+    parser.add_argument("--door", choices=KINDS, default="hub", help="the way in (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of chance (%(default)s)")
     options = parser.parse_args(arguments)
-    report = run(options.inputs, connections=options.connections, seed=options.seed)
+    report = run(options.inputs, options.door, options.connections, options.seed)
     print(report)
     return 1 if report.complaints else 0
 
@@ -104,10 +101,10 @@ def _described(times: list[float]) -> str:
 # The run
 
 
-def run(count: int, *, connections: int = 16, seed: int = 1) -> Report:
-    """Attack a server with so many inputs of each kind."""
+def run(count: int, door: str = "hub", connections: int = 16, seed: int = 1) -> Report:
+    """Attack a server with so many inputs of each kind, through that door."""
     report = Report(count)
-    with _server() as server:
+    with running(door) as server:
         try:
             _attack_while_it_sings(report, server, connections, seed)
         except (OSError, CanaryDied) as error:
@@ -117,15 +114,15 @@ def run(count: int, *, connections: int = 16, seed: int = 1) -> Report:
 
 
 def _attack_while_it_sings(
-    report: Report, server: "RunningServer", connections: int, seed: int
+    report: Report, server: RunningServer, connections: int, seed: int
 ) -> None:
-    with Canary(server.port) as canary:
+    with Canary(server.door) as canary:
         canary.sing_while(lambda: len(canary.times["HTTP"]) < min(200, report.inputs))
         report.calm = canary.take_times()
         before = server.descriptors(), server.memory()
         begun = time.monotonic()
         for kind in ("HTTP", "WebSocket"):
-            attack = kind, server.port, report.inputs, connections, seed
+            attack = kind, server.door, report.inputs, connections, seed
             with _attackers(*attack) as (process, results):
                 canary.sing_while(process.is_alive)
                 if process.exitcode != 0 or results.empty():
@@ -141,7 +138,7 @@ def _attack_while_it_sings(
         report.memory = before[1], server.memory()
 
 
-def judge(report: Report, server: "RunningServer") -> None:
+def judge(report: Report, server: RunningServer) -> None:
     """End the server, and put into the report's complaints whatever is not as it should be."""
     complain = report.complaints.append
     for kind, outcomes in report.outcomes.items():
@@ -166,50 +163,6 @@ def judge(report: Report, server: "RunningServer") -> None:
             complain(f"the server's log: {line}")
 
 
-# The server
-
-
-class RunningServer:
-    """The server's process, and what the system knows of it."""
-
-    def __init__(self, popen: subprocess.Popen[bytes], port: int, log: Path) -> None:
-        self.popen = popen
-        self.port = port
-        self.log = log
-
-    def descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self.popen.pid}/fd"))
-
-    def memory(self) -> int:
-        """KiB of resident memory."""
-        status = Path(f"/proc/{self.popen.pid}/status").read_text()
-        found = re.search(r"VmRSS:\s+([0-9]+)", status)
-        return int(found[1]) if found else 0
-
-
-@contextmanager
-def _server() -> Iterator[RunningServer]:
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log"
-        with log.open("wb") as out:
-            popen = subprocess.Popen(
-                [sys.executable, *"-m finch tests.fuzz.app:app --port 0 --no-access-log".split()],
-                cwd=_ROOT,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
-        try:
-            until = time.monotonic() + 30
-            while not (found := re.search(r"serves http://[^:]+:([0-9]+)", log.read_text())):
-                if time.monotonic() > until or popen.poll() is not None:
-                    raise RuntimeError(f"the server did not start: {log.read_text()}")
-                time.sleep(0.05)
-            yield RunningServer(popen, int(found[1]), log)
-        finally:
-            popen.kill()
-            popen.wait()
-
-
 # The canary
 
 
@@ -221,13 +174,11 @@ class Canary:
     """A good client: a request on a connection that is kept, then a message on a WebSocket, each
     answered before the next. ``times`` has the milliseconds that it took, for each kind."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, door: Door) -> None:
         self.times: dict[str, list[float]] = {"HTTP": [], "WebSocket": []}
         self._songs = 0
-        self._http = socket.create_connection(("127.0.0.1", port), _PATIENCE)
-        self._ws = socket.create_connection(("127.0.0.1", port), _PATIENCE)
-        for sock in (self._http, self._ws):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._http = door.connect(_PATIENCE)
+        self._ws = door.connect(_PATIENCE)
 
     def __enter__(self) -> "Canary":
         self._ws.sendall(_HANDSHAKE)
@@ -274,11 +225,11 @@ class Canary:
 
 
 @contextmanager
-def _attackers(kind: str, port: int, count: int, connections: int, seed: int) -> Iterator[Any]:
+def _attackers(kind: str, door: Door, count: int, connections: int, seed: int) -> Iterator[Any]:
     """A process that attacks; and the queue that gets its outcomes."""
     spawn = multiprocessing.get_context("spawn")
     results = spawn.SimpleQueue()
-    process = spawn.Process(target=_attack, args=(results, kind, port, count, connections, seed))
+    process = spawn.Process(target=_attack, args=(results, kind, door, count, connections, seed))
     process.start()
     try:
         yield process, results
@@ -288,9 +239,9 @@ def _attackers(kind: str, port: int, count: int, connections: int, seed: int) ->
         process.join()
 
 
-def _attack(results: Any, kind: str, port: int, count: int, connections: int, seed: int) -> None:
+def _attack(results: Any, kind: str, door: Door, count: int, connections: int, seed: int) -> None:
     os.nice(19)  # they stand for machines elsewhere
-    attack = Attack(kind, port, count, Random(f"{kind} {seed}"))
+    attack = Attack(kind, door, count, Random(f"{kind} {seed}"))
     trio.run(attack.run, connections)
     results.put(attack.outcomes)
 
@@ -303,21 +254,22 @@ class Attack:
             what the attacker did.
     """
 
-    def __init__(self, kind: str, port: int, count: int, random: Random) -> None:
+    def __init__(self, kind: str, door: Door, count: int, random: Random) -> None:
         self.outcomes: Counter[str] = Counter()
         self._make = _http_input if kind == "HTTP" else _websocket_input
-        self._port = port
+        self._door = door
+        self._context = door.context()
         self._left = count
         self._random = random
-        self._silent: deque[trio.socket.SocketType] = deque()
+        self._silent: deque[Line] = deque()
 
     async def run(self, connections: int) -> None:
         """Send them all."""
         async with trio.open_nursery() as nursery:
             for _ in range(connections):
                 nursery.start_soon(self._work)
-        for sock in self._silent:
-            sock.close()
+        for line in self._silent:
+            line.close()
 
     async def _work(self) -> None:
         while self._left > 0:
@@ -325,42 +277,36 @@ class Attack:
             self.outcomes[await self._one(self._make(self._random))] += 1
 
     async def _one(self, pieces: list[bytes]) -> str:
-        sock = trio.socket.socket()
         how = self._random.random()
         try:
-            await sock.connect(("127.0.0.1", self._port))
+            line = await self._door.open(self._context)
+        except OSError:
+            return "closed early"
+        try:
             for piece in pieces:
-                await self._send(sock, piece)
+                await line.send(piece)
                 await trio.lowlevel.checkpoint()
             if how < 0.1:
-                # not a FIN but a reset
-                linger = struct.pack("ii", 1, 0)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                sock.close()
+                line.reset()
                 return "reset"
             if how < 0.12:
-                self._silent.append(sock)
+                self._silent.append(line)
                 if len(self._silent) > _SILENT:
                     self._silent.popleft().close()
                 return "left silent"
-            sock.shutdown(socket.SHUT_WR)
-            return await self._hear(sock)
+            await line.half_close()
+            return await self._hear(line)
         except OSError:
-            sock.close()
+            line.close()
             return "closed early"
 
-    @staticmethod
-    async def _send(sock: trio.socket.SocketType, piece: bytes) -> None:
-        while piece:
-            piece = piece[await sock.send(piece) :]
-
-    async def _hear(self, sock: trio.socket.SocketType) -> str:
+    async def _hear(self, line: Line) -> str:
         """Read to the end; what the first response was."""
         answer = []
         with trio.move_on_after(_PATIENCE) as scope:
-            while data := await sock.recv(65536):
+            while data := await line.receive():
                 answer.append(data)
-        sock.close()
+        line.close()
         if scope.cancelled_caught:
             return "never closed"
         whole = b"".join(answer)
