@@ -153,7 +153,9 @@ class Connection:
                 return self._upgrade(request, response)
             try:
                 await self._respond(request, response)
-                if self._stopping or self._interrupted or not await self._discard(body):
+                if self._stopping or self._interrupted:
+                    return None
+                if self._http.has_body and not await self._discard(body):
                     return None
             finally:
                 body.over = True

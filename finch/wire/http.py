@@ -106,6 +106,8 @@ class HTTPConnection:
             ProtocolError: 400, 413, 414, 417, 431, 501 or 505; the connection cannot go on.
         """
         buffer, limits = self._buffer, self._limits
+        if not buffer:
+            return None
         while buffer.startswith(b"\r\n"):
             # "a server that is expecting to receive and parse a request-line SHOULD ignore at
             # least one empty line (CRLF) received prior to the request-line" (RFC 9112, 2.2)
@@ -163,6 +165,11 @@ class HTTPConnection:
         except ProtocolError:
             self._keep_alive = False
             raise
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the request has a body, read or not."""
+        return self._body is not None
 
     @property
     def expects_continue(self) -> bool:
