@@ -193,8 +193,14 @@ def is_noticed_later(ours: Heard, theirs: Heard) -> bool:
 
 def follows_a_final_block(ours: Heard, theirs: Heard) -> bool:
     """A deflate block marked as the last of all, and more messages: websockets takes them for
-    empty ones, and Finch fails them."""
-    return ours.failure == 1007 and theirs.final and _continues(theirs, ours)
+    empty ones. Finch reads them, which RFC 7692, section 7.2.3.4, wants, or fails them."""
+    pairs = zip(ours.messages, theirs.messages, strict=False)
+    return (
+        theirs.final
+        and all(not their or my == their for my, their in pairs)
+        and theirs.pings[: len(ours.pings)] == ours.pings
+        and (ours.failure is not None or len(ours.messages) == len(theirs.messages))
+    )
 
 
 def _continues(one: Heard, other: Heard) -> bool:
