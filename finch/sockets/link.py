@@ -323,6 +323,7 @@ class Link:
             self.deadline = quiet_until
         elif not self._pinged:
             self._pinged = True
+            self.protocol.rest()
             self.send_frame(self.protocol.send_ping())
             self.deadline = now + limits.ping_timeout
         else:

@@ -91,6 +91,12 @@ class Authority:
         """Whether a new message begins behind what was received."""
         return self._scanner.between_messages
 
+    @property
+    def forgettable(self) -> bool:
+        """Whether a new one would do as well: no message is under way, and no Close has been said.
+        What compression remembers, its extension does."""
+        return self._scanner.between_messages and self._connection.state is ConnectionState.OPEN
+
     def end(self) -> None:
         """Nothing more will come.
 

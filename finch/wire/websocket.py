@@ -130,6 +130,12 @@ class WebSocketProtocol:
         """Whether :meth:`next_event` has not yet dealt with all that was received."""
         return not self._ended and (self._handed_over or self._at < len(self._data))
 
+    def rest(self) -> None:
+        """The peer is silent: let go of what is not needed before it speaks again."""
+        if self._authority is not None and not self._handed_over and self._authority.forgettable:
+            self._authority.end()
+            self._authority = None
+
     def end(self) -> None:
         """Nothing more will come. What was received and not asked for is lost."""
         self._ended = True

@@ -60,7 +60,7 @@ def cut(draw, stream):
     return [stream[a:b] for a, b in zip([0, *places], [*places, len(stream)], strict=True)]
 
 
-def outcome(pieces, *, fast, extensions=(), ask=True):
+def outcome(pieces, *, fast, extensions=(), ask=True, rest=False):
     """Every event, and the Close that would be sent."""
     protocol = WebSocketProtocol(
         max_message_size=LIMIT, max_fragments=4, extensions=extensions, fast=fast
@@ -71,6 +71,8 @@ def outcome(pieces, *, fast, extensions=(), ask=True):
         if ask or number % 2:
             while (event := protocol.next_event()) is not None:
                 events.append(event)
+        if rest:
+            protocol.rest()
     while (event := protocol.next_event()) is not None:
         events.append(event)
     return events, protocol.send_close(1000)
@@ -112,6 +114,37 @@ def test_messages_of_a_good_client_never_need_wsproto_between_reads(messages, da
         received.append(event)
     assert received == messages
     assert protocol._authority is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_a_rest_between_any_two_reads_changes_nothing(data):
+    pieces = data.draw(cut(data.draw(streams)))
+    assert outcome(pieces, fast=True, rest=True) == outcome(pieces, fast=True)
+    packed = [{"extensions": [agreed()], "rest": rest} for rest in (False, True)]
+    assert outcome(pieces, fast=True, **packed[0]) == outcome(pieces, fast=True, **packed[1])
+
+
+def test_a_rest_lets_wsproto_go_between_messages():
+    protocol = WebSocketProtocol(max_message_size=LIMIT, max_fragments=4)
+    pieces = (
+        (Frame(Opcode.TEXT, b"one, ", fin=False), None, True),
+        (Frame(Opcode.CONT, b"two"), "one, two", False),
+        (Frame(Opcode.TEXT, b"three, ", fin=False), None, True),
+    )
+    for frame, event, needed in pieces:
+        protocol.receive_data(frame.serialize(mask=True))
+        assert protocol.next_event() == event
+        assert protocol.next_event() is None
+        protocol.rest()
+        assert (protocol._authority is not None) == needed
+
+
+def test_a_rest_does_not_forget_that_a_close_is_said():
+    protocol = WebSocketProtocol(max_message_size=LIMIT, max_fragments=4)
+    assert protocol.send_close(1000)
+    protocol.rest()
+    assert protocol.send_close(1000) == b""
 
 
 def test_a_client_that_only_lives_needs_no_wsproto():
