@@ -187,9 +187,8 @@ class Server:
             transport = SocketTransport(sock, self.spawn, self._flusher)
         else:
             plain = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
-            lingering = LingeringStream(plain, self.limits.close_timeout)
-            stream = trio.SSLStream(lingering, tls, server_side=True)
-            transport = StreamTransport(stream, self.spawn, sock)
+            stream = trio.SSLStream(LingeringStream(plain), tls, server_side=True)
+            transport = StreamTransport(stream, self.spawn, self.limits.close_timeout, sock)
         connection = self._connection(transport, source.client, source.scheme)
         if self._has_room():
             self.workers.submit(_Accepted(partial(self._serve, connection)))
@@ -306,6 +305,8 @@ class Server:
                     left.pop()
             except OSError as error:
                 self._seldom.error("modules cannot be read yet: %s", error)
+            except Exception:
+                _log.exception("%s cannot be imported; restart the server", left.pop())
 
     async def _sweep(self) -> None:
         """Look at every connection now and then: the one timer that all share."""
@@ -355,7 +356,11 @@ class Server:
             due = begun + number * pause
             if due > trio.current_time() + _CROWD:
                 await trio.sleep_until(due)
-            link.shut_down()
+            try:
+                link.shut_down()
+            except Exception:
+                _log.exception("a bug in Finch: %r cannot say goodbye", link)
+                link.drop()
 
     async def _until_empty(self) -> None:
         while self._watched:

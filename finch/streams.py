@@ -37,18 +37,24 @@ class StreamTransport(Transport):
         stream: becomes this transport's own. One that cannot close its sending side alone, as TLS
             cannot, is not received from any more once it is finished.
         spawn: starts the task that sends.
+        patience: seconds that the peer is given to take a goodbye and to close its side.
         sock: what the stream's bytes travel through, where it is a socket.
     """
 
-    __slots__ = ("_finished", "_finishing", "_receiving", "_socket", "_stream")
+    __slots__ = ("_finished", "_finishing", "_patience", "_receiving", "_socket", "_stream")
 
     _finished: trio.Event  # there while it is finishing
 
     def __init__(
-        self, stream: trio.abc.Stream, spawn: Spawn, sock: socket.socket | None = None
+        self,
+        stream: trio.abc.Stream,
+        spawn: Spawn,
+        patience: float = 5.0,
+        sock: socket.socket | None = None,
     ) -> None:
         super().__init__(spawn, Transport.flush)
         self._stream = stream
+        self._patience = patience
         self._socket = sock
         self._receiving: trio.CancelScope | None = None
         self._finishing = False  # both sides are being closed
@@ -115,9 +121,10 @@ class StreamTransport(Transport):
 
     async def _finish_stream(self) -> None:
         try:
-            if isinstance(self._stream, trio.SSLStream):
-                await _read_what_is_there(self._stream)
-            await self._stream.aclose()
+            with trio.move_on_after(self._patience):  # even a goodbye waits for a peer that reads
+                if isinstance(self._stream, trio.SSLStream):
+                    await _read_what_is_there(self._stream)
+                await self._stream.aclose()
         except _BROKEN:
             pass
         finally:
@@ -129,24 +136,27 @@ class StreamTransport(Transport):
         self._spawn(self._close_stream)
 
     async def _close_stream(self) -> None:
+        stream: trio.abc.AsyncResource = self._stream
+        if isinstance(stream, trio.SSLStream):
+            # not TLS itself, which may be closing or shaking hands, and would leave that waiting
+            stream = stream.transport_stream
         with trio.CancelScope(shield=True):  # forcefully: it does not wait
-            await trio.aclose_forcefully(self._stream)
+            await trio.aclose_forcefully(stream)
 
 
 class LingeringStream(trio.abc.Stream):
-    """A socket's stream that is closed without a loss: what still comes is read first.
+    """A socket's stream that is closed without a loss: what still comes is read first, until the
+    peer closes or the caller's patience ends.
 
     Parameters:
         stream: becomes this one's own.
-        patience: seconds that the peer is given to close its side.
 
     Attributes:
         dry: whether receiving raises ``trio.WouldBlock`` instead of waiting.
     """
 
-    def __init__(self, stream: trio.SocketStream, patience: float) -> None:
+    def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
-        self._patience = patience
         self.dry = False
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -162,10 +172,9 @@ class LingeringStream(trio.abc.Stream):
 
     async def aclose(self) -> None:
         try:
-            with trio.move_on_after(self._patience):
-                await self._stream.send_eof()
-                while await self._stream.receive_some(READ_SIZE):
-                    pass
+            await self._stream.send_eof()
+            while await self._stream.receive_some(READ_SIZE):
+                pass
         except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
             pass  # the peer is gone, or is being given up at the same time
         finally:

@@ -440,7 +440,8 @@ def test_a_server_starts_without_the_parsers_that_the_first_answers_do_without()
 async def test_parsers_that_cannot_be_read_yet_are_imported_later(
     app, autojump_clock, monkeypatch, caplog
 ):
-    outcomes = iter([None, OSError(errno.EMFILE, "Too many open files"), None, None])
+    no_file = OSError(errno.EMFILE, "Too many open files")
+    outcomes = iter([None, no_file, ImportError("of another release"), None])
     imported = []
 
     def import_module(name):
@@ -458,5 +459,6 @@ async def test_parsers_that_cannot_be_read_yet_are_imported_later(
     body, extensions, authority = "finch.wire.body", "finch.wire.extensions", "finch.wire.authority"
     assert imported == [extensions, body, body, authority]
     assert [record.message for record in caplog.records] == [
-        "modules cannot be read yet: [Errno 24] Too many open files"
+        "modules cannot be read yet: [Errno 24] Too many open files",
+        "finch.wire.body cannot be imported; restart the server",
     ]

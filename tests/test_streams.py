@@ -28,8 +28,8 @@ async def ends(authority, nursery):
     client_context = ssl.create_default_context()
     authority.configure_trust(client_context)
     ours, theirs = trio.testing.memory_stream_pair()
-    stream = trio.SSLStream(LingeringStream(ours, PATIENCE), server_context, server_side=True)
-    transport = StreamTransport(stream, nursery.start_soon)
+    stream = trio.SSLStream(LingeringStream(ours), server_context, server_side=True)
+    transport = StreamTransport(stream, nursery.start_soon, PATIENCE)
     client = trio.SSLStream(theirs, client_context, server_hostname="finch.test")
     nursery.start_soon(client.send_all, b"hello")
     assert await transport.receive() == b"hello"
@@ -72,6 +72,50 @@ async def test_draining_waits_for_the_goodbye_too(ends, autojump_clock):
     transport.finish()
     await transport.drain()
     assert trio.current_time() - begun == pytest.approx(PATIENCE)
+
+
+async def test_a_goodbye_that_the_peer_does_not_take_has_an_end(ends, autojump_clock):
+    transport, _ = ends
+    pipe = transport._stream.transport_stream._stream
+    pipe.send_stream.send_all_hook = trio.sleep_forever
+    begun = trio.current_time()
+    transport.finish()
+    await transport.drain()
+    assert trio.current_time() - begun == pytest.approx(PATIENCE)
+
+
+async def test_closing_ends_the_patience_with_a_handshake_that_was_interrupted_too(
+    authority, nursery, autojump_clock
+):
+    ours, _theirs = trio.testing.memory_stream_pair()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("finch.test").configure_cert(context)
+    stream = trio.SSLStream(LingeringStream(ours), context, server_side=True)
+    transport = StreamTransport(stream, nursery.start_soon, PATIENCE)
+    nursery.start_soon(transport.receive)
+    await trio.testing.wait_all_tasks_blocked()
+    transport.interrupt()
+    transport.finish()
+    await trio.testing.wait_all_tasks_blocked()
+    begun = trio.current_time()
+    transport.close()
+    assert await transport.receive() == b""
+    assert trio.current_time() == begun
+
+
+async def test_closing_before_the_handshake_has_begun_leaves_nobody_waiting(
+    authority, autojump_clock
+):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("finch.test").configure_cert(context)
+    for _ in range(20):  # tasks run in any order
+        ours, _theirs = trio.testing.memory_stream_pair()
+        with trio.fail_after(1):
+            async with trio.open_nursery() as nursery:
+                stream = trio.SSLStream(LingeringStream(ours), context, server_side=True)
+                transport = StreamTransport(stream, nursery.start_soon, PATIENCE)
+                nursery.start_soon(transport.receive)
+                transport.close()
 
 
 async def test_whoever_receives_when_it_is_finished_learns_of_the_end(
