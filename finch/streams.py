@@ -138,8 +138,8 @@ class StreamTransport(Transport):
     async def _close_stream(self) -> None:
         stream: trio.abc.AsyncResource = self._stream
         if isinstance(stream, trio.SSLStream):
-            # not TLS itself, which may be closing or shaking hands, and would leave that waiting
-            stream = stream.transport_stream
+            # not TLS, nor what lingers below it: they may be at work, and only wait for each other
+            stream = stream.transport_stream.stream
         with trio.CancelScope(shield=True):  # forcefully: it does not wait
             await trio.aclose_forcefully(stream)
 
@@ -152,33 +152,34 @@ class LingeringStream(trio.abc.Stream):
         stream: becomes this one's own.
 
     Attributes:
+        stream: the socket's own.
         dry: whether receiving raises ``trio.WouldBlock`` instead of waiting.
     """
 
     def __init__(self, stream: trio.SocketStream) -> None:
-        self._stream = stream
+        self.stream = stream
         self.dry = False
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._stream.send_all(data)
+        await self.stream.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
+        await self.stream.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         if self.dry:
             raise trio.WouldBlock
-        return await self._stream.receive_some(max_bytes)
+        return await self.stream.receive_some(max_bytes)
 
     async def aclose(self) -> None:
         try:
-            await self._stream.send_eof()
-            while await self._stream.receive_some(READ_SIZE):
+            await self.stream.send_eof()
+            while await self.stream.receive_some(READ_SIZE):
                 pass
-        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
-            pass  # the peer is gone, or is being given up at the same time
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the peer is gone, or it is given up
         finally:
-            await trio.aclose_forcefully(self._stream)
+            await trio.aclose_forcefully(self.stream)
 
 
 async def _read_what_is_there(stream: trio.SSLStream[LingeringStream]) -> None:

@@ -76,7 +76,7 @@ async def test_draining_waits_for_the_goodbye_too(ends, autojump_clock):
 
 async def test_a_goodbye_that_the_peer_does_not_take_has_an_end(ends, autojump_clock):
     transport, _ = ends
-    pipe = transport._stream.transport_stream._stream
+    pipe = transport._stream.transport_stream.stream
     pipe.send_stream.send_all_hook = trio.sleep_forever
     begun = trio.current_time()
     transport.finish()
