@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from typing import Any
+from typing import Any, Final
 
 import trio
 
@@ -24,7 +24,7 @@ from finch.transport import (
     reset_at_close,
 )
 
-_BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError)
+_BROKEN: Final = (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError)
 
 
 class StreamTransport(Transport):
@@ -49,7 +49,7 @@ class StreamTransport(Transport):
         self,
         stream: trio.abc.Stream,
         spawn: Spawn,
-        patience: float = 5.0,
+        patience: float,
         sock: socket.socket | None = None,
     ) -> None:
         super().__init__(spawn, Transport.flush)

@@ -173,7 +173,7 @@ class TestClient:
     def connect(self) -> trio.abc.Stream:
         """A connection to the server: bytes in, bytes out."""
         ours, theirs = trio.testing.memory_stream_pair()
-        transport = StreamTransport(theirs, self._server.spawn)
+        transport = StreamTransport(theirs, self._server.spawn, self._server.limits.close_timeout)
         self._server.spawn(partial(self._server.serve, transport, self._client))
         self._streams.add(ours)
         return ours

@@ -5,19 +5,12 @@ import trio
 
 from finch import FinchApp, HTTPError, Limits
 from finch.testing import TestClient
+from tests.transports import app_with
 
 
 @pytest.fixture
 def app():
-    app = FinchApp()
-
-    @app.get("/")
-    async def index(request):
-        return "hello"
-
-    @app.post("/echo")
-    async def echo(request):
-        return await request.body()
+    app = app_with()
 
     @app.post("/ignore")
     async def ignore(request):

@@ -223,7 +223,7 @@ async def test_a_peer_that_never_reads_is_dropped_by_twenty_seconds(autojump_clo
     async with TestClient(app) as client:
         server = client._server
         peer, ours = trio.testing.lockstep_stream_pair()
-        transport = StreamTransport(ours, server.spawn)
+        transport = StreamTransport(ours, server.spawn, server.limits.close_timeout)
         server.spawn(partial(server.serve, transport, Address("peer", 1)))
         await peer.send_all(request_head)
         begun = trio.current_time()

@@ -1,36 +1,35 @@
 """TLS is ended so that the peer gets everything, whatever it is sending meanwhile."""
 
-import ssl
-
 import pytest
 import trio
 import trio.testing
-import trustme
 
-from finch import FinchApp
-from finch.listeners import load_tls
 from finch.streams import LingeringStream, StreamTransport
 from tests.fuzz.doors import TLSLine
+from tests.transports import app_with, certificates
 
 PATIENCE = 5
 
 
 @pytest.fixture(scope="module")
-def authority():
-    return trustme.CA()
+def contexts(tmp_path_factory):
+    """The TLS settings of the server, and of a client that trusts it."""
+    return certificates(tmp_path_factory.mktemp("tls"))
+
+
+def over_tls(stream, context, nursery):
+    """The server's end of a connection."""
+    tls = trio.SSLStream(LingeringStream(stream), context, server_side=True)
+    return StreamTransport(tls, nursery.start_soon, PATIENCE)
 
 
 @pytest.fixture
-async def ends(authority, nursery):
+async def ends(contexts, nursery):
     """A transport and, at the other end of its TLS, a client that has shaken hands."""
-    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("finch.test").configure_cert(server_context)
-    client_context = ssl.create_default_context()
-    authority.configure_trust(client_context)
+    context, trusting = contexts
     ours, theirs = trio.testing.memory_stream_pair()
-    stream = trio.SSLStream(LingeringStream(ours), server_context, server_side=True)
-    transport = StreamTransport(stream, nursery.start_soon, PATIENCE)
-    client = trio.SSLStream(theirs, client_context, server_hostname="finch.test")
+    transport = over_tls(ours, context, nursery)
+    client = trio.SSLStream(theirs, trusting, server_hostname="localhost")
     nursery.start_soon(client.send_all, b"hello")
     assert await transport.receive() == b"hello"
     return transport, client
@@ -85,13 +84,10 @@ async def test_a_goodbye_that_the_peer_does_not_take_has_an_end(ends, autojump_c
 
 
 async def test_closing_ends_the_patience_with_a_handshake_that_was_interrupted_too(
-    authority, nursery, autojump_clock
+    contexts, nursery, autojump_clock
 ):
     ours, _theirs = trio.testing.memory_stream_pair()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("finch.test").configure_cert(context)
-    stream = trio.SSLStream(LingeringStream(ours), context, server_side=True)
-    transport = StreamTransport(stream, nursery.start_soon, PATIENCE)
+    transport = over_tls(ours, contexts[0], nursery)
     nursery.start_soon(transport.receive)
     await trio.testing.wait_all_tasks_blocked()
     transport.interrupt()
@@ -104,16 +100,13 @@ async def test_closing_ends_the_patience_with_a_handshake_that_was_interrupted_t
 
 
 async def test_closing_before_the_handshake_has_begun_leaves_nobody_waiting(
-    authority, autojump_clock
+    contexts, autojump_clock
 ):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("finch.test").configure_cert(context)
     for _ in range(20):  # tasks run in any order
         ours, _theirs = trio.testing.memory_stream_pair()
         with trio.fail_after(1):
             async with trio.open_nursery() as nursery:
-                stream = trio.SSLStream(LingeringStream(ours), context, server_side=True)
-                transport = StreamTransport(stream, nursery.start_soon, PATIENCE)
+                transport = over_tls(ours, contexts[0], nursery)
                 nursery.start_soon(transport.receive)
                 transport.close()
 
@@ -150,19 +143,10 @@ async def test_closing_ends_the_patience(ends, nursery, autojump_clock):
         await client.send_all(b"too late")
 
 
-async def test_a_client_that_has_said_goodbye_hears_the_answer_and_our_goodbye(
-    serve, authority, tmp_path
-):
-    app = FinchApp()
-
-    @app.get("/")
-    async def index(request):
-        return "hello"
-
-    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(tmp_path / "pem")
-    trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
-    async with serve(app, tls=load_tls(str(tmp_path / "pem"))) as running:
+async def test_a_client_that_has_said_goodbye_hears_the_answer_and_our_goodbye(serve, contexts):
+    app = app_with()
+    ours, trusting = contexts
+    async with serve(app, tls=ours) as running:
         for _ in range(5):
             line = TLSLine((await running.connect()).socket, trusting)
             await line.shake_hands()

@@ -171,7 +171,7 @@ async def serving_over(kind, folder, app, *, bystander=True):
         listeners = open_listeners("127.0.0.1", 0)
         dial = partial(trio.open_tcp_stream, *listeners[0].getsockname()[:2])
     if kind == "tls":
-        tls, trusting = _certificates(folder)
+        tls, trusting = certificates(folder)
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(server.run, listeners, tls=tls))
         reached = Reached(server, dial, trusting)
@@ -200,7 +200,7 @@ def _authority():
     return trustme.CA()
 
 
-def _certificates(folder):
+def certificates(folder):
     """The TLS settings of the server, and of a client that trusts it."""
     path = folder / "certificate.pem"
     _authority().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(path))

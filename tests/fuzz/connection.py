@@ -137,7 +137,7 @@ async def _served(hub: bool) -> AsyncIterator[trio.abc.HalfCloseableStream]:
 
 def _by_stream(server: Server) -> tuple[trio.abc.HalfCloseableStream, Transport]:
     ours, theirs = trio.testing.memory_stream_pair()
-    return ours, StreamTransport(theirs, server.spawn)
+    return ours, StreamTransport(theirs, server.spawn, server.limits.close_timeout)
 
 
 def _by_socket(server: Server) -> tuple[trio.abc.HalfCloseableStream, Transport]:
