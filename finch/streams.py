@@ -78,6 +78,10 @@ class StreamTransport(Transport):
         if self._finishing:  # close_notify waits for the peer too
             await self._finished.wait()
 
+    @property
+    def drained(self) -> bool:
+        return super().drained and (not self._finishing or self._finished.is_set())
+
     def _stop_receiving(self) -> None:
         self._receiving = None
         if self._finishing:  # it waits for us

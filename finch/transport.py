@@ -135,6 +135,11 @@ class Transport(ABC):
                 self._emptied = trio.Event()
             await self._emptied.wait()
 
+    @property
+    def drained(self) -> bool:
+        """Whether :meth:`drain` has nothing to wait for."""
+        return not self.pending
+
     def stalled(self, now: float, patience: float) -> bool:
         """Whether bytes wait and the peer has taken none of them for ``patience`` seconds."""
         return self._flushing and now - self._progress >= patience

@@ -3,10 +3,11 @@
 import pytest
 import trio
 import trio.testing
+from websockets.frames import Opcode
 
 from finch.streams import LingeringStream, StreamTransport
 from tests.fuzz.doors import TLSLine
-from tests.transports import app_with, certificates
+from tests.transports import HANDSHAKE, app_with, certificates, masked
 
 PATIENCE = 5
 
@@ -156,4 +157,23 @@ async def test_a_client_that_has_said_goodbye_hears_the_answer_and_our_goodbye(s
             while data := await line.receive():  # raises where the end comes without a goodbye
                 answer += data
             assert answer.endswith(b"hello")
+            line.close()
+
+
+@pytest.mark.parametrize("path", [b"/raw", b"/ws"])
+async def test_who_says_both_goodbyes_in_one_breath_hears_both(serve, contexts, path):
+    app = app_with()
+    app.socket("echo")(lambda socket, data: data)
+    ours, trusting = contexts
+    async with serve(app, tls=ours) as running:
+        for _ in range(5):
+            line = TLSLine((await running.connect()).socket, trusting)
+            await line.shake_hands()
+            await line.send(HANDSHAKE % (path, b"") + masked(Opcode.CLOSE, b"\x03\xe8"))
+            await line.half_close()
+            answer = b""
+            while data := await line.receive():
+                answer += data
+            assert answer.startswith(b"HTTP/1.1 101 ")
+            assert answer.endswith(b"\x88\x02\x03\xe8")
             line.close()

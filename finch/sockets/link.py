@@ -193,7 +193,7 @@ class Link:
         if self.state is OPEN or self.state is CLOSING:
             self._leave(1006, "the connection was lost", None)
         elif self.state is CLOSED:
-            self.transport.close()
+            self._hang_up()
         self._forget_if_over()
 
     # The owner's side
@@ -270,13 +270,12 @@ class Link:
         if self._reply is not None:
             self.transport.write(self.protocol.send_close(*self._reply))
         self.state = CLOSED
+        # "the server MUST close the connection first" (RFC 6455, section 7.1.1): our side is; the
+        # peer's data is still read, or TCP would throw away the Close we sent
         self.transport.finish()
+        self.deadline = trio.current_time() + self._limits.close_timeout
         if self._ended:
-            self.transport.close()
-        else:
-            # "the server MUST close the connection first" (RFC 6455, section 7.1.1): our side is
-            # closed; the peer's data is still read, or TCP would throw away the Close we sent
-            self.deadline = trio.current_time() + self._limits.close_timeout
+            self._hang_up()
 
     def release(self) -> None:
         """The owner is done with everything."""
@@ -338,8 +337,20 @@ class Link:
         self.deadline = trio.current_time() + self._limits.leave_grace
         self._owner.leave()
 
+    def _hang_up(self) -> None:
+        """Nothing more comes, and all is said: let go of the connection when it is sent, too."""
+        if self.transport.drained:
+            self.transport.close()
+        else:
+            self.host.spawn(self._hang_up_slowly)
+
+    async def _hang_up_slowly(self) -> None:
+        await self.transport.drain()  # the deadline ends it
+        self.transport.close()
+        self._forget_if_over()
+
     def _forget_if_over(self) -> None:
-        if self._ended and self._released and not self._over:
+        if self._ended and self._released and self.transport.closed and not self._over:
             self._over = True
             # Nothing is left for the garbage collector: what has grown old it looks for too seldom
             # for a server whose clients come and go.
