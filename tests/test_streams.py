@@ -1,5 +1,8 @@
 """TLS is ended so that the peer gets everything, whatever it is sending meanwhile."""
 
+import gc
+import weakref
+
 import pytest
 import trio
 import trio.testing
@@ -27,8 +30,12 @@ def over_tls(stream, context, nursery):
 @pytest.fixture
 async def ends(contexts, nursery):
     """A transport and, at the other end of its TLS, a client that has shaken hands."""
+    return await both_ends(trio.testing.memory_stream_pair(), contexts, nursery)
+
+
+async def both_ends(pair, contexts, nursery):
+    ours, theirs = pair
     context, trusting = contexts
-    ours, theirs = trio.testing.memory_stream_pair()
     transport = over_tls(ours, context, nursery)
     client = trio.SSLStream(theirs, trusting, server_hostname="localhost")
     nursery.start_soon(client.send_all, b"hello")
@@ -177,3 +184,38 @@ async def test_who_says_both_goodbyes_in_one_breath_hears_both(serve, contexts, 
             assert answer.startswith(b"HTTP/1.1 101 ")
             assert answer.endswith(b"\x88\x02\x03\xe8")
             line.close()
+
+
+@pytest.fixture
+def no_garbage_collector():
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("ending", ["finish", "close", "the peer's", "at once"])
+@pytest.mark.parametrize("doing", ["nothing", "receiving", "sending"])
+async def test_what_is_over_leaves_nothing_to_the_garbage_collector(
+    contexts, nursery, no_garbage_collector, autojump_clock, doing, ending
+):
+    # where sending waits until somebody receives
+    pair = trio.testing.lockstep_stream_pair()
+    transport, client = await both_ends(pair, contexts, nursery)
+    stream = weakref.ref(transport._stream)
+    if doing == "receiving":
+        nursery.start_soon(transport.receive)
+    elif doing == "sending":
+        transport.write(b"x")
+    if ending != "at once":
+        await trio.testing.wait_all_tasks_blocked()
+    if ending == "finish":
+        transport.finish()
+        await trio.sleep(PATIENCE * 2)
+    elif ending == "the peer's":
+        await trio.aclose_forcefully(client)
+    assert stream() is not None
+    transport.close()
+    await trio.testing.wait_all_tasks_blocked()
+    assert stream() is None
+    assert await transport.receive() == b""
