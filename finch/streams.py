@@ -181,10 +181,10 @@ class StreamTransport(Transport):
 
     async def _close_stream(self) -> None:
         with self._in_use() as stream, trio.CancelScope(shield=True):
-            if isinstance(stream, trio.SSLStream):
-                # not TLS, nor what lingers below it: they may be at work, and wait for each other
-                stream = stream.transport_stream.stream
-            await trio.aclose_forcefully(stream)  # forcefully: it does not wait
+            # not TLS, nor what lingers below it: they may be at work, and only wait for each other
+            over_tls = isinstance(stream, trio.SSLStream)
+            lowest = stream.transport_stream.stream if over_tls else stream
+            await trio.aclose_forcefully(lowest)  # forcefully: it does not wait
             self._let_go = True
 
 
