@@ -15,7 +15,7 @@ async def door(nursery):
     theirs.setblocking(False)
     flusher = Flusher()
     trio.lowlevel.add_instrument(flusher)
-    transport = SocketTransport(ours, nursery.start_soon, flusher)
+    transport = SocketTransport(ours, nursery.start_soon, flusher, memoryview(bytearray(1024)))
     yield transport, theirs
     transport.close()
     theirs.close()

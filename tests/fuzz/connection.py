@@ -142,7 +142,7 @@ def _by_stream(server: Server) -> tuple[trio.abc.HalfCloseableStream, Transport]
 
 def _by_socket(server: Server) -> tuple[trio.abc.HalfCloseableStream, Transport]:
     ours, theirs = socket.socketpair()
-    transport = SocketTransport(theirs, server.spawn, server._flusher)
+    transport = SocketTransport(theirs, server.spawn, server._flusher, server._buffer)
     return trio.SocketStream(trio.socket.from_stdlib_socket(ours)), transport
 
 

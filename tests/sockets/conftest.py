@@ -15,7 +15,7 @@ def connect(client):
     ours, theirs = socket.socketpair()
     stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
     server = client._server
-    transport = SocketTransport(theirs, server.spawn, server._flusher)
+    transport = SocketTransport(theirs, server.spawn, server._flusher, server._buffer)
     server.spawn(partial(server.serve, transport, client._client))
     client._streams.add(stream)
     return stream
