@@ -36,13 +36,14 @@ from finch.sockets.upgrade import Upgrade
 from finch.sockets.workers import Job, Worker, WorkerPool
 from finch.streams import LingeringStream, StreamTransport
 from finch.tasks import caught, plain_nursery
-from finch.transport import Flusher, SocketTransport, Transport
+from finch.transport import READ_SIZE, Flusher, SocketTransport, Transport
 
 _log = logging.getLogger("finch.server")
 
 _REFUSALS: Final = 64  # connections that are told that they are refused; more are closed at once
 _CLOSINGS: Final = 0.001  # seconds between two sockets' closings at shutdown, where there is time
 _CROWD: Final = 0.02  # seconds whose closings are sent together
+_SETTLED: Final = 0.1  # seconds after which whoever waited for the server has its first answer
 _DEFERRED: Final = ("finch.wire.authority", "finch.wire.body", "finch.wire.extensions")
 
 
@@ -97,6 +98,7 @@ class Server:
         self._stop = trio.Event()
         self._empty = trio.Event()
         self._flusher = Flusher()
+        self._buffer = memoryview(bytearray(READ_SIZE))
         self._nursery: trio.Nursery | None = None
         self._wants_hub = hub and HAS_HUB
         self._hub: Hub | None = None
@@ -184,7 +186,7 @@ class Server:
     def _admit(self, tls: ssl.SSLContext | None, sock: socket.socket, source: Source) -> None:
         transport: Transport
         if tls is None:
-            transport = SocketTransport(sock, self.spawn, self._flusher)
+            transport = SocketTransport(sock, self.spawn, self._flusher, self._buffer)
         else:
             plain = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
             stream = trio.SSLStream(LingeringStream(plain), tls, server_side=True)
@@ -297,14 +299,15 @@ class Server:
         to the first connection that needs it, when no descriptor may be free to open a file with,
         and the files may be another release's."""
         left = [*_DEFERRED]
+        await trio.sleep(_SETTLED)  # no longer: everybody waits for 30 ms, and soon there are more
         while left:
-            await trio.sleep(self.limits.tick)
             try:
                 while left:
                     importlib.import_module(left[-1])
                     left.pop()
             except OSError as error:
                 self._seldom.error("modules cannot be read yet: %s", error)
+                await trio.sleep(self.limits.tick)
             except Exception:
                 _log.exception("%s cannot be imported; restart the server", left.pop())
 
