@@ -137,7 +137,7 @@ class Hub:
             if link.paused:
                 self._rest(number)
                 return
-            if link in self._unfinished:
+            if self._unfinished and link in self._unfinished:
                 return  # first what it has
             transport: SocketTransport = link.transport  # type: ignore[assignment]  # see add
             data = transport.receive_nowait()

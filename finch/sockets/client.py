@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Coroutine
 from contextlib import aclosing
 from types import AsyncGeneratorType, CoroutineType
 from typing import TYPE_CHECKING, Any
@@ -191,7 +192,7 @@ class SocketClient(Owner, Job):
         self._cancelled = True
         self._inbox.clear()
         for worker in self._workers:
-            worker.scope.cancel()
+            worker.cancel()
 
     def _queue(self) -> None:
         self._queued = True
@@ -207,12 +208,14 @@ class SocketClient(Owner, Job):
             if not self._connected and not self._cancelled:
                 self._connected = True
                 await self._run_connect()
-            while inbox and not worker.scope.cancel_called:
+            while inbox and not worker.cancelled:
                 payload = inbox.pop(0)
                 if self._link.paused:
                     self._make_room()
                 try:
-                    await self._handle(payload)
+                    handling = self._handle(payload)
+                    if handling is not None:
+                        await handling
                 except Exception:
                     _log.exception("a bug in Finch: a message of %r was not handled", self)
                 worker.handled += 1 + (len(payload) >> HEAVY)
@@ -222,13 +225,16 @@ class SocketClient(Owner, Job):
         finally:
             self._dismiss(worker)
             self._queued = False
-            if self._leaving and worker.scope.cancel_called:
-                self._queue()  # the goodbye wants a scope that is not cancelled
+            if self._leaving and worker.cancelled:
+                self._queue()  # the goodbye wants a worker that is not cancelled
         if self._leaving and not self._queued and not self._active:
             await self._say_goodbye()
 
     def _dismiss(self, worker: Worker) -> None:
-        self._workers = tuple(other for other in self._workers if other is not worker)
+        if len(self._workers) == 1:
+            self._workers = ()
+        else:
+            self._workers = tuple(other for other in self._workers if other is not worker)
 
     def _make_room(self) -> None:
         if len(self._inbox) + self._active <= self._limit // 2:
@@ -263,30 +269,27 @@ class SocketClient(Owner, Job):
             self.manager.registry.remove(self.id)
             self._link.release()
 
-    async def _handle(self, payload: str | bytes) -> None:
+    def _handle(self, payload: str | bytes) -> Coroutine[Any, Any, object] | None:
+        """What is to be done about a message; None where another worker does it."""
         try:
             message = read_message(payload)
         except EnvelopeError as error:
             handlers = self.manager.handlers_of_unreadable()
             if handlers is None:
-                await self._send_error(error.status, error.message, None)
-                return
+                return self._send_error(error.status, error.message, None)
             message = unreadable(payload)
         else:
             handlers = self.manager.handlers_of(message.path)
             if handlers is None:
                 if "path" in message:
-                    await self._send_error(
-                        404, f"nothing handles the path {message.path!r}", message
-                    )
-                else:
-                    await self._send_error(400, "the message has no path", message)
-                return
+                    text = f"nothing handles the path {message.path!r}"
+                    return self._send_error(404, text, message)
+                return self._send_error(400, "the message has no path", message)
         if handlers.concurrent and self._active < self._limit:
             self._active += 1
             self._pool.submit(_ConcurrentCall(self, handlers, message))
-        else:
-            await self.run(handlers, message)
+            return None
+        return self.run(handlers, message)
 
     async def run(self, handlers: Handlers, message: Message) -> None:
         """Handle one message and answer it. Whatever the handler raises ends here."""
@@ -305,25 +308,22 @@ class SocketClient(Owner, Job):
             if isinstance(result, AsyncGeneratorType):
                 await self._stream(result, message)
             else:
-                await self._answer(result, message)
+                await self._send_one(_answer(result, message))
         except HTTPError as error:
             await self._send_error(error.status, error.message, message)
         except Exception as error:
             await self._failed(error, handlers, f"the handler of {message.path!r}", message)
-
-    async def _answer(self, data: Any, message: Message) -> bool:
-        return await self._send_one(Envelope(data, message.path, 200, epoch_ms(), message.id))
 
     async def _stream(self, chunks: Any, message: Message) -> None:
         answered = False
         async with aclosing(chunks):
             async for chunk in chunks:
                 answered = True
-                if not await self._answer(chunk, message):
+                if not await self._send_one(_answer(chunk, message)):
                     return
                 await trio.lowlevel.checkpoint()
         if not answered and message.id is not None:
-            await self._answer(None, message)
+            await self._send_one(_answer(None, message))
 
     async def _failed(
         self, error: Exception, handlers: Handlers, what: str, message: Message | None
@@ -380,6 +380,10 @@ class _ConcurrentCall(Job):
         finally:
             client._dismiss(worker)
             client.call_done()
+
+
+def _answer(data: Any, message: Message) -> Envelope:
+    return Envelope(data, message.path, 200, epoch_ms(), message.id)
 
 
 def epoch_ms() -> int:

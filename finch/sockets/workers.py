@@ -34,18 +34,36 @@ class Job(ABC):
     async def serve(self, worker: Worker) -> None:
         """Do it. An exception that escapes is a bug of Finch's own, and is logged.
 
-        Whoever wants it stopped cancels ``worker.scope``.
+        Whoever wants it stopped cancels the worker.
         """
 
 
 class Worker:
-    """One task of the pool and the scope that its current job can be cancelled by."""
+    """One task of the pool, whose current job can be cancelled.
 
-    __slots__ = ("handled", "scope")
+    Attributes:
+        cancelled: whether it is. ``cancel_called`` of trio's scopes reads the clock each time.
+        handled: messages since everybody else had a turn.
+    """
+
+    __slots__ = ("_scope", "cancelled", "handled")
 
     def __init__(self) -> None:
-        self.scope = trio.CancelScope()
+        self._scope = trio.CancelScope()
+        self.cancelled = False
         self.handled = 0
+
+    def cancel(self) -> None:
+        """Stop the current job, wherever it waits."""
+        self.cancelled = True
+        self._scope.cancel()
+
+    def until_cancelled(self) -> trio.CancelScope:
+        """The scope to do jobs in, one after the other, until one of them is cancelled."""
+        if self.cancelled:
+            self._scope = trio.CancelScope()
+            self.cancelled = False
+        return self._scope
 
 
 class WorkerPool:
@@ -79,9 +97,8 @@ class WorkerPool:
         worker = Worker()
         self._woken = False
         while True:
-            # One scope serves many jobs; a job that is cancelled uses it up.
-            with worker.scope:
-                while not worker.scope.cancel_called:
+            with worker.until_cancelled():
+                while not worker.cancelled:
                     if not self._jobs:
                         if len(self._parked) >= _STANDBY:
                             return
@@ -97,7 +114,6 @@ class WorkerPool:
                         _log.exception("a bug in Finch: %r failed", job)
                     except BaseExceptionGroup as group:
                         log_and_go_on(group, _log)
-            worker.scope = trio.CancelScope()
 
     async def _park(self) -> None:
         task = trio.lowlevel.current_task()

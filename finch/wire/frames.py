@@ -25,6 +25,8 @@ _SHORT_HEADERS: Final = {
 # passes of bytes.translate are.
 _TRANSLATE_FROM: Final = 2048
 
+_to_int: Final = int.from_bytes  # looked up at every message, and a method of a type is slow to
+
 
 def frame(opcode: int, payload: bytes) -> bytes:
     """A whole unmasked frame.
@@ -60,7 +62,7 @@ def unmask(payload: bytes, key: bytes) -> bytes:
     length = len(payload)
     if length < _TRANSLATE_FROM:
         mask = (key * (length // 4 + 1))[:length]
-        clear = int.from_bytes(payload, "little") ^ int.from_bytes(mask, "little")
+        clear = _to_int(payload, "little") ^ _to_int(mask, "little")
         return clear.to_bytes(length, "little")
     data = bytearray(payload)
     for offset in range(4):

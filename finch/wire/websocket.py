@@ -104,11 +104,15 @@ class WebSocketProtocol:
         None as well after many frames that are no event, as fragments are; ``unread`` tells.
         A caller who stops asking leaves the rest unparsed: that is how reading ahead is bounded.
         """
+        if self._direct:
+            taken = self._take()
+            if taken is not None:
+                return taken
+        return self._next_of_several()
+
+    def _next_of_several(self) -> SocketInput | None:
+        """The first event of the next few frames."""
         for _ in range(_FRAMES):
-            if self._direct:
-                taken = self._take()
-                if taken is not None:
-                    return taken
             if self._handed_over:
                 assert self._authority is not None
                 event = self._authority.next_event()
@@ -123,6 +127,10 @@ class WebSocketProtocol:
                 return None
             else:
                 self._hand_over()
+            if self._direct:
+                taken = self._take()
+                if taken is not None:
+                    return taken
         return None
 
     @property
