@@ -13,6 +13,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 import trio
@@ -46,7 +47,7 @@ class StreamTransport(Transport):
     __slots__ = (
         "_finished",
         "_finishing",
-        "_let_go",
+        "_left",
         "_patience",
         "_receiving",
         "_socket",
@@ -69,17 +70,12 @@ class StreamTransport(Transport):
         self._socket = sock
         self._receiving: trio.CancelScope | None = None
         self._finishing = False  # both sides are being closed
-        self._let_go = False  # it is closed, and what it was made of
+        self._left = False  # the stream is closed, and what it is made of
         self._users = 0  # tasks that are in the stream
 
     @contextmanager
     def _in_use(self) -> Iterator[Any]:
-        """The stream, for as long as there is one: whoever is the last to leave it once it is
-        closed takes it to pieces.
-
-        A ``trio.SSLStream`` refers to itself, so only the garbage collector would find it, and with
-        it the 30 KB that OpenSSL keeps; but in a server that looks seldom (``tune_gc``), and hardly
-        ever at what has lived for long.
+        """The stream, for as long as there is one.
 
         Raises:
             trio.ClosedResourceError: where it is gone.
@@ -92,10 +88,24 @@ class StreamTransport(Transport):
             yield stream
         finally:
             self._users -= 1
-            if self._let_go and not self._users:
-                self._stream = None
-                if isinstance(stream, trio.SSLStream):
-                    vars(stream).clear()
+            self._take_apart()
+
+    def _let_go(self) -> None:
+        """The stream is closed, and nobody may begin to use it."""
+        self._left = True
+        self._take_apart()
+
+    def _take_apart(self) -> None:
+        """Let the last who leaves the closed stream free it.
+
+        A ``trio.SSLStream`` refers to itself, so only the garbage collector would find it, and with
+        it the 30 KB that OpenSSL keeps; but in a server that looks seldom (``tune_gc``), and hardly
+        ever at what has lived for long.
+        """
+        if self._left and not self._users:
+            if isinstance(self._stream, trio.SSLStream):
+                vars(self._stream).clear()
+            self._stream = None
 
     async def receive(self) -> bytes:
         if not self._finishing:
@@ -177,15 +187,19 @@ class StreamTransport(Transport):
     def _close(self) -> None:
         if self._flushing and self._socket is not None:
             reset_at_close(self._socket)
-        self._spawn(self._close_stream)
+        # not TLS, nor what lingers below it: they may be at work, and only wait for each other
+        stream: Any = self._stream
+        lowest = stream.transport_stream.stream if isinstance(stream, trio.SSLStream) else stream
+        if isinstance(lowest, trio.SocketStream):
+            lowest.socket.close()  # which takes no task: the server's may be over
+            self._let_go()
+        else:
+            self._spawn(partial(self._close_stream, lowest))
 
-    async def _close_stream(self) -> None:
-        with self._in_use() as stream, trio.CancelScope(shield=True):
-            # not TLS, nor what lingers below it: they may be at work, and only wait for each other
-            over_tls = isinstance(stream, trio.SSLStream)
-            lowest = stream.transport_stream.stream if over_tls else stream
-            await trio.aclose_forcefully(lowest)  # forcefully: it does not wait
-            self._let_go = True
+    async def _close_stream(self, stream: trio.abc.Stream) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.aclose_forcefully(stream)  # forcefully: it does not wait
+        self._let_go()
 
 
 class LingeringStream(trio.abc.Stream):

@@ -139,6 +139,29 @@ async def test_a_client_for_whom_too_much_waits_is_1013_and_leaves(serve_over, l
             await left.wait()
 
 
+@pytest.mark.parametrize("size", [20_000, 100_000])
+@pytest.mark.parametrize("to", ["all", "one"])
+async def test_a_client_that_reads_gets_whatever_is_sent_in_one_go(serve_over, to, size):
+    app = app_with()
+    manager = app.socket_manager
+    count = 2_000_000 // size
+
+    @app.socket("burst")
+    async def burst(socket, data):
+        for _ in range(count):
+            if to == "all":
+                await manager.send_to_all("x" * size)
+            else:
+                await manager.send_to_client(socket.id, "x" * size)
+        await socket.close()
+
+    async with serve_over(app) as reached:
+        peer = await reached.open(b"/ws")
+        await peer.say(envelope(b"burst"))
+        opcodes = [opcode for opcode, _ in await peer.frames()]
+        assert opcodes == [Opcode.TEXT] * count + [Opcode.CLOSE]
+
+
 @pytest.mark.parametrize("path", [b"/large", b"/ws"])
 async def test_messages_larger_than_all_that_may_wait_go_one_by_one(
     serve_over, leaping_clock, path

@@ -2,12 +2,15 @@
 
 import gc
 import weakref
+from functools import partial
 
 import pytest
 import trio
 import trio.testing
 from websockets.frames import Opcode
 
+from finch.listeners import open_listeners
+from finch.server import Server
 from finch.streams import LingeringStream, StreamTransport
 from tests.fuzz.doors import TLSLine
 from tests.transports import HANDSHAKE, app_with, certificates, masked
@@ -219,3 +222,21 @@ async def test_what_is_over_leaves_nothing_to_the_garbage_collector(
     await trio.testing.wait_all_tasks_blocked()
     assert stream() is None
     assert await transport.receive() == b""
+
+
+async def test_a_server_that_is_cancelled_closes_even_who_is_saying_goodbye(contexts):
+    ours, trusting = contexts
+    listeners = open_listeners("127.0.0.1", 0)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(Server(app_with()).run, listeners, tls=ours))
+        stream = await trio.open_tcp_stream(*listeners[0].getsockname())
+        line = TLSLine(stream.socket, trusting)
+        await line.shake_hands()
+        await line.send(HANDSHAKE % (b"/raw", b"") + masked(Opcode.CLOSE, b""))
+        await line.half_close()
+        while await line.receive():
+            pass
+        nursery.cancel_scope.cancel()
+    with trio.fail_after(5):
+        assert await stream.receive_some() == b""
+    await stream.aclose()

@@ -345,9 +345,11 @@ class Link:
             self.host.spawn(self._hang_up_slowly)
 
     async def _hang_up_slowly(self) -> None:
-        await self.transport.drain()  # the deadline ends it
-        self.transport.close()
-        self._forget_if_over()
+        try:
+            await self.transport.drain()  # the deadline ends it
+        finally:
+            self.transport.close()
+            self._forget_if_over()
 
     def _forget_if_over(self) -> None:
         if self._ended and self._released and self.transport.closed and not self._over:

@@ -24,6 +24,7 @@ F = TypeVar("F", bound=Any)
 # calls it takes.
 _BROADCASTS: Final = 64
 _DELIVERIES: Final = 8192
+_BYTES: Final = 16 * 1024  # to each client: TLS sends nothing in that turn, and little in the next
 
 
 class Application(Protocol):
@@ -88,7 +89,8 @@ class SocketManager:
         self._app = app
         self._event = event or SocketEvent()
         self.root = Handlers(self._event, "the root event")
-        self._turn = self._broadcasts = self._deliveries = 0  # in this turn of the event loop
+        self._turn = 0  # of the event loop; and in it:
+        self._broadcasts = self._deliveries = self._bytes = 0
         self._events: dict[str, SocketEvent] = {}
         self._named: dict[str, Handlers] = {}
         self._find_callbacks()
@@ -283,7 +285,9 @@ class SocketManager:
     async def send_to_client(self, id: str, data: Any, path: str = "", status: int = 200) -> bool:
         """Send a message to the client of that id; False where there is none."""
         client = self.registry.get(id)
-        return client is not None and client.push(Envelope(data, path, status, epoch_ms()))
+        if client is None:
+            return False
+        return bool(await self._send_each((client,), Envelope(data, path, status, epoch_ms())))
 
     async def send_to_user(
         self, user_id: UserId, data: Any, path: str = "", status: int = 200
@@ -300,12 +304,19 @@ class SocketManager:
             reached += client.push(envelope)
         if client is not None and client.turn != self._turn:
             self._turn = client.turn
-            self._broadcasts = self._deliveries = 0
+            self._broadcasts = self._deliveries = self._bytes = 0
         self._broadcasts += 1
         self._deliveries += reached
-        if self._broadcasts >= _BROADCASTS or self._deliveries >= _DELIVERIES:
-            self._broadcasts = self._deliveries = 0
-            await trio.lowlevel.checkpoint()  # what was written leaves
+        self._bytes += envelope.size
+        if (
+            self._broadcasts >= _BROADCASTS
+            or self._deliveries >= _DELIVERIES
+            or self._bytes >= _BYTES
+        ):
+            turns = max(1, self._bytes // _BYTES)
+            self._broadcasts = self._deliveries = self._bytes = 0
+            for _ in range(turns):
+                await trio.lowlevel.checkpoint()  # what was written leaves
         return reached
 
     # Asking
