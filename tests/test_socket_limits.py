@@ -141,7 +141,9 @@ async def test_a_client_for_whom_too_much_waits_is_1013_and_leaves(serve_over, l
 
 @pytest.mark.parametrize("size", [20_000, 100_000])
 @pytest.mark.parametrize("to", ["all", "one"])
-async def test_a_client_that_reads_gets_whatever_is_sent_in_one_go(serve_over, to, size):
+async def test_a_client_that_reads_gets_whatever_is_sent_in_one_go(
+    serve_over, leaping_clock, to, size
+):
     app = app_with()
     manager = app.socket_manager
     count = 2_000_000 // size
