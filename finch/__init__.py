@@ -38,7 +38,7 @@ from finch.response import (
     TextResponse,
 )
 from finch.routing import FinchRoute, Methods
-from finch.server import run, serve
+from finch.serving import run, serve
 from finch.sockets.client import SocketClient
 from finch.sockets.controller import Controller, SocketController
 from finch.sockets.event import SocketEvent

@@ -22,7 +22,7 @@ import trio
 from finch.app import FinchApp
 from finch.errors import ConfigurationError
 from finch.logs import Formatter
-from finch.server import serve, tune_gc
+from finch.serving import serve, tune_gc
 
 
 class _Mistake(Exception):

@@ -49,6 +49,7 @@ readers
 listeners
 acceptor
 server
+serving
 cli
 testing
 """.split()
