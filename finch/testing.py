@@ -40,6 +40,7 @@ from wsproto.utilities import generate_accept_token, generate_nonce
 from finch.app import FinchApp
 from finch.errors import FinchError
 from finch.headers import Headers
+from finch.proxies import Trust
 from finch.request import Address
 from finch.server import Server
 from finch.streams import StreamTransport
@@ -122,6 +123,8 @@ class TestClient:
         app: the application.
         client: the address that it sees.
         headers: sent with every request.
+        forwarded_allow_ips: the proxies whose ``Forwarded`` and ``X-Forwarded-*`` are believed, as
+            :func:`finch.serve` takes them; ``"*"`` for this client, whatever its address.
 
     Cookies that the server sets are kept and sent, in ``cookies``.
 
@@ -139,12 +142,13 @@ class TestClient:
         *,
         client: Address = Address("testclient", 50000),  # noqa: B008  an immutable value
         headers: Mapping[str, str] | None = None,
+        forwarded_allow_ips: str | Iterable[str] = (),
     ) -> None:
         self.app = app
         self.cookies: dict[str, str] = {}
         self._client = client
         self._headers = dict(headers or {})
-        self._server = Server(app)
+        self._server = Server(app, trust=Trust(forwarded_allow_ips))
         self._streams: set[trio.abc.Stream] = set()
 
     async def __aenter__(self) -> Self:

@@ -54,6 +54,13 @@ async def test_queries_and_json_are_encoded(app):
         assert response.json() == [{"n": None}, "application/json", "testclient"]
 
 
+@pytest.mark.parametrize(("believed", "host"), [((), "testclient"), ("*", "192.0.2.7")])
+async def test_it_may_be_a_proxy(app, believed, host):
+    async with TestClient(app, forwarded_allow_ips=believed) as client:
+        response = await client.post("/json", json=1, headers={"x-forwarded-for": "192.0.2.7"})
+        assert response.json()[2] == host
+
+
 async def test_a_message_is_attributes_and_items(app):
     async with TestClient(app) as client, client.socket() as socket:
         await socket.send("burst")
