@@ -56,7 +56,7 @@ class Flusher(trio.abc.Instrument):
             written = self._written[:_FLUSHES]
             del self._written[:_FLUSHES]
             if self._written:
-                trio.lowlevel.current_trio_token().run_sync_soon(_nothing, idempotent=True)
+                _have_another_turn()
             for transport in written:
                 try:
                     transport.flush()
@@ -64,8 +64,12 @@ class Flusher(trio.abc.Instrument):
                     _log.exception("a bug in Finch: sending failed")
 
 
-def _nothing() -> None:
-    """Wakes trio."""
+def _have_another_turn() -> None:
+    """trio is about to wait, and does not know that there is something to do."""
+    trio.lowlevel.current_trio_token().run_sync_soon(_nothing, idempotent=True)
+
+
+def _nothing() -> None: ...
 
 
 class Transport(ABC):
@@ -185,8 +189,7 @@ class Transport(ABC):
         self._flushing = True
         self._progress = trio.current_time()
         self._spawn(self._flush_slowly)
-        # trio may be about to wait, and not know of the new task
-        trio.lowlevel.current_trio_token().run_sync_soon(_nothing, idempotent=True)
+        _have_another_turn()  # for this may be the end of one
 
     async def _flush_slowly(self) -> None:
         while self._outbox:
