@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
@@ -29,13 +29,21 @@ def runs_inline(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
-async def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call it the way it wants to be called, and wait for what it returns."""
-    if runs_inline(function):
-        result = function(*args, **kwargs)
-    else:
-        result = await _in_thread(functools.partial(function, *args, **kwargs))
+def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Awaitable[Any]:
+    """Call it the way it wants to be called; what is returned waits for its result."""
+    if not runs_inline(function):
+        return _call_in_thread(functools.partial(function, *args, **kwargs))
+    result = function(*args, **kwargs)
+    return result if inspect.isawaitable(result) else _at_once(result)
+
+
+async def _call_in_thread(function: Callable[[], Any]) -> Any:
+    result = await _in_thread(function)
     return await result if inspect.isawaitable(result) else result
+
+
+async def _at_once(result: Any) -> Any:
+    return result
 
 
 async def _in_thread(function: Callable[[], Any]) -> Any:
