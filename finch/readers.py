@@ -77,6 +77,9 @@ class Hub:
         transport = link.transport
         assert isinstance(transport, SocketTransport)
         link.reader = self
+        if transport.closed:  # dropped while its handshake was handled
+            link.eof()
+            return
         number = transport.fileno()
         self._links[number] = link
         self._epoll.register(number, select.EPOLLIN)

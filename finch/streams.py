@@ -194,7 +194,10 @@ class StreamTransport(Transport):
             lowest.socket.close()  # which takes no task: the server's may be over
             self._let_go()
         else:
-            self._spawn(partial(self._close_stream, lowest))
+            try:
+                self._spawn(partial(self._close_stream, lowest))
+            except RuntimeError:  # the server is over: nobody is in the stream
+                self._let_go()
 
     async def _close_stream(self, stream: trio.abc.Stream) -> None:
         with trio.CancelScope(shield=True):

@@ -169,8 +169,9 @@ class TestClient:
         traceback: TracebackType | None,
     ) -> None:
         self._server.stop()
-        for stream in list(self._streams):
-            await trio.aclose_forcefully(stream)
+        with trio.CancelScope(shield=True):  # which does not wait
+            for stream in list(self._streams):
+                await trio.aclose_forcefully(stream)
         # The test's own exception goes its way by itself, not wrapped by the nursery.
         await self._manager.__aexit__(None, None, None)
 

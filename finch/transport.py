@@ -146,7 +146,7 @@ class Transport(ABC):
 
     def stalled(self, now: float, patience: float) -> bool:
         """Whether bytes wait and the peer has taken none of them for ``patience`` seconds."""
-        return self._flushing and now - self._progress >= patience
+        return self._flushing and not self.closed and now - self._progress >= patience
 
     def finish(self) -> None:
         """Say that nothing more will be sent, once what waits is sent."""

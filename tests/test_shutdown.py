@@ -16,6 +16,7 @@ from finch.listeners import open_listeners
 from finch.server import Server
 from finch.testing import TestClient
 from tests.processes import finch
+from tests.transports import HANDSHAKE, app_with
 
 
 async def closings(count, spread):
@@ -163,6 +164,34 @@ async def test_a_server_leaves_no_task_thread_or_descriptor(tmp_path):
     assert (descriptors(), trio.lowlevel.current_statistics().tasks_living) == before
     named = [thread.name for thread in threading.enumerate() if "finch" in thread.name.lower()]
     assert named == []
+
+
+async def test_a_socket_that_opens_when_everybody_was_given_up_is_closed(
+    serve_over, leaping_clock, caplog
+):
+    app = app_with()
+    manager = app.socket_manager
+    begun = trio.Event()
+
+    @app.socket("anything")
+    async def anything(socket, data): ...
+
+    @app.get("/slow")
+    async def slow(request):
+        begun.set()
+        await trio.sleep(app.limits.shutdown_timeout - app.limits.leave_grace / 2)
+        return await manager.request_handle(request)
+
+    async with serve_over(app, bystander=False) as reached:
+        peer = await reached.connect()
+        await peer.say(HANDSHAKE % (b"/slow", b""))
+        await begun.wait()
+        reached.server.stop()
+        assert await peer.hear_the_rest() == b""
+        with trio.fail_after(60):
+            while reached.server._watched:
+                await trio.sleep(0.1)
+    assert not caplog.records
 
 
 async def test_a_child_that_raises_while_it_is_cancelled_does_not_end_the_server(serve, caplog):

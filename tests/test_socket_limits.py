@@ -140,21 +140,16 @@ async def test_a_client_for_whom_too_much_waits_is_1013_and_leaves(serve_over, l
 
 
 @pytest.mark.parametrize("size", [20_000, 100_000])
-@pytest.mark.parametrize("to", ["all", "one"])
-async def test_a_client_that_reads_gets_whatever_is_sent_in_one_go(
-    serve_over, leaping_clock, to, size
+async def test_a_client_that_reads_gets_whatever_is_broadcast_in_one_go(
+    serve_over, leaping_clock, size
 ):
     app = app_with()
-    manager = app.socket_manager
     count = 2_000_000 // size
 
     @app.socket("burst")
     async def burst(socket, data):
         for _ in range(count):
-            if to == "all":
-                await manager.send_to_all("x" * size)
-            else:
-                await manager.send_to_client(socket.id, "x" * size)
+            await socket.manager.send_to_all("x" * size)
         await socket.close()
 
     async with serve_over(app) as reached:
@@ -162,6 +157,38 @@ async def test_a_client_that_reads_gets_whatever_is_sent_in_one_go(
         await peer.say(envelope(b"burst"))
         opcodes = [opcode for opcode, _ in await peer.frames()]
         assert opcodes == [Opcode.TEXT] * count + [Opcode.CLOSE]
+
+
+@pytest.mark.parametrize("path", [b"/hold", b"/ws"])
+async def test_the_handler_of_a_client_that_was_given_up_is_cancelled(
+    serve_over, leaping_clock, path
+):
+    app = app_with(max_outbox=2 * MUCH)
+    over = trio.Event()
+
+    async def hold(send):
+        try:
+            await send("x" * MUCH)
+            await trio.sleep_forever()
+        finally:
+            over.set()
+
+    @app.websocket("/hold")
+    async def hold_raw(ws):
+        await hold(ws.send)
+
+    @app.socket("hold")
+    async def hold_client(socket, data):
+        await hold(socket.send)
+
+    async with serve_over(app, bystander=False) as reached:
+        peer = await reached.open(path)
+        if path == b"/ws":
+            await peer.say(envelope(b"hold"))
+        with trio.fail_after(60):
+            await over.wait()
+            while reached.server._watched:
+                await trio.sleep(1)
 
 
 @pytest.mark.parametrize("path", [b"/large", b"/ws"])

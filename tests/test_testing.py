@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+import trio.testing
 
 from finch import FinchApp
 from finch.testing import SocketClosed, TestClient, WaitedTooLong
@@ -92,3 +93,25 @@ async def test_leaving_the_client_ends_the_server_and_everything_in_it(app):
     with pytest.raises((trio.ClosedResourceError, trio.BrokenResourceError)):
         await socket.stream.send_all(b"x")
     await opened.gen.aclose()
+
+
+@pytest.mark.parametrize("path", ["/hang", "/ws"])
+async def test_a_test_that_is_cancelled_ends_its_server(app, autojump_clock, path):
+    @app.socket("hang")
+    async def hang(socket, data):
+        await trio.sleep_forever()
+
+    with trio.move_on_after(5) as scope:
+        async with TestClient(app) as client:
+            if path == "/hang":
+                stream = client.connect()
+                await stream.send_all(b"GET /hang HTTP/1.1\r\nHost: a\r\n\r\n")
+                await trio.sleep_forever()
+            async with client.socket() as socket:
+                await socket.send("hang")
+                await trio.testing.wait_all_tasks_blocked()
+                await socket.stream.send_eof()  # which its handler outlives
+                await trio.testing.wait_all_tasks_blocked()
+                scope.cancel()
+                await trio.sleep_forever()
+    assert scope.cancelled_caught

@@ -285,9 +285,7 @@ class SocketManager:
     async def send_to_client(self, id: str, data: Any, path: str = "", status: int = 200) -> bool:
         """Send a message to the client of that id; False where there is none."""
         client = self.registry.get(id)
-        if client is None:
-            return False
-        return bool(await self._send_each((client,), Envelope(data, path, status, epoch_ms())))
+        return client is not None and client.push(Envelope(data, path, status, epoch_ms()))
 
     async def send_to_user(
         self, user_id: UserId, data: Any, path: str = "", status: int = 200
