@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import trio
 from outcome import Value
+from trio.lowlevel import current_task, reschedule
 
 from finch.calls import call
 from finch.errors import ConnectionClosed
@@ -50,6 +51,7 @@ class WebSocket(Owner):
     __slots__ = (
         "_inbox",
         "_leaving",
+        "_limit",
         "_link",
         "_noticed",
         "_received",
@@ -63,6 +65,7 @@ class WebSocket(Owner):
         self.request = request
         self.subprotocol = subprotocol
         self._link = link
+        self._limit = link.host.limits.inbox
         self._inbox: list[str | bytes] = []  # a deque takes 600 bytes of every idle client
         self._waiting: trio.lowlevel.Task | None = None  # receives, and has to wait
         self._received = 0
@@ -95,7 +98,7 @@ class WebSocket(Owner):
         elif not self._leaving:
             if self._waiting is not None:
                 raise RuntimeError("two tasks receive from one WebSocket; have one task receive")
-            task = self._waiting = trio.lowlevel.current_task()
+            task = self._waiting = current_task()
             task.custom_sleep_data = self
             woken_by = yield _UNTIL_WOKEN
             self._waiting = None
@@ -106,7 +109,7 @@ class WebSocket(Owner):
             raise StopAsyncIteration
         message = inbox.pop(0)
         self._received += 1 + (len(message) >> HEAVY)
-        if self._link.paused and len(inbox) <= self._link.host.limits.inbox // 2:
+        if self._link.paused and len(inbox) <= self._limit // 2:
             self._link.resume()
         return message
 
@@ -151,7 +154,7 @@ class WebSocket(Owner):
 
     def deliver(self, message: str | bytes) -> None:
         self._inbox.append(message)
-        if len(self._inbox) >= self._link.host.limits.inbox:
+        if len(self._inbox) >= self._limit:
             self._link.pause()
         self._wake()
 
@@ -169,7 +172,7 @@ class WebSocket(Owner):
         task = self._waiting
         # trio forgets the sleep data of a task that is woken, or cancelled, already
         if task is not None and task.custom_sleep_data is self:
-            trio.lowlevel.reschedule(task, _WOKEN)
+            reschedule(task, _WOKEN)
 
     # Its task
 
