@@ -46,6 +46,28 @@ async def both_ends(pair, contexts, nursery):
     return transport, client
 
 
+async def close_at_once(transport):
+    """Close, and see that nobody is waited for any more."""
+    begun = trio.current_time()
+    transport.close()
+    assert await transport.receive() == b""
+    assert trio.current_time() == begun
+
+
+async def shaken_hands(running, trusting):
+    line = TLSLine((await running.connect()).socket, trusting)
+    await line.shake_hands()
+    return line
+
+
+async def hear_all(line):
+    """Everything until the server's goodbye; raises where the end comes without one."""
+    answer = b""
+    while data := await line.receive():
+        answer += data
+    return answer
+
+
 async def test_the_goodbye_is_said_though_much_of_the_peers_is_not_decrypted(ends):
     transport, client = ends
     await client.send_all(b"x" * 50_000)  # of which a record at a time is decrypted
@@ -104,10 +126,7 @@ async def test_closing_ends_the_patience_with_a_handshake_that_was_interrupted_t
     transport.interrupt()
     transport.finish()
     await trio.testing.wait_all_tasks_blocked()
-    begun = trio.current_time()
-    transport.close()
-    assert await transport.receive() == b""
-    assert trio.current_time() == begun
+    await close_at_once(transport)
 
 
 async def test_closing_before_the_handshake_has_begun_leaves_nobody_waiting(
@@ -145,10 +164,7 @@ async def test_closing_ends_the_patience(ends, nursery, autojump_clock):
     transport, client = ends
     transport.finish()
     await trio.testing.wait_all_tasks_blocked()
-    begun = trio.current_time()
-    transport.close()
-    assert await transport.receive() == b""
-    assert trio.current_time() == begun
+    await close_at_once(transport)
     assert await client.receive_some() == b""
     with pytest.raises(trio.BrokenResourceError):
         await client.send_all(b"too late")
@@ -159,14 +175,10 @@ async def test_a_client_that_has_said_goodbye_hears_the_answer_and_our_goodbye(s
     ours, trusting = contexts
     async with serve(app, tls=ours) as running:
         for _ in range(5):
-            line = TLSLine((await running.connect()).socket, trusting)
-            await line.shake_hands()
+            line = await shaken_hands(running, trusting)
             await line.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             await line.half_close()
-            answer = b""
-            while data := await line.receive():  # raises where the end comes without a goodbye
-                answer += data
-            assert answer.endswith(b"hello")
+            assert (await hear_all(line)).endswith(b"hello")
             line.close()
 
 
@@ -177,13 +189,10 @@ async def test_who_says_both_goodbyes_in_one_breath_hears_both(serve, contexts, 
     ours, trusting = contexts
     async with serve(app, tls=ours) as running:
         for _ in range(5):
-            line = TLSLine((await running.connect()).socket, trusting)
-            await line.shake_hands()
+            line = await shaken_hands(running, trusting)
             await line.send(HANDSHAKE % (path, b"") + masked(Opcode.CLOSE, b"\x03\xe8"))
             await line.half_close()
-            answer = b""
-            while data := await line.receive():
-                answer += data
+            answer = await hear_all(line)
             assert answer.startswith(b"HTTP/1.1 101 ")
             assert answer.endswith(b"\x88\x02\x03\xe8")
             line.close()
@@ -234,8 +243,7 @@ async def test_a_server_that_is_cancelled_closes_even_who_is_saying_goodbye(cont
         await line.shake_hands()
         await line.send(HANDSHAKE % (b"/raw", b"") + masked(Opcode.CLOSE, b""))
         await line.half_close()
-        while await line.receive():
-            pass
+        await hear_all(line)
         nursery.cancel_scope.cancel()
     with trio.fail_after(5):
         assert await stream.receive_some() == b""
