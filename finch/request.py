@@ -14,6 +14,7 @@ from finch.errors import HTTPError
 from finch.headers import Headers, QueryParams
 from finch.language import choose_language
 from finch.response import Response, TextResponse
+from finch.typed import Decode, decoder, shared_decoder
 from finch.wire.head import RawHeaders, RequestHead
 
 T = TypeVar("T")
@@ -35,6 +36,8 @@ _CHARSETS: Final = {
     "utf-16": "utf-16",
     "utf-32": "utf-32",
 }
+
+_decode_any: Final = msgspec.json.Decoder().decode
 
 SOCKET_REQUESTED = "Socket is requested!"
 
@@ -312,12 +315,13 @@ class Request:
             type: anything msgspec converts to: a Struct, dataclass, TypedDict, ``list[int]``, ...
 
         Raises:
-            HTTPError: 400 where it is not JSON, 422 where it does not fit the type; 413 as
-                :meth:`body`.
+            HTTPError: 400 where it is not JSON; 422 where it does not fit the type, or has too many
+                elements for a set or dict (:mod:`finch.typed`); 413 as :meth:`body`.
+            TypeError: where JSON cannot be converted to the type.
         """
         body = await self.body()
         try:
-            return msgspec.json.decode(body, type=type)
+            return _decoder(type)(body)
         except msgspec.ValidationError as error:
             raise HTTPError(422, f"the body does not fit: {error}") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -374,6 +378,16 @@ def _split_target(target: bytes) -> tuple[str, str]:
         text = text[absolute.end() :]
     path, _, query = text.partition("?")
     return path or "/", query
+
+
+def _decoder(type: Any) -> Decode:
+    if type is Any:
+        return _decode_any
+    try:
+        hash(type)
+    except TypeError:  # Annotated[int, {}]
+        return decoder(type)
+    return shared_decoder(type)
 
 
 def _unquote_cookie(value: str) -> str:

@@ -24,6 +24,7 @@ wire.handshake
 wire.envelope
 wire.forwarded
 wire.proxy
+typed
 tasks
 calls
 transport

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
 import msgspec
 import pytest
@@ -452,6 +452,21 @@ async def test_json_that_is_no_utf8_is_refused(type_, body):
     error = await refused(asked.json() if type_ is object else asked.json(type_))
 
     assert error.status in (400, 422)
+
+
+async def test_json_with_too_much_to_hash_is_422_and_says_how_much_is_allowed():
+    collisions = b"[" + b",".join([b"%d" % (n * (2**61 - 1)) for n in range(20, 20_000)]) + b"]"
+    error = await refused(request("/", collisions).json(set[int]))
+
+    assert error.status == 422
+    assert "at most 512" in error.message
+    assert await request("/", b"[1, 1, 2]").json(set[int]) == {1, 2}
+
+
+async def test_a_type_of_json_may_be_unhashable_itself():
+    type_ = Annotated[set[int], {"not": "hashable"}]
+
+    assert await request("/", b"[1, 1, 2]").json(type_) == {1, 2}
 
 
 async def test_json_past_the_limit_is_413():
