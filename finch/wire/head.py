@@ -30,10 +30,11 @@ _FIRST: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]|\r?\Z")
 
 # RFC 3986, and what browsers send as it is against its letter: "[]^|" in a path, those and "\`{}"
 # and any "%" in a query (WHATWG URL, section 1.3). An encoded NUL is nobody's name of anything.
-_PATH: Final = rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/\[\]^|]++|%(?!00)[0-9A-Fa-f]{2})*"
+_PATH: Final = rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/\[\]^|]++|%(?!00)[0-9A-Fa-f]{2})*+"
 _QUERY: Final = rb"(?:\?[!$-;=?-~]*+)?"
+# A host has no comma, though RFC 3986 allows one: there two Hosts were joined on the way here.
 _AUTHORITY: Final = (
-    rb"(?:\[([0-9A-Fa-f:.]++)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]++|%[0-9A-Fa-f]{2})+)"
+    rb"(?:\[([0-9A-Fa-f:.]++)\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]++|%[0-9A-Fa-f]{2})++)"
     rb"(?::(?:[0-9]{0,4}|[0-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
 )
 _HOST: Final = re.compile(_AUTHORITY)
