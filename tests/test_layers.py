@@ -21,6 +21,7 @@ wire.extensions
 wire.authority
 wire.websocket
 wire.handshake
+wire.origins
 wire.envelope
 wire.forwarded
 wire.proxy
