@@ -43,7 +43,8 @@ _ABSOLUTE_FORM: Final = re.compile(
     rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]+)(?:/" + _PATH + rb")?" + _QUERY
 )
 _LENGTH: Final = re.compile(rb"[0-9]+")
-_LONGEST_LENGTH: Final = 18  # digits: more bytes than anybody has
+LONGEST_LENGTH: Final = 18
+"""Digits of a Content-Length: more bytes than anybody has."""
 
 
 @dataclass(slots=True)
@@ -204,8 +205,8 @@ def _check_fields(fields: RawHeaders, old: bool) -> tuple[int | None, bool]:
         return (0 if coding is None else None), keep_alive
     if not _LENGTH.fullmatch(length):
         raise ProtocolError(400, "the Content-Length is no number")
-    if len(length) > _LONGEST_LENGTH:
-        raise ProtocolError(413, "nobody can take a body of that length")
+    if len(length) > LONGEST_LENGTH:
+        raise ProtocolError(413, "the Content-Length is too large")
     return int(length), keep_alive
 
 
