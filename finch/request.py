@@ -192,14 +192,23 @@ class Request:
 
     @property
     def cookies(self) -> Mapping[str, str]:
-        """The cookies, by name (RFC 6265, section 5.4)."""
+        """The cookies, by name; the first of a name counts.
+
+        Every name and value is read by one rule: what is in double quotes is unquoted, and then its
+        bytes are UTF-8 text, or Latin-1 if they are not UTF-8. Nothing is percent-decoded: software
+        that encodes a value so decodes it itself. What ``set_cookie`` wrote comes back the same.
+
+        Source: RFC 6265, section 5.4.
+        """
         if self._cookies is None:
             cookies: dict[str, str] = {}
             for header in self.headers.getlist("cookie"):
                 for pair in header.split(";"):
-                    name, equals, value = (part.strip() for part in pair.partition("="))
+                    # blanks only: the bytes of a letter may look like another kind of space
+                    name, equals, value = (part.strip(" \t") for part in pair.partition("="))
+                    name = _as_utf8(name)
                     if equals and name not in cookies:
-                        cookies[name] = _unquote_cookie(value)
+                        cookies[name] = _as_utf8(_unquote_cookie(value))
             self._cookies = cookies
         return self._cookies
 
@@ -394,10 +403,14 @@ def _unquote_cookie(value: str) -> str:
     # By hand, for http.cookies takes half a second for 12 KiB of backslashes (CVE-2024-7592).
     if len(value) < 2 or not value.startswith('"') or not value.endswith('"'):
         return value
-    unquoted = _ESCAPED.sub(
-        lambda found: chr(int(found[1], 8)) if found[1] else found[2], value[1:-1]
-    )
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 8)) if found[1] else found[2], value[1:-1])
+
+
+def _as_utf8(text: str) -> str:
+    """Text that was decoded as Latin-1, as what it is."""
+    if text.isascii():
+        return text
     try:
-        return unquoted.encode("latin-1").decode("utf-8")
+        return text.encode("latin-1").decode("utf-8")
     except UnicodeError:
-        return unquoted
+        return text
