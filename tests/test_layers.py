@@ -25,6 +25,7 @@ wire.origins
 wire.envelope
 wire.forwarded
 wire.proxy
+wire.hello
 typed
 tasks
 calls
