@@ -11,6 +11,8 @@ ROOT = Path(__file__).parent.parent / "finch"
 HOUSE = """
 errors
 config
+turns
+failures
 logs
 wire.head
 wire.body
@@ -28,6 +30,7 @@ tasks
 calls
 transport
 streams
+streaming
 headers
 language
 response
@@ -35,6 +38,7 @@ request
 routing
 proxies
 sockets.workers
+sockets.lag
 sockets.link
 sockets.event
 sockets.registry
@@ -43,6 +47,8 @@ sockets.client
 sockets.manager
 sockets.controller
 sockets.raw
+lifespan
+pipeline
 app
 connection
 readers

@@ -6,9 +6,9 @@ sent does the connection change hands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from finch.errors import ConfigurationError, HTTPError
 from finch.request import Request
@@ -108,6 +108,11 @@ class Upgrade(Response):
         self._extensions = extensions
         self._options = options
         self._attach = attach
+
+    def __await__(self) -> Generator[Any, Any, Upgrade]:
+        """Itself: ``request_handle`` never waits, and a forgotten ``await`` is no mistake."""
+        yield from ()
+        return self
 
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
         return self._handshake_headers + super().raw_headers()
