@@ -22,7 +22,7 @@ from finch.failures import close_iterator, failure_of, report
 from finch.request import Request
 from finch.sockets.event import Handlers
 from finch.sockets.lag import Lag
-from finch.sockets.link import Link, Owner
+from finch.sockets.link import Host, Link, Owner
 from finch.sockets.registry import UserId
 from finch.sockets.workers import Job, Worker
 from finch.turns import HEAVY, TURN, account
@@ -182,19 +182,20 @@ class SocketClient(Owner, Job):
         """Send an envelope without waiting; False where the client has left or is too slow."""
         link = self._link
         if link.protocol.compressed:
-            sent = link.send(envelope.text(self._language, self._key))
-        else:
-            sent = link.send_frame(envelope.frame(self._language, self._key))
-        lag = self._lag
-        if sent and (lag is None or lag.since is None):
-            self._note_sent()
-        return sent
+            return link.send(envelope.text(self._language, self._key))
+        return link.send_frame(envelope.frame(self._language, self._key))
 
-    def _note_sent(self) -> None:
+    def note_sent(self, now: float) -> None:
+        """It was sent something at that time of trio's clock; how far behind it is will be seen."""
         if self._lag is None:
             self._lag = Lag()
             self._link.host.lagging[self] = None
-        self._lag.sent(trio.current_time())
+        self._lag.sent(now)
+
+    @property
+    def host(self) -> Host:
+        """The server that holds its connection."""
+        return self._link.host
 
     def probe(self) -> bool:
         """Ask the client whether it has read what it was sent; False where there is nothing to
@@ -212,6 +213,9 @@ class SocketClient(Owner, Job):
     async def _send_one(self, envelope: Envelope) -> bool:
         if self._link.transport.pending:
             await self._link.wait_writable(envelope.size)
+        lag = self._lag
+        if lag is None or lag.since is None:
+            self.note_sent(trio.current_time())
         return self.push(envelope)
 
     def __repr__(self) -> str:

@@ -87,6 +87,8 @@ class SocketManager:
         self.root = Handlers(self._event, "the root event")
         self._events: dict[str, SocketEvent] = {}
         self._named: dict[str, Handlers] = {}
+        self._noted = False  # whether the server knows that something was sent to many
+        self._sent_at = 0.0
         self._find_callbacks()
         app.attach_manager(self)
         if event is not None:
@@ -300,11 +302,24 @@ class SocketManager:
 
     async def _send_each(self, clients: Iterable[SocketClient], envelope: Envelope) -> int:
         reached = 0
+        client = None
         for client in clients:
             reached += client.push(envelope)
+        if client is not None and not self._noted:
+            self._noted = True
+            self._sent_at = trio.current_time()
+            client.host.lagging[self] = None
         for _ in range(account.broadcast(reached, envelope.size)):
             await trio.lowlevel.checkpoint()  # what was written leaves
         return reached
+
+    def probe(self) -> bool:
+        """See how far behind its clients are, once something was sent to many. The server calls it
+        now and then; so no message costs a thought for each of its recipients."""
+        self._noted = False
+        for client in self.registry:
+            client.note_sent(self._sent_at)
+        return False
 
     # Asking
 

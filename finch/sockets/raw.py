@@ -100,6 +100,7 @@ class WebSocket(Owner):
             task.custom_sleep_data = self
             woken_by = yield _UNTIL_WOKEN
             self._waiting = None
+            account.used = 0  # the others have just had their turn
             if woken_by is not _WOKEN:
                 woken_by.unwrap()  # cancelled
         if not inbox:
