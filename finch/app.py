@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from finch.config import Limits
+from finch.declaring import Spelled, bare, check_parentheses, check_takes
 from finch.errors import ConfigurationError
-from finch.lifespan import Lifespan, without_arguments
+from finch.lifespan import Lifespan
 from finch.pipeline import Pipeline
 from finch.request import Request
 from finch.response import Response
@@ -22,7 +23,7 @@ from finch.sockets.upgrade import SocketOptions, origins
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class FinchApp:
+class FinchApp(Spelled):
     """A web application: routes, sockets, middleware, and what runs beside them.
 
     Parameters:
@@ -80,6 +81,25 @@ class FinchApp:
         self._implicit: SocketManager | None = None
         self._implicit = SocketManager(self)
 
+    def __setattr__(self, name: str, value: object) -> None:
+        if callable(getattr(type(self), name, None)):
+            raise AttributeError(
+                f"app.{name} is Finch's own; write @app.{name} above a function, and keep things "
+                "of your own in app.state"
+            )
+        super().__setattr__(name, value)
+
+    def __call__(self, *arguments: object, **options: object) -> NoReturn:
+        """Nobody may call an application: it is its own server's.
+
+        Raises:
+            TypeError: always, with what to run instead.
+        """
+        raise TypeError(
+            "a FinchApp is neither an ASGI nor a WSGI application: Finch brings its own server. "
+            "Run 'python -m finch module:app', or finch.run(app)"
+        )
+
     # Routes
 
     def route(
@@ -92,6 +112,8 @@ class FinchApp:
         Raises:
             ConfigurationError: for a path that is none or is taken.
         """
+
+        check_parentheses("get", path, "'/path'")
 
         def register(handler: F) -> F:
             self.add_routes([FinchRoute(path, handler, methods=methods, key=key)])
@@ -159,6 +181,7 @@ class FinchApp:
                 async for message in ws:
                     await ws.send(message)
         """
+        check_parentheses("websocket", path, "'/path'")
         options = self.socket_options.varied(
             allowed_origins, subprotocols, compression, max_message_size
         )
@@ -211,24 +234,29 @@ class FinchApp:
         """Register the event of a named socket path (the seed's ``addSocketRoute``)."""
         self.socket_manager.add_socket_route(path, event)
 
+    @bare
     def on_connect(self, callback: F) -> F:
         """Register what is called with each client that connects: ``(socket)``."""
         return self.socket_manager.on_connect(callback)
 
+    @bare
     def on_message(self, callback: F) -> F:
         """Register what gets messages that no named path handles: ``(socket, data)``."""
         return self.socket_manager.on_message(callback)
 
+    @bare
     def on_disconnect(self, callback: F) -> F:
         """Register what is called with each client that has left: ``(socket)``."""
         return self.socket_manager.on_disconnect(callback)
 
+    @bare
     def on_error(self, callback: F) -> F:
         """Register what is called when a socket's callback raised: ``(socket, error)``."""
         return self.socket_manager.on_error(callback)
 
     # Around the handlers
 
+    @bare
     def middleware(self, function: F) -> F:
         """Register what stands around every handler: ``async def (request, call_next)``.
 
@@ -288,15 +316,19 @@ class FinchApp:
 
     # Beside the handlers
 
+    @bare
     def on_startup(self, callback: F) -> F:
         """Register what runs before the first connection is accepted: a function without
         arguments."""
-        self._lifespan.startup.append(without_arguments(callback, "on_startup"))
+        check_takes(callback, "on_startup", "()")
+        self._lifespan.startup.append(callback)
         return callback
 
+    @bare
     def on_shutdown(self, callback: F) -> F:
         """Register what runs after the last connection is closed: a function without arguments."""
-        self._lifespan.shutdown.append(without_arguments(callback, "on_shutdown"))
+        check_takes(callback, "on_shutdown", "()")
+        self._lifespan.shutdown.append(callback)
         return callback
 
     def background_task(self, function: F, *args: Any) -> F:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import trio
 
+from finch.access import AccessLog
 from finch.app import FinchApp
 from finch.errors import Disconnected, HTTPError, ProtocolError
 from finch.failures import failure_of, report
@@ -32,7 +33,6 @@ from finch.wire.head import RequestHead
 from finch.wire.http import HTTPConnection
 
 _log = logging.getLogger("finch.app")
-_access = logging.getLogger("finch.access")
 
 _DISCARD: Final = 64 * 1024  # of an unread body, rather than a new connection
 _SLICE: Final = 64 * 1024  # of a large body, which waits in the kernel and not here
@@ -60,7 +60,7 @@ class Connection:
         client: where they come from.
         spawn: starts a task that outlives the caller.
         scheme: ``http`` or ``https``.
-        access_log: whether each request is logged.
+        access_log: told of each request, if there is one.
         trust: which proxies are believed; nobody where left out.
 
     Attributes:
@@ -96,7 +96,7 @@ class Connection:
         client: Address,
         spawn: Spawn,
         scheme: str = "http",
-        access_log: bool = False,
+        access_log: AccessLog | None = None,
         trust: Trust | None = None,
     ) -> None:
         self.transport = transport
@@ -420,8 +420,8 @@ class Connection:
         """Answer what no handler sees."""
         if self._http.can_respond:
             self._write_last(TextResponse(error.message, error.status, error.headers))
-            if self._access_log:
-                _access.info('%s "-" %d', self.client, error.status)
+            if self._access_log is not None:
+                self._access_log.note(self.client, "-", error.status)
 
     def _write_last(self, response: Response) -> None:
         """The connection's last response."""
@@ -439,15 +439,9 @@ class Connection:
         )
 
     def _log(self, request: Request, status: int) -> None:
-        if self._access_log:
-            _access.info(
-                '%s "%s %s HTTP/%s" %d',
-                request.client,
-                request.method,
-                request.raw_path,
-                request.http_version,
-                status,
-            )
+        if self._access_log is not None:
+            line = f"{request.method} {request.raw_path} HTTP/{request.http_version}"
+            self._access_log.note(request.client, line, status)
 
     # Ending
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from typing import Any
 import trio
 
 from finch.calls import attempt
+from finch.declaring import shown
 from finch.errors import ConfigurationError
 from finch.failures import report
 from finch.tasks import caught, plain_nursery
@@ -35,10 +35,10 @@ class Lifespan:
         Raises:
             ConfigurationError: if it is not callable.
         """
-        if not callable(task.func if isinstance(task, partial) else task):
+        function = task.func if isinstance(task, partial) else task
+        if not callable(function):
             raise ConfigurationError(
-                f"background_task takes a function, not {_shown(task)}; write "
-                "app.background_task(function, argument) without calling it"
+                f"background_task takes a function and its arguments, not {shown(function)}"
             )
         if self._nursery is None or self._token is None:
             self._background.append(task)
@@ -90,33 +90,3 @@ async def _in_background(task: Callable[[], Any]) -> None:
     _, error = await attempt(task)
     if error is not None:
         report(_log, "the background task %r raised", getattr(task, "func", task), error=error)
-
-
-def without_arguments(callback: Callable[[], Any], where: str) -> Callable[[], Any]:
-    """A callback, if it can be called without arguments.
-
-    Raises:
-        ConfigurationError: if it cannot.
-    """
-    if not callable(callback):
-        raise ConfigurationError(
-            f"{where} takes a function, not {_shown(callback)}; write @app.{where} above it, "
-            "without parentheses"
-        )
-    try:
-        inspect.signature(callback).bind()
-    except ValueError:
-        pass  # a builtin does not tell what it takes
-    except TypeError:
-        raise ConfigurationError(
-            f"{where} calls its function without arguments, but it is written "
-            f"{getattr(callback, '__name__', callback)}{inspect.signature(callback)}"
-        ) from None
-    return callback
-
-
-def _shown(task: Any) -> str:
-    function = task.func if isinstance(task, partial) else task
-    if hasattr(function, "close") and hasattr(function, "send"):
-        function.close()  # a coroutine, which nobody will await
-    return f"{function!r}"

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from finch.calls import attempt, call, runs_inline
+from finch.declaring import check_takes
 from finch.errors import ConfigurationError, Disconnected, HTTPError
 from finch.failures import alone, failure_of, report
 from finch.request import Request
@@ -44,17 +45,12 @@ class Pipeline:
             ConfigurationError: if it is not ``async def (request, call_next)``.
         """
         name = _name(function)
-        if not callable(function) or inspect.isclass(function):
-            raise ConfigurationError(
-                f"middleware is a function, not {function!r}; write @app.middleware above "
-                "'async def (request, call_next)'"
-            )
+        check_takes(function, f"the middleware {name}", "(request, call_next)")
         if not runs_inline(function):
             raise ConfigurationError(
                 f"the middleware {name} is a plain def, which could not await call_next; write "
                 f"async def {name}(request, call_next)"
             )
-        _check_takes(function, f"the middleware {name}", "(request, call_next)")
         self._middleware.append(function)
         self._chain = self._endpoint
         for outer in reversed(self._middleware):
@@ -66,9 +62,7 @@ class Pipeline:
         Raises:
             ConfigurationError: if it does not take ``(request, error)``.
         """
-        if not callable(function):
-            raise ConfigurationError(f"the error handler of {what} is not callable: {function!r}")
-        _check_takes(function, f"the error handler {_name(function)}", "(request, error)")
+        check_takes(function, f"the error handler {_name(function)}", "(request, error)")
         self._error_handlers[what] = function
 
     async def handle(self, request: Request) -> Response:
@@ -203,19 +197,6 @@ async def _through(middleware: Middleware, inner: Next, request: Request) -> Res
             "'return await call_next(request)' at its end, or return a response of its own"
         )
     return to_response(value, origin=f"the middleware {_name(middleware)}")
-
-
-def _check_takes(function: Callable[..., Any], what: str, wanted: str) -> None:
-    try:
-        signature = inspect.signature(function)
-    except ValueError:
-        return  # a builtin does not tell what it takes
-    try:
-        signature.bind(*wanted.split(","))
-    except TypeError:
-        raise ConfigurationError(
-            f"{what} is called with {wanted}, but is written {_name(function)}{signature}"
-        ) from None
 
 
 def _name(function: Any) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 
+from finch.declaring import Spelled
 from finch.errors import HTTPError
 from finch.headers import Headers, QueryParams
 from finch.language import choose_language
@@ -68,7 +69,7 @@ class BodySource(Protocol):
         """
 
 
-class Request:
+class Request(Spelled):
     """An HTTP request.
 
     Attributes:

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 import trio
 
 from finch.acceptor import Acceptor
+from finch.access import AccessLog
 from finch.app import FinchApp
 from finch.calls import Threads
 from finch.connection import Connection
@@ -34,6 +35,7 @@ from finch.sockets.workers import Job, Worker, WorkerPool
 from finch.streams import LingeringStream, StreamTransport
 from finch.tasks import caught, change_context, plain_nursery
 from finch.transport import READ_SIZE, Flusher, SocketTransport, Transport
+from finch.watchdog import Watchdog
 
 _log = logging.getLogger("finch.server")
 
@@ -87,7 +89,6 @@ class Server:
         self.limits = app.limits
         self.workers = WorkerPool(self.spawn)
         self._app = app
-        self._access_log = access_log
         self._trust = trust
         self._proxy_protocol = proxy_protocol
         self._unnamed = 0  # connections whose PROXY header has not come yet
@@ -95,6 +96,7 @@ class Server:
         self._stop = trio.Event()
         self._left = trio.Event()  # somebody has left, once it stops
         self._flusher = Flusher()
+        self._access_log = AccessLog(self._flusher.add) if access_log else None
         self._buffer = memoryview(bytearray(READ_SIZE))
         self._nursery: trio.Nursery | None = None
         self._wants_hub = hub and HAS_HUB
@@ -135,6 +137,9 @@ class Server:
             outside.cancel_scope.cancel()
 
         trio.lowlevel.add_instrument(self._flusher)
+        watchdog = Watchdog() if _log.isEnabledFor(logging.DEBUG) else None
+        if watchdog is not None:
+            watchdog.start()
         try:
             # Whoever cancels this call cancels what is in it at once, and goodbyes take a moment.
             # So all is in a task that shields itself, and this one is there to be cancelled.
@@ -152,6 +157,8 @@ class Server:
             if self._hub is not None:
                 self._hub.close()
             trio.lowlevel.remove_instrument(self._flusher)
+            if watchdog is not None:
+                watchdog.stop()
         if raised and not isinstance(raised[0], trio.Cancelled):
             raise raised[0]
 

@@ -18,7 +18,7 @@ import socket
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 
@@ -38,6 +38,13 @@ Spawn = Callable[[Callable[[], Awaitable[None]]], None]
 """Starts a task that outlives the caller. The task must not raise."""
 
 
+class Flushable(Protocol):
+    """Something that is sent when a turn ends."""
+
+    def flush(self) -> None:
+        """Send what was written."""
+
+
 class Flusher(trio.abc.Instrument):
     """Sends what was written in a turn of the event loop when the turn ends.
 
@@ -46,9 +53,9 @@ class Flusher(trio.abc.Instrument):
     """
 
     def __init__(self) -> None:
-        self._written: list[Transport] = []
+        self._written: list[Flushable] = []
         self.add = self._written.append
-        """Told of a transport that something was written to."""
+        """Told of something that was written to, such as a transport."""
 
     def before_io_wait(self, timeout: float) -> None:
         if self._written:

@@ -14,6 +14,7 @@ config
 turns
 failures
 logs
+declaring
 wire.head
 wire.body
 wire.http
@@ -50,10 +51,12 @@ sockets.raw
 lifespan
 pipeline
 app
+access
 connection
 readers
 listeners
 acceptor
+watchdog
 server
 serving
 cli

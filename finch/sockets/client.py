@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from finch.calls import attempt, call
+from finch.declaring import Spelled
 from finch.errors import HTTPError
 from finch.failures import close_iterator, failure_of, report
 from finch.request import Request
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("finch.sockets")
 
 
-class SocketClient(Owner, Job):
+class SocketClient(Spelled, Owner, Job):
     """One connected client: what every callback gets as ``socket``.
 
     Attributes:

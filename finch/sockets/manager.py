@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 import trio
 
 from finch.config import Limits
+from finch.declaring import Spelled, bare, check_parentheses
 from finch.errors import ConfigurationError
 from finch.request import Request
 from finch.sockets.client import SocketClient, new_envelope
@@ -37,7 +38,7 @@ class Application(Protocol):
         """A manager has its first handler."""
 
 
-class SocketManager:
+class SocketManager(Spelled):
     """Manages the WebSocket connections of one path and dispatches their messages.
 
     Parameters:
@@ -114,6 +115,8 @@ class SocketManager:
                 await socket.send(str(datetime.now()), path="output")
         """
 
+        check_parentheses("socket", path, "'path'")
+
         def register(handler: F) -> F:
             event: SocketEvent
             if isinstance(handler, SocketEvent):
@@ -153,18 +156,22 @@ class SocketManager:
         for path, event in events.items():
             self.add_socket_route(path, event)
 
+    @bare
     def on_connect(self, callback: F) -> F:
         """Register what is called with each client that connects."""
         return self._set_root("on_connect", callback)
 
+    @bare
     def on_message(self, callback: F) -> F:
         """Register what gets the messages that no named path handles."""
         return self._set_root("on_message", callback)
 
+    @bare
     def on_disconnect(self, callback: F) -> F:
         """Register what is called with each client that has left."""
         return self._set_root("on_disconnect", callback)
 
+    @bare
     def on_error(self, callback: F) -> F:
         """Register what is called with a client and the exception that a callback raised."""
         return self._set_root("on_error", callback)

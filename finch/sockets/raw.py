@@ -5,6 +5,7 @@ Its handler is one task, for as long as it runs.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import types
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
@@ -16,7 +17,8 @@ from outcome import Value
 from trio.lowlevel import current_task, reschedule
 
 from finch.calls import attempt
-from finch.errors import ConnectionClosed
+from finch.declaring import Spelled, check_takes
+from finch.errors import ConfigurationError, ConnectionClosed
 from finch.failures import report
 from finch.request import Request
 from finch.sockets.link import MESSAGE, Link, Owner
@@ -34,7 +36,7 @@ _UNTIL_WOKEN: Final = trio.lowlevel.wait_task_rescheduled(  # noqa: ASYNC105  # 
 _WOKEN: Final = Value(None)
 
 
-class WebSocket(Owner):
+class WebSocket(Spelled, Owner):
     """An open WebSocket: text and bytes in, text and bytes out.
 
     Attributes:
@@ -215,6 +217,12 @@ class RawSocketRoute:
     def __init__(
         self, handler: Callable[[WebSocket], Awaitable[None]], options: SocketOptions
     ) -> None:
+        check_takes(handler, "the handler of a WebSocket", "(ws)")
+        if inspect.isasyncgenfunction(handler):
+            raise ConfigurationError(
+                f"the handler of a WebSocket {handler.__name__} yields; write "
+                "'await ws.send(message)' instead"
+            )
         self.handler = handler
         self._options = options
 
