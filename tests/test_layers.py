@@ -32,6 +32,7 @@ headers
 language
 response
 request
+paths
 routing
 proxies
 sockets.workers
