@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import re
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from finch.calls import runs_inline
 from finch.errors import ConfigurationError
+from finch.paths import parse_path
+from finch.patterns import Found, Pattern
 from finch.request import NO_PARAMETERS
 
 
@@ -58,7 +58,7 @@ class FinchRoute:
         app.add_routes([FinchRoute("/ws", controller.socket, methods=Methods.ALL, key="root.ws")])
     """
 
-    __slots__ = ("index", "inline", "key", "methods", "parameters", "path", "pattern")
+    __slots__ = ("index", "inline", "key", "methods", "path", "pattern")
 
     def __init__(
         self,
@@ -68,6 +68,7 @@ class FinchRoute:
         methods: Iterable[str] = Methods.ONLY_GET,
         key: str | None = None,
     ) -> None:
+        elements = parse_path(path)
         if not callable(index):
             raise ConfigurationError(f"the index of route {path!r} is not callable: {index!r}")
         if isinstance(methods, str):
@@ -83,8 +84,8 @@ class FinchRoute:
             self.methods |= {Methods.HEAD}
         if not self.methods:
             raise ConfigurationError(f"route {path!r} has no methods")
-        self.pattern, self.parameters = _compile(path)
-        _check_shape(index, self.parameters, path)
+        self.pattern = Pattern(elements)
+        _check_shape(index, self.pattern.names, path)
 
     def __repr__(self) -> str:
         return f"FinchRoute({self.path!r}, methods={sorted(self.methods)})"
@@ -108,7 +109,7 @@ class Router:
 
     def __init__(self) -> None:
         self._static: dict[str, list[FinchRoute]] = {}
-        self._dynamic: list[FinchRoute] = []
+        self._dynamic: list[tuple[Callable[[str], Found | None], FinchRoute]] = []
 
     def add(self, route: FinchRoute) -> None:
         """Add a route.
@@ -116,7 +117,8 @@ class Router:
         Raises:
             ConfigurationError: where its path and one of its methods are taken.
         """
-        rivals = self._dynamic if route.parameters else self._static.get(route.path, [])
+        dynamic = [other for _, other in self._dynamic]
+        rivals = dynamic if route.pattern.names else self._static.get(route.path, [])
         for other in rivals:
             taken = (other.methods & route.methods) - {Methods.HEAD}
             if other.path == route.path and taken:
@@ -124,15 +126,15 @@ class Router:
                     f"{', '.join(sorted(taken))} {route.path} has a handler already: "
                     f"{_name(other.index)}; {_name(route.index)} cannot have it too"
                 )
-        if route.parameters:
-            self._dynamic.append(route)
+        if route.pattern.names:
+            self._dynamic.append((route.pattern.find, route))
         else:
             self._static.setdefault(route.path, []).append(route)
 
     def remove(self, route: FinchRoute) -> None:
         """Take a route out again."""
-        if route.parameters:
-            self._dynamic.remove(route)
+        if route.pattern.names:
+            self._dynamic.remove((route.pattern.find, route))
         else:
             self._static[route.path].remove(route)
             if not self._static[route.path]:
@@ -140,7 +142,8 @@ class Router:
 
     def routes(self) -> list[FinchRoute]:
         """Every route, those without parameters first."""
-        return [route for routes in self._static.values() for route in routes] + self._dynamic
+        static = [route for routes in self._static.values() for route in routes]
+        return static + [route for _, route in self._dynamic]
 
     def has_path(self, path: str) -> bool:
         """Whether a route is written with exactly this path."""
@@ -162,60 +165,17 @@ class Router:
             if method in route.methods:
                 return Match(route, NO_PARAMETERS)
             allowed |= route.methods
-        for route in self._dynamic:
-            found = route.pattern.fullmatch(path)
+        for find, route in self._dynamic:
+            found = find(path)
             if found is None:
                 continue
-            try:
-                params = {name: convert(found[name]) for name, convert in route.parameters.items()}
-            except ValueError:
-                continue
             if method in route.methods:
+                params = found.groupdict()
+                for name, convert in route.pattern.convert:
+                    params[name] = convert(params[name])
                 return Match(route, params)
             allowed |= route.methods
         return frozenset(allowed)
-
-
-_CONVERTERS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
-    "str": (r"[^/]+", str),
-    "int": (r"-?[0-9]{1,18}", int),
-    "float": (r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?", float),
-    "uuid": (r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", uuid.UUID),
-    "path": (r".+", str),
-}
-_PARAMETER: Final = re.compile(r"\{([^{}]*)\}")
-
-
-def _compile(path: str) -> tuple[re.Pattern[str], dict[str, Callable[[str], Any]]]:
-    if not path.startswith("/"):
-        raise ConfigurationError(f"a route's path begins with a slash: write {'/' + path!r}")
-    pattern = ""
-    parameters: dict[str, Callable[[str], Any]] = {}
-    end = 0
-    for found in _PARAMETER.finditer(path):
-        name, _, converter = found[1].partition(":")
-        converter = converter or "str"
-        if not name.isidentifier():
-            raise ConfigurationError(f"{found[0]!r} in route {path!r} is no parameter's name")
-        if name in parameters:
-            raise ConfigurationError(f"route {path!r} has the parameter {name!r} twice")
-        if converter not in _CONVERTERS:
-            raise ConfigurationError(
-                f"route {path!r} asks for the converter {converter!r}; there are "
-                f"{', '.join(_CONVERTERS)}"
-            )
-        expression, parameters[name] = _CONVERTERS[converter]
-        pattern += _literal(path, end, found.start()) + f"(?P<{name}>{expression})"
-        end = found.end()
-    pattern += _literal(path, end, len(path))
-    return re.compile(pattern, re.DOTALL), parameters
-
-
-def _literal(path: str, begin: int, end: int) -> str:
-    text = path[begin:end]
-    if "{" in text or "}" in text:
-        raise ConfigurationError(f"route {path!r} has a brace without its partner")
-    return re.escape(text)
 
 
 def _check_shape(index: Callable[..., Any], parameters: Iterable[str], path: str) -> None:

@@ -33,6 +33,7 @@ language
 response
 request
 paths
+patterns
 routing
 proxies
 sockets.workers
