@@ -11,6 +11,7 @@ from finch.errors import ConfigurationError
 from finch.paths import parse_path
 from finch.patterns import Found, Pattern
 from finch.request import NO_PARAMETERS
+from finch.signatures import check_handler, name_of
 
 
 class Methods:
@@ -44,12 +45,14 @@ class FinchRoute:
         path: such as ``/birds/{bird_id:int}``. Converters: ``str`` (the default, one segment),
             ``int``, ``float``, ``uuid`` and ``path`` (any number of segments).
         index: takes the request, and the path's parameters by name; ``async def``, ``def`` (which
-            runs in a worker thread), a bound method, or an async generator function.
+            runs in a worker thread), a bound method, or an async generator function. It may
+            annotate a parameter ``int``, ``float`` or ``UUID`` instead of a converter in the path.
         methods: any iterable of str. HEAD comes with GET.
         key: a name for the route.
 
     Raises:
-        ConfigurationError: for a path that is none.
+        ConfigurationError: if the path, the methods or the handler are invalid, or the handler does
+            not fit the path. The message says what to write.
 
     Source: the seed, ``FinchRoute``.
 
@@ -69,8 +72,7 @@ class FinchRoute:
         key: str | None = None,
     ) -> None:
         elements = parse_path(path)
-        if not callable(index):
-            raise ConfigurationError(f"the index of route {path!r} is not callable: {index!r}")
+        _check_callable(index, path)
         if isinstance(methods, str):
             raise ConfigurationError(
                 f"methods of route {path!r} is the text {methods!r}; write methods=[{methods!r}]"
@@ -84,8 +86,7 @@ class FinchRoute:
             self.methods |= {Methods.HEAD}
         if not self.methods:
             raise ConfigurationError(f"route {path!r} has no methods")
-        self.pattern = Pattern(elements)
-        _check_shape(index, self.pattern.names, path)
+        self.pattern = Pattern(check_handler(index, elements, path))
 
     def __repr__(self) -> str:
         return f"FinchRoute({self.path!r}, methods={sorted(self.methods)})"
@@ -124,7 +125,7 @@ class Router:
             if other.path == route.path and taken:
                 raise ConfigurationError(
                     f"{', '.join(sorted(taken))} {route.path} has a handler already: "
-                    f"{_name(other.index)}; {_name(route.index)} cannot have it too"
+                    f"{name_of(other.index)}; {name_of(route.index)} cannot have it too"
                 )
         if route.pattern.names:
             self._dynamic.append((route.pattern.find, route))
@@ -178,18 +179,12 @@ class Router:
         return frozenset(allowed)
 
 
-def _check_shape(index: Callable[..., Any], parameters: Iterable[str], path: str) -> None:
-    wanted = dict.fromkeys(parameters)
-    try:
-        inspect.signature(index).bind(None, **wanted)
-    except ValueError:
-        return  # a builtin does not tell what it takes
-    except TypeError:
+def _check_callable(index: object, path: str) -> None:
+    if inspect.iscoroutine(index):
+        index.close()  # it would warn that nobody awaited it
         raise ConfigurationError(
-            f"the handler of {path} is called with (request{''.join(f', {n}' for n in wanted)}), "
-            f"but is written {_name(index)}{inspect.signature(index)}"
-        ) from None
-
-
-def _name(index: Callable[..., Any]) -> str:
-    return getattr(index, "__qualname__", repr(index))
+            f"the index of route {path!r} is what a call of {index.__qualname__} returned: write "
+            f"{index.__name__} without parentheses"
+        )
+    if not callable(index):
+        raise ConfigurationError(f"the index of route {path!r} is not callable: {index!r}")

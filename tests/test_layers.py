@@ -34,6 +34,7 @@ response
 request
 paths
 patterns
+signatures
 routing
 proxies
 sockets.workers

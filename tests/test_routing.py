@@ -267,6 +267,11 @@ def test_methods_that_are_one_text_are_refused_with_what_to_write():
         FinchRoute("/", index, methods="POST")
 
 
+def test_a_handler_that_somebody_called_already_is_refused_with_what_to_write():
+    with pytest.raises(ConfigurationError, match=r"call of index returned: write index without"):
+        FinchRoute("/a", index(None))  # type: ignore[arg-type]
+
+
 def test_a_route_needs_a_method_and_something_to_call():
     with pytest.raises(ConfigurationError, match="has no methods"):
         FinchRoute("/a", index, methods=[])
