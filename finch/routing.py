@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from finch.calls import runs_inline
 from finch.errors import ConfigurationError
 from finch.paths import parse_path
-from finch.patterns import Found, Pattern
+from finch.patterns import Found, Pattern, Shape
 from finch.request import NO_PARAMETERS
 from finch.signatures import check_handler, name_of
+
+_log = logging.getLogger("finch.routing")
 
 
 class Methods:
@@ -61,7 +64,7 @@ class FinchRoute:
         app.add_routes([FinchRoute("/ws", controller.socket, methods=Methods.ALL, key="root.ws")])
     """
 
-    __slots__ = ("index", "inline", "key", "methods", "path", "pattern")
+    __slots__ = ("index", "inline", "key", "methods", "own_head", "path", "pattern")
 
     def __init__(
         self,
@@ -82,6 +85,8 @@ class FinchRoute:
         self.inline = runs_inline(index)
         self.key = key
         self.methods = frozenset(method.upper() for method in methods)
+        self.own_head = Methods.HEAD in self.methods
+        """Whether the route was given HEAD, rather than with GET."""
         if Methods.GET in self.methods:
             self.methods |= {Methods.HEAD}
         if not self.methods:
@@ -103,47 +108,60 @@ class Router:
     """Every route of an application.
 
     A path without parameters is looked up and wins over patterns; patterns are tried in the order
-    in which they were added.
+    in which they were added. A route that was given HEAD answers it, rather than a route of the
+    same path that has it with GET.
     """
 
-    __slots__ = ("_dynamic", "_static")
+    __slots__ = ("_dynamic", "_heads", "_same", "_static")
 
     def __init__(self) -> None:
-        self._static: dict[str, list[FinchRoute]] = {}
+        self._same: dict[Shape, list[FinchRoute]] = {}
+        """The routes of each path, whatever their parameters are called."""
+        self._static: dict[str, dict[str, FinchRoute]] = {}
+        """By path, then by method: the paths without parameters."""
         self._dynamic: list[tuple[Callable[[str], Found | None], FinchRoute]] = []
+        """The paths with parameters, in the order in which they were added."""
+        self._heads: dict[FinchRoute, FinchRoute] = {}
+        """Who answers HEAD instead of a route with parameters."""
 
     def add(self, route: FinchRoute) -> None:
         """Add a route.
 
         Raises:
-            ConfigurationError: where its path and one of its methods are taken.
+            ConfigurationError: if another route has the same path and one of the methods. Names of
+                parameters make no difference.
         """
-        dynamic = [other for _, other in self._dynamic]
-        rivals = dynamic if route.pattern.names else self._static.get(route.path, [])
-        for other in rivals:
-            taken = (other.methods & route.methods) - {Methods.HEAD}
-            if other.path == route.path and taken:
+        same = self._same.get(route.pattern.shape, [])
+        for other in same:
+            taken = other.methods & route.methods
+            if not (other.own_head and route.own_head):
+                taken -= {Methods.HEAD}
+            if taken:
+                where = ""
+                if other.path != route.path:
+                    where = f" at {other.path}, which differs only in the parameters' names"
                 raise ConfigurationError(
                     f"{', '.join(sorted(taken))} {route.path} has a handler already: "
-                    f"{name_of(other.index)}; {name_of(route.index)} cannot have it too"
+                    f"{name_of(other.index)}{where}; {name_of(route.index)} cannot have it too"
                 )
+        self._warn_if_never_reached(route)
+        self._same.setdefault(route.pattern.shape, []).append(route)
         if route.pattern.names:
             self._dynamic.append((route.pattern.find, route))
-        else:
-            self._static.setdefault(route.path, []).append(route)
+        self._settle(route)
 
     def remove(self, route: FinchRoute) -> None:
         """Take a route out again."""
-        if route.pattern.names:
-            self._dynamic.remove((route.pattern.find, route))
-        else:
-            self._static[route.path].remove(route)
-            if not self._static[route.path]:
-                del self._static[route.path]
+        self._same[route.pattern.shape].remove(route)
+        self._dynamic = [entry for entry in self._dynamic if entry[1] is not route]
+        self._heads.pop(route, None)
+        self._settle(route)
 
     def routes(self) -> list[FinchRoute]:
         """Every route, those without parameters first."""
-        static = [route for routes in self._static.values() for route in routes]
+        static = [
+            route for same in self._same.values() for route in same if not route.pattern.names
+        ]
         return static + [route for _, route in self._dynamic]
 
     def has_path(self, path: str) -> bool:
@@ -158,14 +176,13 @@ class Router:
         """The route of a request.
 
         Returns:
-            The match; or, where the path is known but not with this method, the methods that it
-            has; or an empty set for an unknown path.
+            The match; or, if the path is known but not with this method, the methods that it has;
+            or an empty set for an unknown path.
         """
-        allowed: set[str] = set()
-        for route in self._static.get(path, ()):
-            if method in route.methods:
-                return Match(route, NO_PARAMETERS)
-            allowed |= route.methods
+        static = self._static.get(path)
+        if static is not None and method in static:
+            return Match(static[method], NO_PARAMETERS)
+        allowed = set(static or ())
         for find, route in self._dynamic:
             found = find(path)
             if found is None:
@@ -174,9 +191,46 @@ class Router:
                 params = found.groupdict()
                 for name, convert in route.pattern.convert:
                     params[name] = convert(params[name])
+                if method == Methods.HEAD and route in self._heads:
+                    return self._renamed(self._heads[route], params)
                 return Match(route, params)
             allowed |= route.methods
         return frozenset(allowed)
+
+    def _renamed(self, route: FinchRoute, params: Mapping[str, Any]) -> Match:
+        return Match(route, dict(zip(route.pattern.names, params.values(), strict=True)))
+
+    def _settle(self, route: FinchRoute) -> None:
+        """Work out who answers which method of this route's path, since it was added or removed."""
+        same = self._same[route.pattern.shape]
+        given = next((other for other in same if other.own_head), None)
+        if route.pattern.names:
+            for other in same:
+                self._heads.pop(other, None)
+                if given is not None and given is not other:
+                    self._heads[other] = given
+            return
+        table = {method: other for other in same for method in other.methods}
+        if given is not None:
+            table[Methods.HEAD] = given
+        self._static[route.path] = table
+        if not table:
+            del self._static[route.path]
+
+    def _warn_if_never_reached(self, route: FinchRoute) -> None:
+        for _, other in self._dynamic:
+            never = other.methods & route.methods
+            if not route.own_head:
+                never -= {Methods.HEAD}
+            if never and other.pattern.covers(route.pattern) and route.pattern.names:
+                _log.warning(
+                    "%s %s never runs: %s was added before it, and matches all of its paths. "
+                    "Add %s first",
+                    ", ".join(sorted(never)),
+                    route.path,
+                    other.path,
+                    route.path,
+                )
 
 
 def _check_callable(index: object, path: str) -> None:

@@ -235,11 +235,93 @@ def test_a_path_may_be_had_with_another_method_each():
     assert matched(routes, "POST", "/b/1").route.index is other
 
 
-def test_an_own_head_may_stand_before_the_one_that_comes_with_get():
-    routes = router(FinchRoute("/a", other, methods=["HEAD"]), "/a")
+def test_names_of_parameters_do_not_make_another_path():
+    routes = router("/a/{x}", FinchRoute("/a/{x:int}", other, methods=["POST"]))
 
-    assert matched(routes, "HEAD", "/a").route.index is other
-    assert matched(routes, "GET", "/a").route.index is index
+    with pytest.raises(ConfigurationError) as caught:
+        routes.add(FinchRoute("/a/{y:str}", other))
+    assert str(caught.value) == (
+        "GET /a/{y:str} has a handler already: index at /a/{x}, which differs only in the "
+        "parameters' names; other cannot have it too"
+    )
+    routes.add(FinchRoute("/a/{y}", other, methods=["POST"]))
+    assert matched(routes, "POST", "/a/b").params == {"y": "b"}
+
+
+def test_another_converter_makes_another_path():
+    routes = router("/a/{x:int}", FinchRoute("/a/{y}", other))
+
+    assert matched(routes, "GET", "/a/5").params == {"x": 5}
+    assert matched(routes, "GET", "/a/b").params == {"y": "b"}
+
+
+# HEAD
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+@pytest.mark.parametrize(
+    ("path", "same", "asked", "params"),
+    [("/a", "/a", "/a", {}), ("/a/{b}-{c:int}", "/a/{d}-{e:int}", "/a/x-5", {"d": "x", "e": 5})],
+)
+def test_a_route_that_was_given_head_answers_it_whichever_came_first(
+    turn, path, same, asked, params
+):
+    routes = router(*[path, FinchRoute(same, other, methods=["HEAD", "POST"])][::turn])
+
+    assert matched(routes, "GET", asked).route.index is index
+    assert matched(routes, "POST", asked).route.index is other
+    head = matched(routes, "HEAD", asked)
+    assert head.route.index is other
+    assert head.params == params
+
+    routes.remove(head.route)
+    assert matched(routes, "HEAD", asked).route.index is index
+    assert allowed(routes, "POST", asked) == {"GET", "HEAD"}
+
+
+@pytest.mark.parametrize(("path", "asked"), [("/a", "/a"), ("/{b}", "/a")])
+def test_a_route_may_have_head_alone(path, asked):
+    routes = router(FinchRoute(path, other, methods=["HEAD"]))
+
+    assert matched(routes, "HEAD", asked).route.index is other
+    assert allowed(routes, "GET", asked) == {"HEAD"}
+
+
+@pytest.mark.parametrize("path", ["/a", "/{b}"])
+@pytest.mark.parametrize("methods", [["HEAD"], ["GET", "HEAD"], Methods.ALL])
+def test_two_routes_cannot_both_be_given_head(path, methods):
+    routes = router(FinchRoute(path, index, methods=methods))
+
+    with pytest.raises(ConfigurationError, match=r"^HEAD /.* has a handler already: index; other"):
+        routes.add(FinchRoute(path, other, methods=["HEAD"]))
+
+
+# What is never reached
+
+
+@pytest.mark.parametrize(
+    ("paths", "said"),
+    [
+        (("/a/{x}", "/a/{y:int}"), ["GET /a/{y:int} never runs: /a/{x} was added before it"]),
+        (("/{rest:path}", "/a/{x}"), ["GET /a/{x} never runs: /{rest:path} was added before it"]),
+        (("/a/{x:int}", "/a/{y}"), []),
+        (("/{rest:path}", "/a"), []),
+    ],
+)
+def test_a_route_behind_one_that_matches_all_of_its_paths_is_warned_of(paths, said, caplog):
+    router(*paths)
+
+    assert [record.getMessage().split(",")[0] for record in caplog.records] == said
+    assert {record.levelname for record in caplog.records} <= {"WARNING"}
+
+
+def test_a_route_with_other_methods_is_not_warned_of(caplog):
+    router("/{a}", FinchRoute("/{b:int}", other, methods=["POST"]))
+
+    assert not caplog.records
+
+
+# Taking out
 
 
 def test_a_route_can_be_taken_out_again():

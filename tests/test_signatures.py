@@ -182,6 +182,17 @@ def test_a_converter_in_the_path_is_enough():
     assert params("/{a:path}", handler(str), "/5/6") == {"a": "5/6"}
 
 
+def test_an_annotation_makes_another_path_as_a_converter_does():
+    router = Router()
+    router.add(FinchRoute("/{a}", handler(int)))
+    router.add(FinchRoute("/{a}", handler(str)))
+
+    assert router.match("GET", "/5").params == {"a": 5}
+    assert router.match("GET", "/x").params == {"a": "x"}
+    with pytest.raises(ConfigurationError, match="has a handler already"):
+        router.add(FinchRoute("/{b:int}", anything))
+
+
 @pytest.mark.parametrize(
     ("annotation", "shown"),
     [
