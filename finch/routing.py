@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -76,21 +78,15 @@ class FinchRoute:
     ) -> None:
         elements = parse_path(path)
         _check_callable(index, path)
-        if isinstance(methods, str):
-            raise ConfigurationError(
-                f"methods of route {path!r} is the text {methods!r}; write methods=[{methods!r}]"
-            )
         self.path = path
         self.index = index
         self.inline = runs_inline(index)
         self.key = key
-        self.methods = frozenset(method.upper() for method in methods)
+        self.methods = _methods(methods, path)
         self.own_head = Methods.HEAD in self.methods
         """Whether the route was given HEAD, rather than with GET."""
         if Methods.GET in self.methods:
             self.methods |= {Methods.HEAD}
-        if not self.methods:
-            raise ConfigurationError(f"route {path!r} has no methods")
         self.pattern = Pattern(check_handler(index, elements, path))
 
     def __repr__(self) -> str:
@@ -242,3 +238,55 @@ def _check_callable(index: object, path: str) -> None:
         )
     if not callable(index):
         raise ConfigurationError(f"the index of route {path!r} is not callable: {index!r}")
+
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 9.1
+
+
+def _methods(methods: Iterable[str], path: str) -> frozenset[str]:
+    if isinstance(methods, str):
+        names = [name for name in re.split(r"[\s,|]+", methods) if name]
+        raise ConfigurationError(
+            f"methods of route {path!r} is the text {methods!r}; write methods={names or ['GET']!r}"
+        )
+    try:
+        listed = list(methods)
+    except TypeError:
+        raise ConfigurationError(
+            f"methods of route {path!r} is {methods!r}; write a list such as methods=['GET']"
+        ) from None
+    if not listed:
+        raise ConfigurationError(f"route {path!r} has no methods: write methods=['GET']")
+    return frozenset(_method(method, path) for method in listed)
+
+
+def _method(method: object, path: str) -> str:
+    if not isinstance(method, str):
+        raise ConfigurationError(
+            f"route {path!r} has the method {method!r}, but a method is text such as 'GET'"
+        )
+    name = str(method.upper())
+    if name in Methods.ALL:
+        return name
+    if name in ("*", "ALL", "ANY"):
+        raise ConfigurationError(
+            f"route {path!r} has the method {method!r}: write methods=Methods.ALL for all of them"
+        )
+    if "|" in name or not _TOKEN.fullmatch(name):
+        several = [part for part in re.split(r"[\s,;|/]+", method) if part]
+        hint = f": write methods={several!r}" if "".join(several).isalpha() else ""
+        raise ConfigurationError(
+            f"route {path!r} has {method!r}, which is not the name of a method{hint}"
+        )
+    close = difflib.get_close_matches(name, Methods.ALL, 1, _MISSPELT)
+    if close and len(name) <= len(close[0]) + 1:  # PROPPATCH is no slip of PATCH
+        raise ConfigurationError(
+            f"route {path!r} has the method {method!r}, which no client sends: did you mean "
+            f"{close[0]!r}?"
+        )
+    return name
+
+
+_MISSPELT: Final = 0.65
+"""How much a name is like a method if it is a slip: "GTE" and "DEL" are; "REPORT", a method of its
+own, is a little less like "POST"."""

@@ -349,6 +349,49 @@ def test_methods_that_are_one_text_are_refused_with_what_to_write():
         FinchRoute("/", index, methods="POST")
 
 
+@pytest.mark.parametrize(
+    ("methods", "said"),
+    [
+        ("GET, POST", "write methods=['GET', 'POST']"),
+        ("", "write methods=['GET']"),
+        (None, "write a list such as methods=['GET']"),
+        (5, "write a list such as methods=['GET']"),
+        (b"GET", "has the method 71, but a method is text"),
+        ([None], "has the method None, but a method is text"),
+        ([b"GET"], "has the method b'GET', but a method is text"),
+        (["GET,POST"], "has 'GET,POST', which is not the name of a method: write methods=['GET', "),
+        (["GET POST"], "write methods=['GET', 'POST']"),
+        (["GET|POST"], "write methods=['GET', 'POST']"),
+        ([" get"], "which is not the name of a method: write methods=['get']"),
+        (["GÉT"], "which is not the name of a method"),
+        ([""], "which is not the name of a method"),
+        (["GE:T"], "which is not the name of a method"),
+        (["*"], "write methods=Methods.ALL"),
+        (["any"], "write methods=Methods.ALL"),
+        (["GTE"], "did you mean 'GET'?"),
+        (["psot"], "did you mean 'POST'?"),
+        (["DEL"], "did you mean 'DELETE'?"),
+        (["OPTION"], "did you mean 'OPTIONS'?"),
+    ],
+)
+def test_methods_that_no_request_can_have_are_refused_with_what_to_write(methods, said):
+    with pytest.raises(ConfigurationError) as caught:
+        FinchRoute("/a", index, methods=methods)
+    assert said in str(caught.value)
+    assert "'/a'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "method",
+    "ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT COPY LABEL LINK LOCK M-SEARCH MERGE MKACTIVITY "
+    "MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE NOTIFY ORDERPATCH PRI PROPFIND PROPPATCH "
+    "PURGE QUERY REBIND REPORT SEARCH SUBSCRIBE UNBIND UNCHECKOUT UNLINK UNLOCK UNSUBSCRIBE UPDATE "
+    "UPDATEREDIRECTREF VERSION-CONTROL".split(),
+)
+def test_a_method_of_an_extension_is_taken_as_it_is(method):
+    assert FinchRoute("/", index, methods=[method]).methods == {method}
+
+
 def test_a_handler_that_somebody_called_already_is_refused_with_what_to_write():
     with pytest.raises(ConfigurationError, match=r"call of index returned: write index without"):
         FinchRoute("/a", index(None))  # type: ignore[arg-type]
