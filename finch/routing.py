@@ -215,10 +215,12 @@ class Router:
 
     def _warn_if_never_reached(self, route: FinchRoute) -> None:
         for _, other in self._dynamic:
+            if not route.pattern.names or other.pattern.shape == route.pattern.shape:
+                continue  # looked up before any pattern, or settled by method
             never = other.methods & route.methods
             if not route.own_head:
                 never -= {Methods.HEAD}
-            if never and other.pattern.covers(route.pattern) and route.pattern.names:
+            if never and other.pattern.covers(route.pattern):
                 _log.warning(
                     "%s %s never runs: %s was added before it, and matches all of its paths. "
                     "Add %s first",

@@ -68,6 +68,11 @@ def check_handler(
             f"the handler of {path} is called with ({', '.join(['request', *wanted])}), "
             f"but is written {name_of(index)}{signature}{_help(takes, wanted)}"
         ) from None
+    if "self" in wanted and not inspect.isfunction(index):
+        raise ConfigurationError(  # it could be **params that takes it, and yet not be passed
+            f"the handler of {path}, {name_of(index)}, has a self of its own: call the path's "
+            "parameter something else"
+        )
     if first is not None:
         _check_request(index, first, path)
     return tuple(

@@ -264,7 +264,7 @@ def test_another_converter_makes_another_path():
     [("/a", "/a", "/a", {}), ("/a/{b}-{c:int}", "/a/{d}-{e:int}", "/a/x-5", {"d": "x", "e": 5})],
 )
 def test_a_route_that_was_given_head_answers_it_whichever_came_first(
-    turn, path, same, asked, params
+    turn, path, same, asked, params, caplog
 ):
     routes = router(*[path, FinchRoute(same, other, methods=["HEAD", "POST"])][::turn])
 
@@ -273,6 +273,7 @@ def test_a_route_that_was_given_head_answers_it_whichever_came_first(
     head = matched(routes, "HEAD", asked)
     assert head.route.index is other
     assert head.params == params
+    assert not caplog.records
 
     routes.remove(head.route)
     assert matched(routes, "HEAD", asked).route.index is index

@@ -238,6 +238,14 @@ def test_a_converter_that_contradicts_the_annotation_is_refused(path, annotation
 # The shape
 
 
+class House:
+    async def all(self, request): ...
+
+    async def each(self, request, **params): ...
+
+    async def bare(self): ...
+
+
 async def nothing(): ...
 
 
@@ -318,12 +326,6 @@ def test_the_request_may_be_annotated(index):
 
 
 # Classes and their methods
-
-
-class House:
-    async def all(self, request): ...
-
-    async def bare(self): ...
 
 
 class Called:
