@@ -36,6 +36,9 @@ headers
 language
 response
 request
+paths
+patterns
+signatures
 routing
 proxies
 sockets.workers
