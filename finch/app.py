@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from finch.config import Limits
-from finch.declaring import Spelled, bare, check_parentheses, check_takes
+from finch.declaring import Spelled, bare, check_takes
 from finch.errors import ConfigurationError
 from finch.lifespan import Lifespan
+from finch.paths import parse_path
 from finch.pipeline import Pipeline
 from finch.request import Request
 from finch.response import Response
@@ -113,7 +114,7 @@ class FinchApp(Spelled):
             ConfigurationError: for a path that is none or is taken.
         """
 
-        check_parentheses("get", path, "'/path'")
+        parse_path(path)  # at once: @app.get without parentheses gets no further than this
 
         def register(handler: F) -> F:
             self.add_routes([FinchRoute(path, handler, methods=methods, key=key)])
@@ -181,7 +182,7 @@ class FinchApp(Spelled):
                 async for message in ws:
                     await ws.send(message)
         """
-        check_parentheses("websocket", path, "'/path'")
+        parse_path(path)
         options = self.socket_options.varied(
             allowed_origins, subprotocols, compression, max_message_size
         )

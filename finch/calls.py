@@ -32,7 +32,7 @@ class Attempt(NamedTuple):
     error: BaseException | None = None
 
 
-async def attempt(function: Callable[..., Any], *args: Any) -> Attempt:
+async def attempt(function: Callable[..., Any], /, *args: Any) -> Attempt:
     """Call an application's function; whatever it raises is returned.
 
     Raises:
@@ -66,7 +66,7 @@ def runs_inline(function: Callable[..., Any]) -> bool:
         function = wrapped
 
 
-def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Awaitable[Any]:
+def call(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Awaitable[Any]:
     """Call it the way it wants to be called; what is returned waits for its result."""
     if not runs_inline(function):
         return _call_in_thread(functools.partial(function, *args, **kwargs))

@@ -644,6 +644,7 @@ OWN = {
     "calls.<lambda>: function": "the same, in a thread",
     "calls.run: function": "the same, in a thread",
     "sockets.upgrade.raw_headers: raw_headers": "Response.raw_headers, by the connection",
+    "paths._refuse_unsent: index": "str.index",
     "routing.match: convert": "of the path's converters, which are Finch's own",
     "connection._upgrade: raw_headers": "Upgrade is Finch's own",
     "connection._write_last: raw_headers": "TextResponse is Finch's own",

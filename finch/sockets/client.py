@@ -169,7 +169,7 @@ class SocketClient(Spelled, Owner, Job):
         """How far behind the client is, in seconds: the age of the oldest message that it is not
         known to have read, and 0 where it has read everything.
 
-        Learnt by a ping that follows the messages, at most two a second, and none while nothing is
+        Learnt by pings that follow the messages, at most two a second, and none while nothing is
         sent; so up to half a second of it may not be the client's.
 
         Example::
