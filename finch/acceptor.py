@@ -12,11 +12,15 @@ from typing import Final
 import trio
 
 from finch.logs import Seldom
+from finch.turns import SOCKETS
 
 _log = logging.getLogger("finch.server")
 
-_ACCEPTS: Final = 64  # connections taken before everybody else has a turn
 _OUT_OF_FILES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_UNSENT: Final = 16 * 1024
+"""Bytes that the kernel keeps of a connection beyond what is on its way. By default it takes
+megabytes, so that a slow client looks like a fast one for seconds, and what it reads is old."""
+
 _PAUSE: Final = 0.1  # seconds until it is worth another try
 
 
@@ -42,9 +46,11 @@ class Acceptor:
         if listener.family != socket.AF_UNIX:
             # handed on to what is accepted: one system call less for each
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
         while True:
             await trio.lowlevel.wait_readable(listener)
-            for _ in range(_ACCEPTS):
+            for _ in range(SOCKETS):
                 try:
                     sock, address = listener.accept()
                 except BlockingIOError:
@@ -65,7 +71,7 @@ class Acceptor:
             os.close(self._reserve)
             self._reserve = None
             try:
-                for _ in range(_ACCEPTS):
+                for _ in range(SOCKETS):
                     listener.accept()[0].close()
             except OSError:
                 pass  # nobody is left, or the descriptor went elsewhere

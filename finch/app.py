@@ -1,35 +1,30 @@
-"""FinchApp: what an application is made of, and how a request becomes a response."""
+"""FinchApp: what an application is made of."""
 
 from __future__ import annotations
 
-import inspect
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar
 
-import trio
-
-from finch.calls import call
 from finch.config import Limits
-from finch.errors import ConfigurationError, Disconnected, HTTPError
+from finch.declaring import Spelled, bare, check_takes
+from finch.errors import ConfigurationError
+from finch.lifespan import Lifespan
+from finch.paths import parse_path
+from finch.pipeline import Pipeline
 from finch.request import Request
-from finch.response import Response, StreamingResponse, TextResponse, to_response
-from finch.routing import FinchRoute, Match, Methods, Router
+from finch.response import Response
+from finch.routing import FinchRoute, Methods, Router
 from finch.sockets.event import SocketEvent
 from finch.sockets.manager import SocketManager
 from finch.sockets.raw import RawSocketRoute
 from finch.sockets.upgrade import SocketOptions, origins
-from finch.tasks import log_and_go_on, plain_nursery
-
-_log = logging.getLogger("finch.app")
 
 F = TypeVar("F", bound=Callable[..., Any])
-Next = Callable[[Request], Awaitable[Response]]
 
 
-class FinchApp:
+class FinchApp(Spelled):
     """A web application: routes, sockets, middleware, and what runs beside them.
 
     Parameters:
@@ -81,16 +76,30 @@ class FinchApp:
         self.state: dict[str, Any] = {}
         """A dict for the application to keep things in."""
         self._router = Router()
-        self._middleware: list[Callable[[Request, Next], Awaitable[Any]]] = []
-        self._chain: Next = self._endpoint
-        self._error_handlers: dict[int | type[Exception], Callable[..., Any]] = {}
-        self._startup: list[Callable[[], Any]] = []
-        self._shutdown: list[Callable[[], Any]] = []
-        self._background: list[Callable[[], Any]] = []
-        self._nursery: trio.Nursery | None = None
+        self._pipeline = Pipeline(self._router)
+        self._lifespan = Lifespan()
         self._mount: FinchRoute | None = None
         self._implicit: SocketManager | None = None
         self._implicit = SocketManager(self)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if callable(getattr(type(self), name, None)):
+            raise AttributeError(
+                f"app.{name} is Finch's own; write @app.{name} above a function, and keep things "
+                "of your own in app.state"
+            )
+        super().__setattr__(name, value)
+
+    def __call__(self, *arguments: object, **options: object) -> NoReturn:
+        """Nobody may call an application: it is its own server's.
+
+        Raises:
+            TypeError: always, with what to run instead.
+        """
+        raise TypeError(
+            "a FinchApp is neither an ASGI nor a WSGI application: Finch brings its own server. "
+            "Run 'python -m finch module:app', or finch.run(app)"
+        )
 
     # Routes
 
@@ -104,6 +113,8 @@ class FinchApp:
         Raises:
             ConfigurationError: for a path that is none or is taken.
         """
+
+        parse_path(path)  # at once: @app.get without parentheses gets no further than this
 
         def register(handler: F) -> F:
             self.add_routes([FinchRoute(path, handler, methods=methods, key=key)])
@@ -171,6 +182,7 @@ class FinchApp:
                 async for message in ws:
                     await ws.send(message)
         """
+        parse_path(path)
         options = self.socket_options.varied(
             allowed_origins, subprotocols, compression, max_message_size
         )
@@ -223,29 +235,37 @@ class FinchApp:
         """Register the event of a named socket path (the seed's ``addSocketRoute``)."""
         self.socket_manager.add_socket_route(path, event)
 
+    @bare
     def on_connect(self, callback: F) -> F:
         """Register what is called with each client that connects: ``(socket)``."""
         return self.socket_manager.on_connect(callback)
 
+    @bare
     def on_message(self, callback: F) -> F:
         """Register what gets messages that no named path handles: ``(socket, data)``."""
         return self.socket_manager.on_message(callback)
 
+    @bare
     def on_disconnect(self, callback: F) -> F:
         """Register what is called with each client that has left: ``(socket)``."""
         return self.socket_manager.on_disconnect(callback)
 
+    @bare
     def on_error(self, callback: F) -> F:
         """Register what is called when a socket's callback raised: ``(socket, error)``."""
         return self.socket_manager.on_error(callback)
 
     # Around the handlers
 
+    @bare
     def middleware(self, function: F) -> F:
         """Register what stands around every handler: ``async def (request, call_next)``.
 
         The first registered is the outermost. ``await call_next(request)`` gives the response,
-        an upgrade as well.
+        an upgrade as well; what the function returns is the response.
+
+        Raises:
+            ConfigurationError: if it is not such a function.
 
         Example::
 
@@ -256,30 +276,33 @@ class FinchApp:
                 response.set_header("x-seconds", f"{trio.current_time() - begin:.6f}")
                 return response
         """
-        self._middleware.append(function)
-        self._chain = self._endpoint
-        for outer in reversed(self._middleware):
-            self._chain = partial(_through, outer, self._chain)
+        self._pipeline.add_middleware(function)
         return function
 
     def error_handler(self, what: int | type[Exception]) -> Callable[[F], F]:
-        """Register what answers an error: ``async def (request, error)``.
+        """Register what answers an error of an HTTP handler: ``async def (request, error)``.
+
+        Errors of socket handlers go to ``on_error``.
 
         Parameters:
             what: a status, or a type of exception (its subclasses included).
 
-        A plain value that it returns has the error's status and headers, 500 for other exceptions.
-        The handler of 500 finds what was raised as the error's ``__cause__``.
+        A plain value that it returns has the status and headers of an :class:`finch.HTTPError`,
+        and status 500 for other exceptions. The handler of 500 finds what was raised as the
+        error's ``__cause__``.
+
+        Raises:
+            ConfigurationError: if ``what`` is neither, or the function takes other arguments.
         """
-        if not isinstance(what, int) and not (
-            isinstance(what, type) and issubclass(what, Exception)
-        ):
+        is_type = isinstance(what, type) and issubclass(what, Exception)
+        if not is_type and (isinstance(what, bool) or not isinstance(what, int)):
             raise ConfigurationError(
-                f"error_handler takes a status or a type of exception, not {what!r}"
+                f"error_handler takes a status or a type of exception, not {what!r}; write "
+                "@app.error_handler(404) or @app.error_handler(ValueError)"
             )
 
         def register(function: F) -> F:
-            self._error_handlers[what] = function
+            self._pipeline.add_error_handler(what, function)
             return function
 
         return register
@@ -290,97 +313,33 @@ class FinchApp:
         Raises:
             Disconnected: where the client left before its body was complete.
         """
-        try:
-            return await self._chain(request)
-        except Disconnected:
-            raise
-        except Exception as error:
-            return await self._answer_error(request, error)
-
-    async def _endpoint(self, request: Request) -> Response:
-        try:
-            return await self._dispatch(request)
-        except Exception as error:
-            if isinstance(error, HTTPError) or self._find_handler(error) is not None:
-                return await self._answer_error(request, error)
-            raise
-
-    async def _dispatch(self, request: Request) -> Response:
-        match = self._router.match(request.method, request.path)
-        if isinstance(match, Match):
-            route, request.path_params = match
-            if route.inline:
-                value = route.index(request, **match.params)
-                if hasattr(value, "__await__"):
-                    value = await value
-            else:
-                value = await call(route.index, request, **match.params)
-            response = to_response(value, origin=f"the handler of {route.path}")
-            if inspect.isasyncgen(value):
-                await cast(StreamingResponse, response).begin()
-            return response
-        if request.method == Methods.OPTIONS and (match or request.path == "*"):
-            allow = ", ".join(sorted({*match, Methods.OPTIONS}))
-            return to_response((None, 204, {"allow": allow}))
-        if request.method not in Methods.ALL and not self._router.knows(request.method):
-            # "unrecognized or not implemented" rather than "not allowed" (RFC 9110, section 9.1)
-            raise HTTPError(501, f"the method {request.method} is unknown here")
-        if match:
-            allow = ", ".join(sorted({*match, Methods.OPTIONS}))
-            raise HTTPError(405, f"{request.path} has no {request.method}", {"allow": allow})
-        raise HTTPError(404, "Not Found")
-
-    def _find_handler(self, error: Exception) -> Callable[..., Any] | None:
-        if isinstance(error, HTTPError) and error.status in self._error_handlers:
-            return self._error_handlers[error.status]
-        for kind in type(error).__mro__:
-            if kind in self._error_handlers:
-                return self._error_handlers[kind]
-        return None
-
-    async def _answer_error(self, request: Request, error: Exception) -> Response:
-        handler = self._find_handler(error)
-        if handler is None and not isinstance(error, HTTPError):
-            _log.error("%s %s raised", request.method, request.raw_path, exc_info=error)
-            cause, error = error, HTTPError(500)
-            error.__cause__ = cause
-            handler = self._error_handlers.get(500)
-        status = error.status if isinstance(error, HTTPError) else 500
-        if handler is not None:
-            try:
-                value = await call(handler, request, error)
-                plain = not isinstance(value, Response | tuple)
-                response = to_response(value, origin="the error handler")
-                if plain:
-                    response.status = status
-                    for name, text in getattr(error, "headers", {}).items():
-                        response.set_header(name, text)
-                return response
-            except Exception:
-                _log.exception(
-                    "the error handler of %s %s raised", request.method, request.raw_path
-                )
-                error = HTTPError(500)
-        assert isinstance(error, HTTPError)
-        return TextResponse(error.message, error.status, error.headers)
+        return await self._pipeline.handle(request)
 
     # Beside the handlers
 
+    @bare
     def on_startup(self, callback: F) -> F:
-        """Register what runs before the first connection is accepted."""
-        self._startup.append(callback)
+        """Register what runs before the first connection is accepted: a function without
+        arguments."""
+        check_takes(callback, "on_startup", "()")
+        self._lifespan.startup.append(callback)
         return callback
 
+    @bare
     def on_shutdown(self, callback: F) -> F:
-        """Register what runs after the last connection is closed."""
-        self._shutdown.append(callback)
+        """Register what runs after the last connection is closed: a function without arguments."""
+        check_takes(callback, "on_shutdown", "()")
+        self._lifespan.shutdown.append(callback)
         return callback
 
     def background_task(self, function: F, *args: Any) -> F:
         """Run a function beside the handlers, in the app's nursery, until it ends or the app does.
 
-        As a decorator it starts with the app; called while the app runs, it starts at once. What it
-        raises is logged and ends nothing else.
+        As a decorator it starts with the app; called while the app runs, it starts at once, from a
+        ``def`` handler's thread as well. What it raises is logged and ends nothing else.
+
+        Raises:
+            ConfigurationError: if it is not a function, but a coroutine for instance.
 
         Example::
 
@@ -390,55 +349,13 @@ class FinchApp:
                     await app.socket_manager.send_to_all(time(), path="tick")
                     await trio.sleep(1)
         """
-        task = partial(function, *args)
-        if self._nursery is not None:
-            self._nursery.start_soon(_in_background, task)
-        else:
-            self._background.append(task)
+        self._lifespan.start_soon(partial(function, *args))
         return function
 
-    @asynccontextmanager
-    async def lifespan(self) -> AsyncIterator[None]:
+    def lifespan(self) -> AbstractAsyncContextManager[None]:
         """Startup, background tasks and shutdown around whoever serves the app.
 
         Raises:
-            Exception: whatever a startup callback raises.
+            BaseException: whatever a startup callback raises.
         """
-        async with plain_nursery() as nursery:
-            lasting = len(self._background)
-            for callback in self._startup:
-                await call(callback)
-            self._nursery = nursery
-            for task in self._background:
-                nursery.start_soon(_in_background, task)
-            del self._background[lasting:]  # what a startup callback began is for this time only
-            try:
-                yield
-            finally:
-                with trio.CancelScope(shield=True) as scope:
-                    scope.deadline = trio.current_time() + self.limits.shutdown_timeout
-                    for callback in self._shutdown:
-                        try:
-                            await call(callback)
-                        except Exception:
-                            _log.exception("on_shutdown raised")
-                self._nursery = None
-                nursery.cancel_scope.cancel()
-
-
-async def _through(
-    middleware: Callable[[Request, Next], Awaitable[Any]], inner: Next, request: Request
-) -> Response:
-    value = await middleware(request, inner)
-    return to_response(
-        value, origin=f"the middleware {getattr(middleware, '__name__', middleware)}"
-    )
-
-
-async def _in_background(task: Callable[[], Any]) -> None:
-    try:
-        await call(task)
-    except Exception:
-        _log.exception("the background task %r raised", getattr(task, "func", task))
-    except BaseExceptionGroup as group:
-        log_and_go_on(group, _log)
+        return self._lifespan.run(self.limits.shutdown_timeout)

@@ -9,28 +9,33 @@ from __future__ import annotations
 import enum
 import logging
 import math
+from contextvars import copy_context
 from email.utils import formatdate
-from functools import lru_cache
+from functools import lru_cache, partial
 from time import time
 from typing import Any, Final
 
 import trio
 
+from finch.access import AccessLog
 from finch.app import FinchApp
 from finch.errors import Disconnected, HTTPError, ProtocolError
+from finch.failures import failure_of, report
 from finch.proxies import Source, Trust
 from finch.request import Address, BodySource, Request
 from finch.response import Response, StreamingResponse, TextResponse
 from finch.sockets.upgrade import Upgrade
-from finch.transport import Transport
+from finch.streaming import Stream
+from finch.tasks import change_context
+from finch.transport import Spawn, Transport
+from finch.turns import account
 from finch.wire.head import RequestHead
 from finch.wire.http import HTTPConnection
 
 _log = logging.getLogger("finch.app")
-_access = logging.getLogger("finch.access")
 
 _DISCARD: Final = 64 * 1024  # of an unread body, rather than a new connection
-_PIECES: Final = 256  # of a body, before everybody else has a turn
+_SLICE: Final = 64 * 1024  # of a large body, which waits in the kernel and not here
 _NO_BODY: Final = (204, 304)
 _FRAMING: Final = (b"content-length", b"transfer-encoding")  # ours to say
 
@@ -42,6 +47,7 @@ class _Waiting(enum.Enum):
     HEAD = "the rest of a head"
     BODY = "more of a body"
     HANDLER = "the handler"
+    STREAM = "the next chunk of a stream"
     END = "the peer to close"
 
 
@@ -52,8 +58,9 @@ class Connection:
         transport: the connection.
         app: whose requests these are.
         client: where they come from.
+        spawn: starts a task that outlives the caller.
         scheme: ``http`` or ``https``.
-        access_log: whether each request is logged.
+        access_log: told of each request, if there is one.
         trust: which proxies are believed; nobody where left out.
 
     Attributes:
@@ -66,11 +73,14 @@ class Connection:
         "_access_log",
         "_app",
         "_http",
+        "_hung_up",
         "_interrupted",
         "_limits",
         "_refusal",
         "_scheme",
+        "_spawn",
         "_stopping",
+        "_stream",
         "_trust",
         "_waiting",
         "client",
@@ -84,8 +94,9 @@ class Connection:
         app: FinchApp,
         *,
         client: Address,
+        spawn: Spawn,
         scheme: str = "http",
-        access_log: bool = False,
+        access_log: AccessLog | None = None,
         trust: Trust | None = None,
     ) -> None:
         self.transport = transport
@@ -100,6 +111,9 @@ class Connection:
         self._waiting = _Waiting.REQUEST
         self._interrupted = False  # the time to receive is over
         self._stopping = False
+        self._spawn = spawn
+        self._stream: Stream | None = None  # being sent
+        self._hung_up = False  # and the peer left, when it was last looked at
         self._refusal: HTTPError | None = None
 
     async def run(self) -> tuple[Upgrade, bytes] | None:
@@ -127,6 +141,7 @@ class Connection:
 
     async def _serve(self) -> tuple[Upgrade, bytes] | None:
         first = True
+        context = copy_context()
         while True:
             head = await self._read_head(first)
             if head is None:
@@ -138,31 +153,47 @@ class Connection:
             client, scheme, host = self.client, self._scheme, None
             if self._trust is not None:
                 client, scheme, host = self._trust.trace(head.headers, Source(client, scheme))
-            body = _Body(self)
+            body = _Body(self, _length(head) if self._http.has_body else None)
             request = Request(
                 head,
                 client=client,
                 scheme=scheme,
                 host=host,
                 body=body,
+                spawn=self._spawn,
                 app=self._app,
                 max_body=self._limits.max_body,
             )
-            response = await self._app.handle(request)
-            if isinstance(response, Upgrade):
-                return self._upgrade(request, response)
             try:
-                await self._respond(request, response)
-                if self._stopping or self._interrupted:
+                response = await self._app.handle(request)
+                if isinstance(response, Upgrade):
+                    return self._upgrade(request, response)
+                last = await self._respond(request, response, body)
+                if last or self._stopping or self._interrupted:
                     return None
                 if self._http.has_body and not await self._discard(body):
                     return None
             finally:
                 body.over = True
+                await self._close_streams(request)
             if not self._http.next_cycle():
                 return None
+            if copy_context() != context:  # what this request's code has set is not the next one's
+                await change_context(context.copy())
             if not self._http.idle:  # pipelined: others have a turn first
                 await trio.lowlevel.checkpoint()
+
+    async def _close_streams(self, request: Request) -> None:
+        try:
+            await request.close_streams()
+        except BaseException as raised:
+            report(
+                _log,
+                "the generator of %s %s raised when it was closed",
+                request.method,
+                request.raw_path,
+                error=failure_of(raised),
+            )
 
     # Reading
 
@@ -225,8 +256,6 @@ class Connection:
 
     async def _discard(self, body: _Body) -> bool:
         """Read what the handler left of the body; False where that is not worth it."""
-        if self._http.expects_continue:
-            return False
         left = _DISCARD
         try:
             while piece := await body.read_body():
@@ -239,56 +268,144 @@ class Connection:
 
     # Writing
 
-    async def _respond(self, request: Request, response: Response) -> None:
+    async def _respond(self, request: Request, response: Response, body: _Body) -> bool:
+        """Send a response; whether it says that it is the connection's last."""
         http = self._http
-        headers = response.raw_headers()
+        try:
+            headers, content = response.raw_headers(), response.body
+            if not isinstance(content, bytes):
+                raise TypeError(f"the body of {response!r} is bytes, not {type(content).__name__}")
+        except BaseException as raised:  # a subclass of the application's
+            error = failure_of(raised)
+            report(
+                _log,
+                "the response to %s %s cannot be sent",
+                request.method,
+                request.raw_path,
+                error=error,
+            )
+            response = TextResponse("Internal Server Error", 500)
+            headers, content = response.raw_headers(), response.body
         streamed = isinstance(response, StreamingResponse)
         if not streamed or response.status in _NO_BODY:
             headers = [item for item in headers if item[0] not in _FRAMING]
         headers.append((b"date", _date()))
-        if self._stopping or self._interrupted or http.expects_continue:
+        last = (
+            self._stopping
+            or self._interrupted
+            or (http.has_body and self._gives_up(body, response.status))
+        )
+        if last:
             headers.append((b"connection", b"close"))
         if isinstance(response, StreamingResponse):
-            await self._stream(request, response, headers)
+            await self._send_stream(request, response, headers)
         else:
-            if response.status not in _NO_BODY:
-                headers.append((b"content-length", b"%d" % len(response.body)))
-            body = response.body if response.status not in _NO_BODY else b""
-            self.transport.write(
-                http.send_head(response.status, headers) + http.send_body(body) + http.send_end()
-            )
+            if response.status in _NO_BODY:
+                content = b""
+            else:
+                headers.append((b"content-length", b"%d" % len(content)))
+            head = http.send_head(response.status, headers)
+            if len(content) <= _SLICE:
+                self.transport.write(head + http.send_body(content) + http.send_end())
+            else:
+                self.transport.write(head)
+                await self._send_large(content)
+                self.transport.write(http.send_end())
         self._log(request, response.status)
         if self.transport.pending > self._limits.backpressure:
             await self.transport.drain(self._limits.backpressure)
+        return last
 
-    async def _stream(
+    def _gives_up(self, body: _Body, status: int) -> bool:
+        """Whether the rest of a request's body is not worth reading: the peer still waits to be
+        told to send it, or it is long."""
+        if body.ended:
+            return False
+        if self._http.expects_continue or status == 413:
+            return True
+        return body.length is not None and body.length - body.received > _DISCARD
+
+    async def _send_large(self, content: bytes) -> None:
+        """Send a body that the peer may take long for: of what waits there is one copy, and not
+        one for each peer.
+
+        Raises:
+            Disconnected: where the peer has left.
+        """
+        view = memoryview(content)
+        transport, most = self.transport, self._limits.backpressure
+        for begin in range(0, len(view), _SLICE):
+            transport.write(self._http.send_body(bytes(view[begin : begin + _SLICE])))
+            if transport.pending > most:
+                await transport.drain(most)
+            if transport.lost:
+                raise Disconnected("the client left before its response was sent")
+            if account.spend(_SLICE):
+                await trio.lowlevel.checkpoint()
+
+    async def _send_stream(
         self, request: Request, response: StreamingResponse, headers: list[tuple[bytes, bytes]]
     ) -> None:
         http, transport = self._http, self.transport
-        chunks: Any = response.chunks
+        stream: Any = response.chunks
+        if not isinstance(stream, Stream):
+            stream = request.stream_in_task(stream)
         try:
             transport.write(http.send_head(response.status, headers))
-            if request.method != "HEAD" and response.status not in _NO_BODY:
-                async for chunk in chunks:
-                    data = chunk.encode("utf-8") if isinstance(chunk, str) else bytes(chunk)
-                    if data:
-                        transport.write(http.send_body(data))
-                    await transport.drain(self._limits.backpressure)
-                    if transport.lost:
-                        raise Disconnected("the client left while its response was streamed")
-                    await trio.lowlevel.checkpoint()
+            if request.method == "HEAD" or response.status in _NO_BODY:
+                await stream.aclose()
+            else:
+                self._stream = stream
+                self._watch_stream(trio.current_time())
+                await stream.send_to(partial(self._send_chunk, request))
+                if self._stream is None:  # cancelled
+                    raise Disconnected("the client left while its response was streamed")
             transport.write(http.send_end())
-        except Disconnected:
-            raise
-        except Exception:
-            _log.exception("the stream of %s %s raised", request.method, request.raw_path)
-            # All that tells the peer that the body is not whole is that it has no end.
-            if http.ends_by_closing:
-                transport.abort()
+        except BaseException as raised:
+            error = failure_of(raised)
+            if not isinstance(error, Disconnected):
+                report(
+                    _log,
+                    "the stream of %s %s raised",
+                    request.method,
+                    request.raw_path,
+                    error=error,
+                )
+                # All that tells the peer that the body is not whole is that it has no end.
+                if http.ends_by_closing:
+                    transport.abort()
             raise Disconnected("the response could not be completed") from None
         finally:
-            if hasattr(chunks, "aclose"):
-                await chunks.aclose()
+            self._stream = None
+            self._wait_for(_Waiting.HANDLER, math.inf)
+
+    async def _send_chunk(self, request: Request, chunk: Any) -> None:
+        data = chunk.encode("utf-8") if isinstance(chunk, str) else bytes(chunk)
+        if len(data) > _SLICE:
+            await self._send_large(data)
+            return
+        transport = self.transport
+        transport.write(self._http.send_body(data))
+        if transport.pending > self._limits.backpressure:
+            await transport.drain(self._limits.backpressure)
+        if transport.lost:
+            raise Disconnected("the client left while its response was streamed")
+        self._hung_up = False  # it can still be sent to
+        if account.spend(len(data)):
+            await trio.lowlevel.checkpoint()
+
+    def _watch_stream(self, now: float) -> None:
+        """Look now and then whether the peer of a stream, in which nothing may happen for long, is
+        still there. One that has closed its own side may be reading on; but where nothing is sent
+        to it for a moment, it has left."""
+        assert self._stream is not None
+        gone = self.transport.hung_up()
+        if self.transport.closed or (gone and self._hung_up):
+            stream, self._stream = self._stream, None
+            stream.cancel()
+            return
+        self._hung_up = gone
+        self._wait_for(_Waiting.STREAM, now + self._limits.leave_grace)
 
     def _upgrade(self, request: Request, upgrade: Upgrade) -> tuple[Upgrade, bytes]:
         self._http.read_body()  # its end, which a handshake has at once
@@ -303,8 +420,8 @@ class Connection:
         """Answer what no handler sees."""
         if self._http.can_respond:
             self._write_last(TextResponse(error.message, error.status, error.headers))
-            if self._access_log:
-                _access.info('%s "-" %d', self.client, error.status)
+            if self._access_log is not None:
+                self._access_log.note(self.client, "-", error.status)
 
     def _write_last(self, response: Response) -> None:
         """The connection's last response."""
@@ -322,15 +439,9 @@ class Connection:
         )
 
     def _log(self, request: Request, status: int) -> None:
-        if self._access_log:
-            _access.info(
-                '%s "%s %s HTTP/%s" %d',
-                request.client,
-                request.method,
-                request.raw_path,
-                request.http_version,
-                status,
-            )
+        if self._access_log is not None:
+            line = f"{request.method} {request.raw_path} HTTP/{request.http_version}"
+            self._access_log.note(request.client, line, status)
 
     # Ending
 
@@ -365,6 +476,9 @@ class Connection:
 
     def expire(self, now: float) -> None:
         """The deadline has come."""
+        if self._stream is not None:
+            self._watch_stream(now)
+            return
         self.deadline = math.inf
         self._interrupt()
 
@@ -382,33 +496,41 @@ class Connection:
 class _Body(BodySource):
     """The body of one request, paced: a peer slower than ``Limits.body_rate`` is given up."""
 
-    __slots__ = ("_connection", "_pieces", "_received", "_waited", "over")
+    __slots__ = ("_connection", "_waited", "ended", "length", "over", "received")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, length: int | None) -> None:
         self._connection = connection
-        self._pieces = 0
-        self._received = 0
         self._waited = 0.0
+        self.length = length  # bytes; None where the peer did not say
+        self.received = 0
+        self.ended = False
         self.over = False  # the request is answered, and what follows is another's
 
     async def read_body(self) -> bytes:
         if self.over:
             raise RuntimeError("the request is answered; its body is gone. Read it before.")
-        self._pieces += 1
-        if self._pieces % _PIECES == 0:  # one read may hold 10,000 chunks of a byte
-            await trio.lowlevel.checkpoint()
         connection = self._connection
         limits = connection._limits
         begun = trio.current_time()
-        allowed = limits.body_grace + self._received / limits.body_rate
+        allowed = limits.body_grace + self.received / limits.body_rate
         connection.wait_for_body(begun + allowed - self._waited)
         try:
             piece = await connection.read_body()
         finally:
             connection.wait_for_handler()
         self._waited += trio.current_time() - begun
-        self._received += len(piece)
+        self.received += len(piece)
+        self.ended = not piece
+        if account.spend(len(piece)):  # one read may hold 10,000 chunks of a byte
+            await trio.lowlevel.checkpoint()
         return piece
+
+
+def _length(head: RequestHead) -> int | None:
+    for name, value in head.headers:
+        if name == b"content-length":
+            return int(value)
+    return None
 
 
 @lru_cache(maxsize=1)

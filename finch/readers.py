@@ -15,13 +15,14 @@ from typing import Final
 
 import trio
 
+from finch.failures import report
 from finch.sockets.link import Link
 from finch.transport import SocketTransport
+from finch.turns import SOCKETS
 
 _log = logging.getLogger("finch.server")
 
 HAS_HUB: Final = hasattr(select, "epoll") and hasattr(os, "eventfd")
-_EVENTS: Final = 64  # sockets read before everybody else has a turn
 
 
 class TaskReader:
@@ -84,8 +85,8 @@ class Hub:
         self._links[number] = link
         self._epoll.register(number, select.EPOLLIN)
         transport.on_close = self._remove
-        if link.protocol.unread:
-            self._pump(link)
+        if link.protocol.unread:  # came with the handshake
+            self._finish_later(link)
 
     def _remove(self, number: int) -> None:
         del self._links[number]
@@ -108,8 +109,13 @@ class Hub:
             self._resting.discard(number)
             self._epoll.register(number, select.EPOLLIN)
         if more:
-            self._unfinished[link] = None
-            os.eventfd_write(self._alarm, 1)
+            self._finish_later(link)
+
+    def _finish_later(self, link: Link) -> None:
+        """Deal with what a link holds in the next turn; and have one, for the hub may be waiting
+        for sockets."""
+        self._unfinished[link] = None
+        os.eventfd_write(self._alarm, 1)
 
     async def run(self) -> None:
         """Feed links until cancelled."""
@@ -122,7 +128,7 @@ class Hub:
             for link in unfinished:
                 self._pump(link)
             now = trio.current_time()
-            for number, _ in self._epoll.poll(0, _EVENTS):
+            for number, _ in self._epoll.poll(0, SOCKETS):
                 fed = self._links.get(number)
                 if fed is not None:
                     self._feed(number, fed, now)
@@ -153,16 +159,16 @@ class Hub:
             link.receive(data, now)
             if link.pump():
                 self._unfinished[link] = None
-        except Exception:
-            self._failed(link)
+        except Exception as error:
+            self._failed(link, error)
 
     def _pump(self, link: Link) -> None:
         try:
             if link.pump():
                 self._unfinished[link] = None
-        except Exception:
-            self._failed(link)
+        except Exception as error:
+            self._failed(link, error)
 
-    def _failed(self, link: Link) -> None:
-        _log.exception("a bug in Finch: a link failed")
+    def _failed(self, link: Link, error: BaseException) -> None:
+        report(_log, "a bug in Finch: a link failed", error=error)
         link.drop()

@@ -10,10 +10,12 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 
+from finch.declaring import Spelled
 from finch.errors import HTTPError
 from finch.headers import Headers, QueryParams
 from finch.language import choose_language
 from finch.response import Response, TextResponse
+from finch.streaming import Spawn, Stream
 from finch.typed import Decode, decoder, shared_decoder
 from finch.wire.head import RawHeaders, RequestHead
 
@@ -70,7 +72,7 @@ class BodySource(Protocol):
         """
 
 
-class Request:
+class Request(Spelled):
     """An HTTP request.
 
     Attributes:
@@ -103,7 +105,9 @@ class Request:
         "_query",
         "_raw",
         "_source",
+        "_spawn",
         "_state",
+        "_streams",
         "accepted",
         "app",
         "client",
@@ -123,6 +127,7 @@ class Request:
         scheme: str = "http",
         host: str | None = None,
         body: BodySource | None = None,
+        spawn: Spawn | None = None,
         app: Any = None,
         max_body: int = 4 * 1024 * 1024,
     ) -> None:
@@ -139,6 +144,8 @@ class Request:
         self._host = host
         self._max_body = max_body
         self._source = body
+        self._spawn = spawn
+        self._streams: list[Stream] | None = None
         self._body: bytes | None = None
         # worked out when they are asked for
         self._path: str | None = None
@@ -233,7 +240,7 @@ class Request:
         self.method, self.http_version = "GET", "1.1"  # as a handshake's are
         self._path = None
         self._headers = self._cookies = self._query = None
-        self._source = self.accepted = None
+        self._source = self._spawn = self.accepted = None
 
     @property
     def host(self) -> str:
@@ -335,6 +342,28 @@ class Request:
             raise HTTPError(422, f"the body does not fit: {error}") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise HTTPError(400, f"the body is not JSON: {error}") from None
+
+    def stream_in_task(self, chunks: AsyncIterator[Any]) -> Stream:
+        """Have an iterator's chunks made in a task of its own, for as long as the request is
+        answered. For Finch's own use."""
+        if self._spawn is None:
+            raise RuntimeError("a response can be streamed only while its request is answered")
+        stream = Stream(chunks, self._spawn)
+        if self._streams is None:
+            self._streams = []
+        self._streams.append(stream)
+        return stream
+
+    async def close_streams(self) -> None:
+        """Close what was begun and is not, or no more, being sent: a middleware may have answered
+        with something else.
+
+        Raises:
+            BaseException: whatever an iterator raises.
+        """
+        streams, self._streams = self._streams, None
+        for stream in streams or ():
+            await stream.aclose()
 
     def render_socket(self) -> Response:
         """What a socket route answers: the upgrade that ``request_handle`` made of this request, or

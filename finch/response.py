@@ -263,36 +263,6 @@ class StreamingResponse(Response):
         self.chunks: AsyncIterator[bytes | str] = aiter(chunks)
         self._begin(status, headers, content_type)
 
-    async def begin(self) -> None:
-        """Have the first chunk made, so that what goes wrong before it can still be answered.
-
-        Raises:
-            Exception: whatever the iterator raises.
-        """
-        try:
-            self.chunks = _Begun([await anext(self.chunks)], self.chunks)
-        except StopAsyncIteration:
-            self.chunks = _Begun([], self.chunks)
-
-
-class _Begun:
-    """An iterator whose first chunks are there already."""
-
-    def __init__(self, begun: list[bytes | str], rest: AsyncIterator[bytes | str]) -> None:
-        self._begun = begun
-        self._rest = rest
-
-    def __aiter__(self) -> AsyncIterator[bytes | str]:
-        return self
-
-    async def __anext__(self) -> bytes | str:
-        return self._begun.pop() if self._begun else await anext(self._rest)
-
-    async def aclose(self) -> None:
-        """Close the iterator, where it can be closed."""
-        if hasattr(self._rest, "aclose"):
-            await self._rest.aclose()
-
 
 def to_response(value: Any, *, origin: str = "the handler") -> Response:
     """What a handler returned, as a response.

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
+import logging
 import re
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from finch.calls import runs_inline
 from finch.errors import ConfigurationError
+from finch.paths import parse_path
+from finch.patterns import Found, Pattern, Shape
 from finch.request import NO_PARAMETERS
+from finch.signatures import check_handler, name_of
+
+_log = logging.getLogger("finch.routing")
 
 
 class Methods:
@@ -44,12 +50,14 @@ class FinchRoute:
         path: such as ``/birds/{bird_id:int}``. Converters: ``str`` (the default, one segment),
             ``int``, ``float``, ``uuid`` and ``path`` (any number of segments).
         index: takes the request, and the path's parameters by name; ``async def``, ``def`` (which
-            runs in a worker thread), a bound method, or an async generator function.
+            runs in a worker thread), a bound method, or an async generator function. It may
+            annotate a parameter ``int``, ``float`` or ``UUID`` instead of a converter in the path.
         methods: any iterable of str. HEAD comes with GET.
         key: a name for the route.
 
     Raises:
-        ConfigurationError: for a path that is none.
+        ConfigurationError: if the path, the methods or the handler are invalid, or the handler does
+            not fit the path. The message says what to write.
 
     Source: the seed, ``FinchRoute``.
 
@@ -58,7 +66,7 @@ class FinchRoute:
         app.add_routes([FinchRoute("/ws", controller.socket, methods=Methods.ALL, key="root.ws")])
     """
 
-    __slots__ = ("index", "inline", "key", "methods", "parameters", "path", "pattern")
+    __slots__ = ("index", "inline", "key", "methods", "own_head", "path", "pattern")
 
     def __init__(
         self,
@@ -68,23 +76,18 @@ class FinchRoute:
         methods: Iterable[str] = Methods.ONLY_GET,
         key: str | None = None,
     ) -> None:
-        if not callable(index):
-            raise ConfigurationError(f"the index of route {path!r} is not callable: {index!r}")
-        if isinstance(methods, str):
-            raise ConfigurationError(
-                f"methods of route {path!r} is the text {methods!r}; write methods=[{methods!r}]"
-            )
+        elements = parse_path(path)
+        _check_callable(index, path)
         self.path = path
         self.index = index
         self.inline = runs_inline(index)
         self.key = key
-        self.methods = frozenset(method.upper() for method in methods)
+        self.methods = _methods(methods, path)
+        self.own_head = Methods.HEAD in self.methods
+        """Whether the route was given HEAD, rather than with GET."""
         if Methods.GET in self.methods:
             self.methods |= {Methods.HEAD}
-        if not self.methods:
-            raise ConfigurationError(f"route {path!r} has no methods")
-        self.pattern, self.parameters = _compile(path)
-        _check_shape(index, self.parameters, path)
+        self.pattern = Pattern(check_handler(index, elements, path))
 
     def __repr__(self) -> str:
         return f"FinchRoute({self.path!r}, methods={sorted(self.methods)})"
@@ -101,46 +104,61 @@ class Router:
     """Every route of an application.
 
     A path without parameters is looked up and wins over patterns; patterns are tried in the order
-    in which they were added.
+    in which they were added. A route that was given HEAD answers it, rather than a route of the
+    same path that has it with GET.
     """
 
-    __slots__ = ("_dynamic", "_static")
+    __slots__ = ("_dynamic", "_heads", "_same", "_static")
 
     def __init__(self) -> None:
-        self._static: dict[str, list[FinchRoute]] = {}
-        self._dynamic: list[FinchRoute] = []
+        self._same: dict[Shape, list[FinchRoute]] = {}
+        """The routes of each path, whatever their parameters are called."""
+        self._static: dict[str, dict[str, FinchRoute]] = {}
+        """By path, then by method: the paths without parameters."""
+        self._dynamic: list[tuple[Callable[[str], Found | None], FinchRoute]] = []
+        """The paths with parameters, in the order in which they were added."""
+        self._heads: dict[FinchRoute, FinchRoute] = {}
+        """Who answers HEAD instead of a route with parameters."""
 
     def add(self, route: FinchRoute) -> None:
         """Add a route.
 
         Raises:
-            ConfigurationError: where its path and one of its methods are taken.
+            ConfigurationError: if another route has the same path and one of the methods. Names of
+                parameters make no difference.
         """
-        rivals = self._dynamic if route.parameters else self._static.get(route.path, [])
-        for other in rivals:
-            taken = (other.methods & route.methods) - {Methods.HEAD}
-            if other.path == route.path and taken:
+        same = self._same.get(route.pattern.shape, [])
+        for other in same:
+            taken = other.methods & route.methods
+            if not (other.own_head and route.own_head):
+                taken -= {Methods.HEAD}
+            if taken:
+                where = ""
+                if other.path != route.path:
+                    where = f" at {other.path}, which differs only in the parameters' names"
                 raise ConfigurationError(
                     f"{', '.join(sorted(taken))} {route.path} has a handler already: "
-                    f"{_name(other.index)}; {_name(route.index)} cannot have it too"
+                    f"{name_of(other.index)}{where}; {name_of(route.index)} cannot have it too"
                 )
-        if route.parameters:
-            self._dynamic.append(route)
-        else:
-            self._static.setdefault(route.path, []).append(route)
+        self._warn_if_never_reached(route)
+        self._same.setdefault(route.pattern.shape, []).append(route)
+        if route.pattern.names:
+            self._dynamic.append((route.pattern.find, route))
+        self._settle(route)
 
     def remove(self, route: FinchRoute) -> None:
         """Take a route out again."""
-        if route.parameters:
-            self._dynamic.remove(route)
-        else:
-            self._static[route.path].remove(route)
-            if not self._static[route.path]:
-                del self._static[route.path]
+        self._same[route.pattern.shape].remove(route)
+        self._dynamic = [entry for entry in self._dynamic if entry[1] is not route]
+        self._heads.pop(route, None)
+        self._settle(route)
 
     def routes(self) -> list[FinchRoute]:
         """Every route, those without parameters first."""
-        return [route for routes in self._static.values() for route in routes] + self._dynamic
+        static = [
+            route for same in self._same.values() for route in same if not route.pattern.names
+        ]
+        return static + [route for _, route in self._dynamic]
 
     def has_path(self, path: str) -> bool:
         """Whether a route is written with exactly this path."""
@@ -154,82 +172,123 @@ class Router:
         """The route of a request.
 
         Returns:
-            The match; or, where the path is known but not with this method, the methods that it
-            has; or an empty set for an unknown path.
+            The match; or, if the path is known but not with this method, the methods that it has;
+            or an empty set for an unknown path.
         """
-        allowed: set[str] = set()
-        for route in self._static.get(path, ()):
-            if method in route.methods:
-                return Match(route, NO_PARAMETERS)
-            allowed |= route.methods
-        for route in self._dynamic:
-            found = route.pattern.fullmatch(path)
+        static = self._static.get(path)
+        if static is not None and method in static:
+            return Match(static[method], NO_PARAMETERS)
+        allowed = set(static or ())
+        for find, route in self._dynamic:
+            found = find(path)
             if found is None:
                 continue
-            try:
-                params = {name: convert(found[name]) for name, convert in route.parameters.items()}
-            except ValueError:
-                continue
             if method in route.methods:
+                params = found.groupdict()
+                for name, convert in route.pattern.convert:
+                    params[name] = convert(params[name])
+                if method == Methods.HEAD and route in self._heads:
+                    return self._renamed(self._heads[route], params)
                 return Match(route, params)
             allowed |= route.methods
         return frozenset(allowed)
 
+    def _renamed(self, route: FinchRoute, params: Mapping[str, Any]) -> Match:
+        return Match(route, dict(zip(route.pattern.names, params.values(), strict=True)))
 
-_CONVERTERS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
-    "str": (r"[^/]+", str),
-    "int": (r"-?[0-9]{1,18}", int),
-    "float": (r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?", float),
-    "uuid": (r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", uuid.UUID),
-    "path": (r".+", str),
-}
-_PARAMETER: Final = re.compile(r"\{([^{}]*)\}")
+    def _settle(self, route: FinchRoute) -> None:
+        """Work out who answers which method of this route's path, since it was added or removed."""
+        same = self._same[route.pattern.shape]
+        given = next((other for other in same if other.own_head), None)
+        if route.pattern.names:
+            for other in same:
+                self._heads.pop(other, None)
+                if given is not None and given is not other:
+                    self._heads[other] = given
+            return
+        table = {method: other for other in same for method in other.methods}
+        if given is not None:
+            table[Methods.HEAD] = given
+        self._static[route.path] = table
+        if not table:
+            del self._static[route.path]
 
-
-def _compile(path: str) -> tuple[re.Pattern[str], dict[str, Callable[[str], Any]]]:
-    if not path.startswith("/"):
-        raise ConfigurationError(f"a route's path begins with a slash: write {'/' + path!r}")
-    pattern = ""
-    parameters: dict[str, Callable[[str], Any]] = {}
-    end = 0
-    for found in _PARAMETER.finditer(path):
-        name, _, converter = found[1].partition(":")
-        converter = converter or "str"
-        if not name.isidentifier():
-            raise ConfigurationError(f"{found[0]!r} in route {path!r} is no parameter's name")
-        if name in parameters:
-            raise ConfigurationError(f"route {path!r} has the parameter {name!r} twice")
-        if converter not in _CONVERTERS:
-            raise ConfigurationError(
-                f"route {path!r} asks for the converter {converter!r}; there are "
-                f"{', '.join(_CONVERTERS)}"
-            )
-        expression, parameters[name] = _CONVERTERS[converter]
-        pattern += _literal(path, end, found.start()) + f"(?P<{name}>{expression})"
-        end = found.end()
-    pattern += _literal(path, end, len(path))
-    return re.compile(pattern, re.DOTALL), parameters
-
-
-def _literal(path: str, begin: int, end: int) -> str:
-    text = path[begin:end]
-    if "{" in text or "}" in text:
-        raise ConfigurationError(f"route {path!r} has a brace without its partner")
-    return re.escape(text)
+    def _warn_if_never_reached(self, route: FinchRoute) -> None:
+        for _, other in self._dynamic:
+            if not route.pattern.names or other.pattern.shape == route.pattern.shape:
+                continue  # looked up before any pattern, or settled by method
+            never = other.methods & route.methods
+            if not route.own_head:
+                never -= {Methods.HEAD}
+            if never and other.pattern.covers(route.pattern):
+                _log.warning(
+                    "%s %s never runs: %s was added before it, and matches all of its paths. "
+                    "Add %s first",
+                    ", ".join(sorted(never)),
+                    route.path,
+                    other.path,
+                    route.path,
+                )
 
 
-def _check_shape(index: Callable[..., Any], parameters: Iterable[str], path: str) -> None:
-    wanted = dict.fromkeys(parameters)
+def _check_callable(index: object, path: str) -> None:
+    if inspect.iscoroutine(index):
+        index.close()  # it would warn that nobody awaited it
+        raise ConfigurationError(
+            f"the index of route {path!r} is what a call of {index.__qualname__} returned: write "
+            f"{index.__name__} without parentheses"
+        )
+    if not callable(index):
+        raise ConfigurationError(f"the index of route {path!r} is not callable: {index!r}")
+
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 9.1
+
+
+def _methods(methods: Iterable[str], path: str) -> frozenset[str]:
+    if isinstance(methods, str):
+        names = [name for name in re.split(r"[\s,|]+", methods) if name]
+        raise ConfigurationError(
+            f"methods of route {path!r} is the text {methods!r}; write methods={names or ['GET']!r}"
+        )
     try:
-        inspect.signature(index).bind(None, **wanted)
-    except ValueError:
-        return  # a builtin does not tell what it takes
+        listed = list(methods)
     except TypeError:
         raise ConfigurationError(
-            f"the handler of {path} is called with (request{''.join(f', {n}' for n in wanted)}), "
-            f"but is written {_name(index)}{inspect.signature(index)}"
+            f"methods of route {path!r} is {methods!r}; write a list such as methods=['GET']"
         ) from None
+    if not listed:
+        raise ConfigurationError(f"route {path!r} has no methods: write methods=['GET']")
+    return frozenset(_method(method, path) for method in listed)
 
 
-def _name(index: Callable[..., Any]) -> str:
-    return getattr(index, "__qualname__", repr(index))
+def _method(method: object, path: str) -> str:
+    if not isinstance(method, str):
+        raise ConfigurationError(
+            f"route {path!r} has the method {method!r}, but a method is text such as 'GET'"
+        )
+    name = str(method.upper())
+    if name in Methods.ALL:
+        return name
+    if name in ("*", "ALL", "ANY"):
+        raise ConfigurationError(
+            f"route {path!r} has the method {method!r}: write methods=Methods.ALL for all of them"
+        )
+    if "|" in name or not _TOKEN.fullmatch(name):
+        several = [part for part in re.split(r"[\s,;|/]+", method) if part]
+        hint = f": write methods={several!r}" if "".join(several).isalpha() else ""
+        raise ConfigurationError(
+            f"route {path!r} has {method!r}, which is not the name of a method{hint}"
+        )
+    close = difflib.get_close_matches(name, Methods.ALL, 1, _MISSPELT)
+    if close and len(name) <= len(close[0]) + 1:  # PROPPATCH is no slip of PATCH
+        raise ConfigurationError(
+            f"route {path!r} has the method {method!r}, which no client sends: did you mean "
+            f"{close[0]!r}?"
+        )
+    return name
+
+
+_MISSPELT: Final = 0.65
+"""How much a name is like a method if it is a slip: "GTE" and "DEL" are; "REPORT", a method of its
+own, is a little less like "POST"."""

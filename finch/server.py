@@ -11,27 +11,31 @@ import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context, copy_context
 from functools import partial
 from typing import Final, Protocol
 
 import trio
 
 from finch.acceptor import Acceptor
+from finch.access import AccessLog
 from finch.app import FinchApp
-from finch.calls import abandon_threads
+from finch.calls import Threads
 from finch.connection import Connection
 from finch.errors import HTTPError
+from finch.failures import failure_of, report
 from finch.listeners import close_listeners, url_of
 from finch.logs import Seldom
 from finch.proxies import Source, Trust, read_proxy_header
 from finch.readers import HAS_HUB, Hub, TaskReader
 from finch.request import NOWHERE, Address
-from finch.sockets.link import Link
+from finch.sockets.link import Link, Prober
 from finch.sockets.upgrade import Upgrade
 from finch.sockets.workers import Job, Worker, WorkerPool
 from finch.streams import LingeringStream, StreamTransport
-from finch.tasks import caught, plain_nursery
+from finch.tasks import caught, change_context, plain_nursery
 from finch.transport import READ_SIZE, Flusher, SocketTransport, Transport
+from finch.watchdog import Watchdog
 
 _log = logging.getLogger("finch.server")
 
@@ -85,20 +89,25 @@ class Server:
         self.limits = app.limits
         self.workers = WorkerPool(self.spawn)
         self._app = app
-        self._access_log = access_log
         self._trust = trust
         self._proxy_protocol = proxy_protocol
         self._unnamed = 0  # connections whose PROXY header has not come yet
         self._watched: set[_Watched] = set()
         self._stop = trio.Event()
-        self._empty = trio.Event()
+        self._left = trio.Event()  # somebody has left, once it stops
         self._flusher = Flusher()
+        self._access_log = AccessLog(self._flusher.add) if access_log else None
         self._buffer = memoryview(bytearray(READ_SIZE))
         self._nursery: trio.Nursery | None = None
         self._wants_hub = hub and HAS_HUB
         self._hub: Hub | None = None
         self._refusing = 0
         self._seldom = Seldom(_log)
+        self._threads = Threads()
+        self._hurry: float | None = None  # seconds for goodbyes, if nobody else is waited for
+        self._draining = trio.CancelScope()
+        self._over = False
+        self.lagging: dict[Prober, None] = {}
 
     async def run(
         self,
@@ -117,27 +126,30 @@ class Server:
         Raises:
             Exception: whatever a startup callback raises.
         """
+        raised: list[BaseException] = []
+
+        async def house() -> None:
+            try:
+                await self._run(listeners, tls, task_status)
+            except BaseException as error:
+                raised.append(error)
+            self._over = True
+            outside.cancel_scope.cancel()
+
         trio.lowlevel.add_instrument(self._flusher)
+        watchdog = Watchdog() if _log.isEnabledFor(logging.DEBUG) else None
+        if watchdog is not None:
+            watchdog.start()
         try:
-            async with self._app.lifespan(), plain_nursery() as nursery:
-                self._nursery = nursery
-                nursery.start_soon(self._sweep)
-                nursery.start_soon(self._import_the_rest)
-                if self._wants_hub:
-                    self._hub = Hub()
-                    nursery.start_soon(self._hub.run)
-                acceptor = Acceptor(partial(self._take, tls))
-                async with plain_nursery() as accepting:
-                    for listener in listeners:
-                        accepting.start_soon(acceptor.run, listener)
-                    task_status.started([url_of(one, tls is not None) for one in listeners])
-                    await self._stop.wait()
-                    accepting.cancel_scope.cancel()
-                acceptor.close()
-                close_listeners(listeners)
-                await self._drain()
-                nursery.cancel_scope.cancel()
-                abandon_threads()
+            # Whoever cancels this call cancels what is in it at once, and goodbyes take a moment.
+            # So all is in a task that shields itself, and this one is there to be cancelled.
+            async with plain_nursery() as outside:
+                outside.start_soon(house)
+                try:
+                    await trio.Event().wait()  # until it is cancelled
+                finally:
+                    if not self._over:
+                        self.stop_at_once(self.limits.shutdown_timeout)
         finally:
             close_listeners(listeners)
             for item in list(self._watched):
@@ -145,10 +157,56 @@ class Server:
             if self._hub is not None:
                 self._hub.close()
             trio.lowlevel.remove_instrument(self._flusher)
+            if watchdog is not None:
+                watchdog.stop()
+        if raised and not isinstance(raised[0], trio.Cancelled):
+            raise raised[0]
+
+    async def _run(
+        self,
+        listeners: Sequence[socket.socket],
+        tls: ssl.SSLContext | None,
+        task_status: trio.TaskStatus[list[str]],
+    ) -> None:
+        self._threads.adopt()
+        with trio.CancelScope() as shield:
+            async with self._app.lifespan():
+                shield.shield = True
+                self.workers.home = copy_context()
+                async with plain_nursery() as nursery:
+                    self._nursery = nursery
+                    nursery.start_soon(self._sweep)
+                    nursery.start_soon(self._import_the_rest)
+                    if self._wants_hub:
+                        self._hub = Hub()
+                        nursery.start_soon(self._hub.run)
+                    acceptor = Acceptor(partial(self._take, tls))
+                    async with plain_nursery() as accepting:
+                        for listener in listeners:
+                            accepting.start_soon(acceptor.run, listener)
+                        task_status.started([url_of(one, tls is not None) for one in listeners])
+                        await self._stop.wait()
+                        accepting.cancel_scope.cancel()
+                    acceptor.close()
+                    close_listeners(listeners)
+                    await self._drain()
+                    nursery.cancel_scope.cancel()
+                    self._threads.abandon()
 
     def stop(self) -> None:
         """Stop accepting, finish what is under way, close every socket with 1001."""
         self._stop.set()
+
+    def stop_at_once(self, seconds: float = 0.0) -> None:
+        """Stop without waiting for anybody: requests are cut, sockets are closed with 1001.
+
+        Parameters:
+            seconds: that every client's ``on_disconnect`` together may still take;
+                ``Limits.leave_grace`` where left out.
+        """
+        self._hurry = seconds or self.limits.leave_grace
+        self._stop.set()
+        self._draining.cancel()
 
     @property
     def stopping(self) -> bool:
@@ -205,6 +263,7 @@ class Server:
             transport,
             self._app,
             client=client,
+            spawn=self.spawn,
             scheme=scheme,
             access_log=self._access_log,
             trust=self._trust,
@@ -214,6 +273,7 @@ class Server:
 
     async def serve(self, transport: Transport, client: Address, scheme: str = "http") -> None:
         """Serve one connection to its end. Nothing that happens on it escapes."""
+        await change_context(self.workers.home.copy())
         await self._serve(self._connection(transport, client, scheme))
 
     async def _serve(self, connection: Connection) -> None:
@@ -231,16 +291,18 @@ class Server:
                 else:
                     await TaskReader().read(link)
                 return  # from here on the link closes the transport
-        except Exception:
-            _log.exception("a bug in Finch: the connection of %s failed", connection.client)
-        except BaseException:
+        except BaseException as raised:
+            try:
+                error = failure_of(raised)
+            finally:
+                transport.close()
+                if link is not None:
+                    link.drop()
+            report(
+                _log, "a bug in Finch: the connection of %s failed", connection.client, error=error
+            )
+        else:
             transport.close()
-            if link is not None:
-                link.drop()
-            raise
-        transport.close()
-        if link is not None:
-            link.drop()
 
     async def _refuse(self, connection: Connection) -> None:
         self._seldom.error(
@@ -270,17 +332,12 @@ class Server:
 
     def _unwatch(self, item: _Watched) -> None:
         self._watched.discard(item)
-        if not self._watched:
-            self._empty.set()
+        if self._stop.is_set():
+            self._left.set()
 
     def forget(self, link: Link) -> None:
         """A link and its owner are over."""
         self._unwatch(link)
-
-    @property
-    def turn(self) -> int:
-        """Which turn of the event loop this is."""
-        return self._flusher.turn
 
     def spawn(self, task: Callable[[], Awaitable[None]]) -> None:
         """Run something beside the connections. What it raises is logged and ends nothing else."""
@@ -303,8 +360,8 @@ class Server:
             except OSError as error:
                 self._seldom.error("modules cannot be read yet: %s", error)
                 await trio.sleep(self.limits.tick)
-            except Exception:
-                _log.exception("%s cannot be imported; restart the server", left.pop())
+            except Exception as error:
+                report(_log, "%s cannot be imported; restart the server", left.pop(), error=error)
 
     async def _sweep(self) -> None:
         """Look at every connection now and then: the one timer that all share."""
@@ -323,8 +380,11 @@ class Server:
                         item.drop()
                     elif item.deadline <= now + tick:
                         item.expire(now)
-                except Exception:
-                    _log.exception("a bug in Finch: the sweep of %r failed", item)
+                except Exception as error:
+                    report(_log, "a bug in Finch: the sweep of %r failed", item, error=error)
+            for prober in list(self.lagging):
+                if not prober.probe():
+                    self.lagging.pop(prober, None)
 
     # The end
 
@@ -332,14 +392,20 @@ class Server:
         """Let everybody end in peace; drop whoever has not by the end of the time for it."""
         limits = self.limits
         deadline = trio.current_time() + limits.shutdown_timeout
-        with trio.move_on_at(deadline - min(limits.leave_grace, limits.shutdown_timeout / 2)):
-            await self._say_goodbye()
-            await self._until_empty()
+        if self._hurry is None:
+            with self._draining:
+                peace = min(limits.leave_grace, limits.shutdown_timeout / 2)
+                with trio.move_on_at(deadline - peace):
+                    await self._say_goodbye()
+                    await self._until_empty()
+        if self._hurry is not None:
+            deadline = min(deadline, trio.current_time() + self._hurry)
         for item in list(self._watched):
+            item.shut_down()  # a socket's Close, which goes if it goes at once
             item.drop()
             item.expire(trio.current_time())  # handlers are cancelled; on_disconnect still runs
         with trio.move_on_at(deadline):
-            await self._until_empty()
+            await self._until_empty(Link if self._hurry is not None else object)
 
     async def _say_goodbye(self) -> None:
         links = []
@@ -356,14 +422,14 @@ class Server:
                 await trio.sleep_until(due)
             try:
                 link.shut_down()
-            except Exception:
-                _log.exception("a bug in Finch: %r cannot say goodbye", link)
+            except Exception as error:
+                report(_log, "a bug in Finch: %r cannot say goodbye", link, error=error)
                 link.drop()
 
-    async def _until_empty(self) -> None:
-        while self._watched:
-            self._empty = trio.Event()
-            await self._empty.wait()
+    async def _until_empty(self, kind: type = object) -> None:
+        while any(isinstance(item, kind) for item in self._watched):
+            self._left = trio.Event()
+            await self._left.wait()
 
 
 class _Accepted(Job):
@@ -376,6 +442,12 @@ class _Accepted(Job):
 
     async def serve(self, worker: Worker) -> None:
         await self._serve()
+
+    def keep(self, context: Context) -> None:
+        pass  # each of its requests has had its own
+
+    def left_nursery(self) -> None:
+        pass  # the connection is over
 
 
 def _address(address: object) -> Address:

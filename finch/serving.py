@@ -13,7 +13,6 @@ from functools import partial
 import trio
 
 from finch.app import FinchApp
-from finch.calls import abandon_threads
 from finch.errors import ConfigurationError
 from finch.listeners import load_tls, open_listeners
 from finch.proxies import Trust
@@ -84,8 +83,7 @@ async def serve(
 async def _obey(signals: AsyncIterator[int], server: Server, scope: trio.CancelScope) -> None:
     async for _ in signals:
         if server.stopping:
-            scope.cancel()
-            abandon_threads()
+            server.stop_at_once()
         server.stop()
 
 

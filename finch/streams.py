@@ -45,9 +45,11 @@ class StreamTransport(Transport):
     """
 
     __slots__ = (
+        "_ahead",
         "_finished",
         "_finishing",
         "_left",
+        "_looking",
         "_patience",
         "_receiving",
         "_socket",
@@ -69,6 +71,8 @@ class StreamTransport(Transport):
         self._patience = patience
         self._socket = sock
         self._receiving: trio.CancelScope | None = None
+        self._looking: trio.Event | None = None  # there while a task looks for a hang-up
+        self._ahead: bytes | None = None  # what it found
         self._finishing = False  # both sides are being closed
         self._left = False  # the stream is closed, and what it is made of
         self._users = 0  # tasks that are in the stream
@@ -111,6 +115,11 @@ class StreamTransport(Transport):
         if not self._finishing:
             try:
                 with self._in_use() as stream, trio.CancelScope() as self._receiving:
+                    if self._looking is not None:
+                        await self._looking.wait()
+                    if self._ahead is not None:
+                        ahead, self._ahead = self._ahead, None
+                        return ahead
                     return bytes(await stream.receive_some(READ_SIZE))
             except _BROKEN:
                 pass
@@ -140,7 +149,26 @@ class StreamTransport(Transport):
             self._receiving.cancel()
 
     def hung_up(self) -> bool:
-        return self.closed or (self._socket is not None and is_hung_up(self._socket))
+        if self.closed:
+            return True
+        if self._socket is not None:
+            return is_hung_up(self._socket)
+        # a stream in memory tells only whoever receives
+        if self._looking is None and self._ahead is None and self._receiving is None:
+            self._looking = trio.Event()
+            self._spawn(self._look_ahead)
+        return self._ahead == b""
+
+    async def _look_ahead(self) -> None:
+        assert self._looking is not None
+        try:
+            with self._in_use() as stream:
+                self._ahead = bytes(await stream.receive_some(READ_SIZE))
+        except _BROKEN:
+            self._ahead = b""
+        finally:
+            self._looking.set()
+            self._looking = None
 
     def _send_now(self, data: bytes | memoryview) -> int:
         return 0

@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from contextvars import Context
 
 import trio
+
+from finch.failures import alone, failure_of, report
 
 _log = logging.getLogger("finch.server")
 
@@ -15,38 +18,85 @@ _log = logging.getLogger("finch.server")
 async def plain_nursery() -> AsyncIterator[trio.Nursery]:
     """A nursery whose tasks never raise: what its body raises comes out as it is, ungrouped."""
     raised: BaseException | None = None
-    async with trio.open_nursery() as nursery:
-        try:
-            yield nursery
-        except trio.Cancelled:
-            raise
-        except BaseException as error:
-            raised = error
-            nursery.cancel_scope.cancel()
+    try:
+        async with trio.open_nursery() as nursery:
+            try:
+                yield nursery
+            except trio.Cancelled:
+                raise
+            except BaseException as error:
+                raised = error
+                nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        # tasks that were put aside by contain() could not end but with this
+        others = group.split(_is_corrupted)[1]
+        if others is not None:
+            lone = alone(others)
+            raise (lone if isinstance(lone, KeyboardInterrupt) else others) from None
     if raised is not None:
         raise raised
 
 
 async def caught(task: Callable[[], Awaitable[None]]) -> None:
-    """Run a task to its end; what it raises is logged and goes no further."""
+    """Run a task to its end; what it raises is logged and goes no further.
+
+    The last catch of every task of the server: nothing but an interrupt by a signal passes. A
+    cancellation ends here as well, for a nursery does not ask its tasks to tell of theirs.
+    """
     try:
         await task()
-    except Exception:
-        _log.exception("a bug in Finch: %r failed", task)
-    except BaseExceptionGroup as group:
-        log_and_go_on(group, _log)
+    except BaseException as raised:
+        if not _is_corrupted(raised):
+            try:
+                report(_log, "a bug in Finch: %r failed", task, error=failure_of(raised))
+            except (trio.Cancelled, BaseExceptionGroup):
+                pass
+    await contain(task)
 
 
-def log_and_go_on(group: BaseExceptionGroup[BaseException], log: logging.Logger) -> None:
-    """Log the exceptions of a group, and raise only the cancellation that came with them.
+async def contain(owner: object) -> None:
+    """Put the current task aside if application code has left a nursery open in it.
 
-    A handler's own nursery raises such a group where a child of it raises while it is cancelled.
+    Such a task cannot end, nor do anything else: trio would take what is inside that nursery for
+    its own, and end the server's nursery with an error. So what runs in that nursery is cancelled,
+    and the task waits for the end of the server.
 
-    Raises:
-        BaseExceptionGroup: what is no ``Exception``.
+    Parameters:
+        owner: whose code it was, for the log.
     """
-    failed, others = group.split(Exception)
-    if failed is not None:
-        log.error("raised while it was cancelled", exc_info=failed)
-    if others is not None:
-        raise others from None
+    left = trio.lowlevel.current_task().child_nurseries
+    if not left:
+        return
+    report(
+        _log,
+        "%r left a nursery open, and what runs in it is cancelled. Open nurseries, and what opens "
+        "one, with 'async with' in the function that closes them; for what must go on, use "
+        "app.background_task",
+        owner,
+    )
+    for nursery in left:
+        nursery.cancel_scope.shield = False
+        nursery.cancel_scope.cancel()
+    parent = trio.lowlevel.current_task().parent_nursery
+    assert parent is not None
+    with trio.CancelScope(shield=True) as aside:  # from the nursery that was just cancelled
+        parent.start_soon(_cancel_at_the_end, aside)
+        await trio.sleep_forever()
+
+
+async def change_context(context: Context) -> None:
+    """Have the current task go on in another context. Not the one that it is in: whoever entered a
+    context holds it for a whole step of the task."""
+    trio.lowlevel.current_task().context = context
+    await trio.lowlevel.cancel_shielded_checkpoint()
+
+
+async def _cancel_at_the_end(scope: trio.CancelScope) -> None:
+    try:
+        await trio.sleep_forever()
+    finally:
+        scope.cancel()
+
+
+def _is_corrupted(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and "stack corrupted" in str(error)

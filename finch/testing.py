@@ -441,7 +441,8 @@ class TestSocket:
                     self._pieces = []
                     return whole if isinstance(whole, str) else bytes(whole)
             elif isinstance(event, Ping):
-                await self._answer(event)
+                if self._protocol.state is ConnectionState.OPEN:  # else the Close was the last
+                    await self._answer(event)
             elif isinstance(event, CloseConnection):
                 self._closed = SocketClosed(int(event.code), event.reason or "")
                 if self._protocol.state is ConnectionState.REMOTE_CLOSING:

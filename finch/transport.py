@@ -18,9 +18,12 @@ import socket
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 import trio
+
+from finch.failures import report
+from finch.turns import FLUSHES
 
 _log = logging.getLogger("finch.server")
 
@@ -28,12 +31,18 @@ READ_SIZE: Final = 64 * 1024
 """Bytes taken from a peer at a time. What is made of them at a time is bounded elsewhere."""
 
 ENOUGH: Final = 64 * 1024  # bytes that do not wait for the end of the turn
-_FLUSHES: Final = 2048  # peers sent to at the end of a turn; the others at the end of the next
 
 _RESET: Final = struct.pack("ii", 1, 0)  # linger for no time at all
 
 Spawn = Callable[[Callable[[], Awaitable[None]]], None]
 """Starts a task that outlives the caller. The task must not raise."""
+
+
+class Flushable(Protocol):
+    """Something that is sent when a turn ends."""
+
+    def flush(self) -> None:
+        """Send what was written."""
 
 
 class Flusher(trio.abc.Instrument):
@@ -44,24 +53,22 @@ class Flusher(trio.abc.Instrument):
     """
 
     def __init__(self) -> None:
-        self._written: list[Transport] = []
+        self._written: list[Flushable] = []
         self.add = self._written.append
-        """Told of a transport that something was written to."""
-        self.turn = 0
-        """Which turn of the event loop this is."""
+        """Told of something that was written to, such as a transport."""
 
     def before_io_wait(self, timeout: float) -> None:
-        self.turn += 1
         if self._written:
-            written = self._written[:_FLUSHES]
-            del self._written[:_FLUSHES]
+            written = self._written[:FLUSHES]
+            del self._written[:FLUSHES]
             if self._written:
                 _have_another_turn()
             for transport in written:
                 try:
                     transport.flush()
-                except Exception:  # trio would take the instrument away, and nobody would be served
-                    _log.exception("a bug in Finch: sending failed")
+                except Exception as error:
+                    # trio would take the instrument away, and nobody would be served
+                    report(_log, "a bug in Finch: sending failed", error=error)
 
 
 def _have_another_turn() -> None:

@@ -11,7 +11,10 @@ ROOT = Path(__file__).parent.parent / "finch"
 HOUSE = """
 errors
 config
+turns
+failures
 logs
+declaring
 wire.head
 wire.body
 wire.http
@@ -31,13 +34,18 @@ tasks
 calls
 transport
 streams
+streaming
 headers
 language
 response
 request
+paths
+patterns
+signatures
 routing
 proxies
 sockets.workers
+sockets.lag
 sockets.link
 sockets.event
 sockets.registry
@@ -46,11 +54,15 @@ sockets.client
 sockets.manager
 sockets.controller
 sockets.raw
+lifespan
+pipeline
 app
+access
 connection
 readers
 listeners
 acceptor
+watchdog
 server
 serving
 cli

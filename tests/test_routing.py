@@ -105,12 +105,12 @@ def test_a_path_gives_its_parameters_or_does_not_match(pattern, path, found):
         }
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "//", "/a", "/a/", "/a//b", "/a b", "/.", "/a?b", "/A", "/%"]
-)
+STATIC = ["/", "//", "/a", "/a/", "/a//b", "/a b", "/.", "/a:b", "/A", "/%", "/鳥", "/a*", "/<b"]
+
+
+@pytest.mark.parametrize("path", STATIC)
 def test_a_path_without_parameters_is_matched_as_it_is(path):
-    paths = ("/", "//", "/a", "/a/", "/a//b", "/a b", "/.", "/a?b", "/A", "/%")
-    found = router(*paths).match("GET", path)
+    found = router(*STATIC).match("GET", path)
 
     assert isinstance(found, Match)
     assert (found.route.path, found.params) == (path, {})
@@ -235,11 +235,94 @@ def test_a_path_may_be_had_with_another_method_each():
     assert matched(routes, "POST", "/b/1").route.index is other
 
 
-def test_an_own_head_may_stand_before_the_one_that_comes_with_get():
-    routes = router(FinchRoute("/a", other, methods=["HEAD"]), "/a")
+def test_names_of_parameters_do_not_make_another_path():
+    routes = router("/a/{x}", FinchRoute("/a/{x:int}", other, methods=["POST"]))
 
-    assert matched(routes, "HEAD", "/a").route.index is other
-    assert matched(routes, "GET", "/a").route.index is index
+    with pytest.raises(ConfigurationError) as caught:
+        routes.add(FinchRoute("/a/{y:str}", other))
+    assert str(caught.value) == (
+        "GET /a/{y:str} has a handler already: index at /a/{x}, which differs only in the "
+        "parameters' names; other cannot have it too"
+    )
+    routes.add(FinchRoute("/a/{y}", other, methods=["POST"]))
+    assert matched(routes, "POST", "/a/b").params == {"y": "b"}
+
+
+def test_another_converter_makes_another_path():
+    routes = router("/a/{x:int}", FinchRoute("/a/{y}", other))
+
+    assert matched(routes, "GET", "/a/5").params == {"x": 5}
+    assert matched(routes, "GET", "/a/b").params == {"y": "b"}
+
+
+# HEAD
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+@pytest.mark.parametrize(
+    ("path", "same", "asked", "params"),
+    [("/a", "/a", "/a", {}), ("/a/{b}-{c:int}", "/a/{d}-{e:int}", "/a/x-5", {"d": "x", "e": 5})],
+)
+def test_a_route_that_was_given_head_answers_it_whichever_came_first(
+    turn, path, same, asked, params, caplog
+):
+    routes = router(*[path, FinchRoute(same, other, methods=["HEAD", "POST"])][::turn])
+
+    assert matched(routes, "GET", asked).route.index is index
+    assert matched(routes, "POST", asked).route.index is other
+    head = matched(routes, "HEAD", asked)
+    assert head.route.index is other
+    assert head.params == params
+    assert not caplog.records
+
+    routes.remove(head.route)
+    assert matched(routes, "HEAD", asked).route.index is index
+    assert allowed(routes, "POST", asked) == {"GET", "HEAD"}
+
+
+@pytest.mark.parametrize(("path", "asked"), [("/a", "/a"), ("/{b}", "/a")])
+def test_a_route_may_have_head_alone(path, asked):
+    routes = router(FinchRoute(path, other, methods=["HEAD"]))
+
+    assert matched(routes, "HEAD", asked).route.index is other
+    assert allowed(routes, "GET", asked) == {"HEAD"}
+
+
+@pytest.mark.parametrize("path", ["/a", "/{b}"])
+@pytest.mark.parametrize("methods", [["HEAD"], ["GET", "HEAD"], Methods.ALL])
+def test_two_routes_cannot_both_be_given_head(path, methods):
+    routes = router(FinchRoute(path, index, methods=methods))
+
+    with pytest.raises(ConfigurationError, match=r"^HEAD /.* has a handler already: index; other"):
+        routes.add(FinchRoute(path, other, methods=["HEAD"]))
+
+
+# What is never reached
+
+
+@pytest.mark.parametrize(
+    ("paths", "said"),
+    [
+        (("/a/{x}", "/a/{y:int}"), ["GET /a/{y:int} never runs: /a/{x} was added before it"]),
+        (("/{rest:path}", "/a/{x}"), ["GET /a/{x} never runs: /{rest:path} was added before it"]),
+        (("/a/{x:int}", "/a/{y}"), []),
+        (("/{rest:path}", "/a"), []),
+    ],
+)
+def test_a_route_behind_one_that_matches_all_of_its_paths_is_warned_of(paths, said, caplog):
+    router(*paths)
+
+    assert [record.getMessage().split(",")[0] for record in caplog.records] == said
+    assert {record.levelname for record in caplog.records} <= {"WARNING"}
+
+
+def test_a_route_with_other_methods_is_not_warned_of(caplog):
+    router("/{a}", FinchRoute("/{b:int}", other, methods=["POST"]))
+
+    assert not caplog.records
+
+
+# Taking out
 
 
 def test_a_route_can_be_taken_out_again():
@@ -262,36 +345,57 @@ def test_a_route_can_be_taken_out_again():
 # Mistakes
 
 
-@pytest.mark.parametrize(
-    ("path", "said"),
-    [
-        ("birds", "write '/birds'"),
-        ("", "write '/'"),
-        ("{a}", "write '/{a}'"),
-        ("/{}", "'{}' in route '/{}' is no parameter's name"),
-        ("/{a b}", "is no parameter's name"),
-        ("/{1a}", "is no parameter's name"),
-        ("/{:int}", "is no parameter's name"),
-        ("/{a:int:str}", "converter 'int:str'"),
-        ("/{a:number}", "converter 'number'; there are str, int, float, uuid, path"),
-        ("/{a}/{a}", "has the parameter 'a' twice"),
-        ("/a}", "brace without its partner"),
-        ("/{a", "brace without its partner"),
-        ("/{a}}", "brace without its partner"),
-        ("/a}/{b}", "brace without its partner"),
-        ("/{a/{b}", "brace without its partner"),
-        ("/{a}/b}/{c}", "brace without its partner"),
-    ],
-)
-def test_a_path_that_is_none_is_refused_with_what_to_write(path, said):
-    with pytest.raises(ConfigurationError) as caught:
-        FinchRoute(path, index)
-    assert said in str(caught.value)
-
-
 def test_methods_that_are_one_text_are_refused_with_what_to_write():
     with pytest.raises(ConfigurationError, match=r"write methods=\['POST'\]"):
         FinchRoute("/", index, methods="POST")
+
+
+@pytest.mark.parametrize(
+    ("methods", "said"),
+    [
+        ("GET, POST", "write methods=['GET', 'POST']"),
+        ("", "write methods=['GET']"),
+        (None, "write a list such as methods=['GET']"),
+        (5, "write a list such as methods=['GET']"),
+        (b"GET", "has the method 71, but a method is text"),
+        ([None], "has the method None, but a method is text"),
+        ([b"GET"], "has the method b'GET', but a method is text"),
+        (["GET,POST"], "has 'GET,POST', which is not the name of a method: write methods=['GET', "),
+        (["GET POST"], "write methods=['GET', 'POST']"),
+        (["GET|POST"], "write methods=['GET', 'POST']"),
+        ([" get"], "which is not the name of a method: write methods=['get']"),
+        (["GÉT"], "which is not the name of a method"),
+        ([""], "which is not the name of a method"),
+        (["GE:T"], "which is not the name of a method"),
+        (["*"], "write methods=Methods.ALL"),
+        (["any"], "write methods=Methods.ALL"),
+        (["GTE"], "did you mean 'GET'?"),
+        (["psot"], "did you mean 'POST'?"),
+        (["DEL"], "did you mean 'DELETE'?"),
+        (["OPTION"], "did you mean 'OPTIONS'?"),
+    ],
+)
+def test_methods_that_no_request_can_have_are_refused_with_what_to_write(methods, said):
+    with pytest.raises(ConfigurationError) as caught:
+        FinchRoute("/a", index, methods=methods)
+    assert said in str(caught.value)
+    assert "'/a'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "method",
+    "ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT COPY LABEL LINK LOCK M-SEARCH MERGE MKACTIVITY "
+    "MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE NOTIFY ORDERPATCH PRI PROPFIND PROPPATCH "
+    "PURGE QUERY REBIND REPORT SEARCH SUBSCRIBE UNBIND UNCHECKOUT UNLINK UNLOCK UNSUBSCRIBE UPDATE "
+    "UPDATEREDIRECTREF VERSION-CONTROL".split(),
+)
+def test_a_method_of_an_extension_is_taken_as_it_is(method):
+    assert FinchRoute("/", index, methods=[method]).methods == {method}
+
+
+def test_a_handler_that_somebody_called_already_is_refused_with_what_to_write():
+    with pytest.raises(ConfigurationError, match=r"call of index returned: write index without"):
+        FinchRoute("/a", index(None))  # type: ignore[arg-type]
 
 
 def test_a_route_needs_a_method_and_something_to_call():

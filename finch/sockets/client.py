@@ -10,21 +10,25 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Coroutine
-from contextlib import aclosing
+from contextvars import Context, copy_context
 from types import AsyncGeneratorType, CoroutineType
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from finch.calls import call
+from finch.calls import attempt, call
+from finch.declaring import Spelled
 from finch.errors import HTTPError
+from finch.failures import close_iterator, failure_of, report
 from finch.request import Request
 from finch.sockets.event import Handlers
-from finch.sockets.link import Link, Owner
+from finch.sockets.lag import Lag
+from finch.sockets.link import Host, Link, Owner
 from finch.sockets.registry import UserId
-from finch.sockets.workers import HEAVY, TURN, Job, Worker
+from finch.sockets.workers import Job, Worker
+from finch.turns import HEAVY, TURN, account
 from finch.wire.envelope import Envelope, EnvelopeError, Message, read_message, unreadable
-from finch.wire.websocket import check_close_code
+from finch.wire.websocket import check_close
 
 if TYPE_CHECKING:
     from finch.sockets.manager import SocketManager
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("finch.sockets")
 
 
-class SocketClient(Owner, Job):
+class SocketClient(Spelled, Owner, Job):
     """One connected client: what every callback gets as ``socket``.
 
     Attributes:
@@ -52,19 +56,21 @@ class SocketClient(Owner, Job):
     __slots__ = (
         "_active",
         "_cancelled",
-        "_connected",
         "_gone",
         "_inbox",
         "_key",
+        "_lag",
         "_language",
         "_leaving",
+        "_lifecycle",
         "_limit",
         "_link",
+        "_met",
         "_pool",
         "_queued",
-        "_sent",
         "_state",
         "_workers",
+        "context",
         "id",
         "manager",
         "request",
@@ -97,12 +103,17 @@ class SocketClient(Owner, Job):
         self._active = 0  # messages being handled beside the ordered ones
         self._workers: tuple[Worker, ...] = ()  # those that run this client's callbacks
         self._queued = False  # waits for a worker or has one
-        self._connected = not manager.greeting  # on_connect has begun
-        self._sent = 0
+        self._lifecycle = manager.lifecycle
+        self._met = -1 if manager.greets else len(manager.lifecycle)
+        """How many of those it has been told to; -1 before on_connect has begun."""
         self._leaving = False
         self._cancelled = False  # the time for handling what it sent is over
         self._gone = False  # on_disconnect has begun
-        if not self._connected:
+        self._lag: Lag | None = None  # while it may not have read everything
+        # what the route and its middleware have set is for this client's handlers as well
+        context = copy_context()
+        self.context: Context | None = None if context == self._pool.home else context
+        if self._met < 0:
             self._queue()
 
     @property
@@ -129,14 +140,14 @@ class SocketClient(Owner, Job):
             False where the client has left; nothing is sent then.
 
         Raises:
-            TypeError: where ``data`` has no JSON form.
+            TypeError: if ``data`` has no JSON form, ``path`` is no text or ``status`` no int.
 
         Source: the seed, ``socket.send``.
         """
-        self._sent += 1
-        if self._sent % TURN == 0:  # a handler that sends without end lets others have a turn
+        envelope = new_envelope(data, path, status)
+        if account.spend(envelope.size):  # a handler that sends without end
             await trio.lowlevel.checkpoint()
-        return await self._send_one(Envelope(data, path, status, epoch_ms()))
+        return await self._send_one(envelope)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection. ``on_disconnect`` follows when the client has answered, or after
@@ -148,15 +159,25 @@ class SocketClient(Owner, Job):
             reason: at most 123 bytes as UTF-8.
 
         Raises:
-            ValueError: for a code that no Close frame may hold.
+            TypeError, ValueError: for a code or reason that no Close frame may hold.
         """
-        check_close_code(code)
+        check_close(code, reason)
         self._link.close(code, reason)
 
     @property
-    def turn(self) -> int:
-        """Which turn of its server's event loop this is."""
-        return self._link.host.turn
+    def lag(self) -> float:
+        """How far behind the client is, in seconds: the age of the oldest message that it is not
+        known to have read, and 0 where it has read everything.
+
+        Learnt by pings that follow the messages, at most two a second, and none while nothing is
+        sent; so up to half a second of it may not be the client's.
+
+        Example::
+
+            if socket.lag > 5:
+                await socket.send("you are on a slow connection", path="notice")
+        """
+        return 0.0 if self._lag is None else self._lag.seconds(trio.current_time())
 
     def push(self, envelope: Envelope) -> bool:
         """Send an envelope without waiting; False where the client has left or is too slow."""
@@ -165,9 +186,37 @@ class SocketClient(Owner, Job):
             return link.send(envelope.text(self._language, self._key))
         return link.send_frame(envelope.frame(self._language, self._key))
 
+    def note_sent(self, now: float) -> None:
+        """It was sent something at that time of trio's clock; how far behind it is will be seen."""
+        if self._lag is None:
+            self._lag = Lag()
+            self._link.host.lagging[self] = None
+        self._lag.sent(now)
+
+    @property
+    def host(self) -> Host:
+        """The server that holds its connection."""
+        return self._link.host
+
+    def probe(self) -> bool:
+        """Ask the client whether it has read what it was sent; False where there is nothing to
+        learn any more. The server calls it now and then."""
+        lag = self._lag
+        if lag is None or lag.read:
+            self._lag = None
+            return False
+        payload = lag.ping()
+        if payload is not None and not self._link.ping(payload):
+            self._lag = None
+            return False
+        return True
+
     async def _send_one(self, envelope: Envelope) -> bool:
         if self._link.transport.pending:
             await self._link.wait_writable(envelope.size)
+        lag = self._lag
+        if lag is None or lag.since is None:
+            self.note_sent(trio.current_time())
         return self.push(envelope)
 
     def __repr__(self) -> str:
@@ -181,6 +230,10 @@ class SocketClient(Owner, Job):
             self._link.pause()
         if not self._queued:
             self._queue()
+
+    def pong(self, payload: bytes) -> None:
+        if self._lag is not None:
+            self._lag.pong(payload)
 
     def leave(self) -> None:
         self._leaving = True
@@ -205,8 +258,7 @@ class SocketClient(Owner, Job):
         self._workers += (worker,)
         inbox = self._inbox
         try:
-            if not self._connected and not self._cancelled:
-                self._connected = True
+            if self._met < 0 and not self._cancelled:
                 await self._run_connect()
             while inbox and not worker.cancelled:
                 payload = inbox.pop(0)
@@ -216,11 +268,13 @@ class SocketClient(Owner, Job):
                     handling = self._handle(payload)
                     if handling is not None:
                         await handling
-                except Exception:
-                    _log.exception("a bug in Finch: a message of %r was not handled", self)
-                worker.handled += 1 + (len(payload) >> HEAVY)
-                if worker.handled >= TURN:
-                    worker.handled = 0
+                except Exception as error:
+                    report(
+                        _log, "a bug in Finch: a message of %r was not handled", self, error=error
+                    )
+                account.used += 1 + (len(payload) >> HEAVY)
+                if account.used >= TURN:
+                    account.used = 0
                     await trio.lowlevel.checkpoint()
         finally:
             self._dismiss(worker)
@@ -229,6 +283,19 @@ class SocketClient(Owner, Job):
                 self._queue()  # the goodbye wants a worker that is not cancelled
         if self._leaving and not self._queued and not self._active:
             await self._say_goodbye()
+
+    def keep(self, context: Context) -> None:
+        if self.context is None:
+            self.context = context
+            return
+        # two of its handlers ran side by side, each of which set something
+        home = self._pool.home
+        for variable, value in context.items():
+            if home.get(variable) is not value:
+                self.context.run(variable.set, value)
+
+    def left_nursery(self) -> None:
+        self._link.close(1011, "internal error")
 
     def _dismiss(self, worker: Worker) -> None:
         if len(self._workers) == 1:
@@ -241,16 +308,27 @@ class SocketClient(Owner, Job):
             self._link.resume()
 
     async def _run_connect(self) -> None:
-        for handlers in self.manager.greeting:
-            assert handlers.on_connect is not None
-            try:
-                await call(handlers.on_connect, self)
-            except HTTPError as error:
-                await self._send_error(error.status, error.message, None)
+        self._met = 0
+        for handlers in self._lifecycle:
+            self._met += 1
+            if handlers.on_connect is None:
+                continue
+            value, error = await attempt(handlers.on_connect, self)
+            if error is None and value is False:
+                report(
+                    _log,
+                    "on_connect of %s returned False for %r, which is refused; to refuse a client, "
+                    "write 'raise HTTPError(403, \"why\")'",
+                    handlers.where,
+                    self,
+                )
+                error = HTTPError(403)
+            if isinstance(error, HTTPError):
+                await self._send_error(error, None)
                 self._inbox.clear()
-                self._link.close(1008, error.message)
+                self._link.close(1008, str(error.message))
                 return
-            except Exception as error:
+            if error is not None:
                 await self._failed(error, handlers, "on_connect", None)
 
     async def _say_goodbye(self) -> None:
@@ -259,14 +337,14 @@ class SocketClient(Owner, Job):
         self._gone = True
         self._link.finish()
         try:
-            for handlers in self.manager.parting if self._connected else ():
-                assert handlers.on_disconnect is not None
-                try:
-                    await call(handlers.on_disconnect, self)
-                except Exception as error:
-                    await self._failed(error, handlers, "on_disconnect", None)
+            for handlers in self._lifecycle[: max(0, self._met)]:
+                if handlers.on_disconnect is not None:
+                    _, error = await attempt(handlers.on_disconnect, self)
+                    if error is not None:
+                        await self._failed(error, handlers, "on_disconnect", None)
         finally:
             self.manager.registry.remove(self.id)
+            self._link.host.lagging.pop(self, None)
             self._link.release()
 
     def _handle(self, payload: str | bytes) -> Coroutine[Any, Any, object] | None:
@@ -276,15 +354,15 @@ class SocketClient(Owner, Job):
         except EnvelopeError as error:
             handlers = self.manager.handlers_of_unreadable()
             if handlers is None:
-                return self._send_error(error.status, error.message, None)
+                return self._send_error(error, None)
             message = unreadable(payload)
         else:
             handlers = self.manager.handlers_of(message.path)
             if handlers is None:
                 if "path" in message:
                     text = f"nothing handles the path {message.path!r}"
-                    return self._send_error(404, text, message)
-                return self._send_error(400, "the message has no path", message)
+                    return self._send_error(HTTPError(404, text), message)
+                return self._send_error(HTTPError(400, "the message has no path"), message)
         if handlers.concurrent and self._active < self._limit:
             self._active += 1
             self._pool.submit(_ConcurrentCall(self, handlers, message))
@@ -309,37 +387,43 @@ class SocketClient(Owner, Job):
                 await self._stream(result, message)
             else:
                 await self._send_one(_answer(result, message))
-        except HTTPError as error:
-            await self._send_error(error.status, error.message, message)
-        except Exception as error:
-            await self._failed(error, handlers, f"the handler of {message.path!r}", message)
+        except BaseException as raised:
+            error = failure_of(raised)
+            if isinstance(error, HTTPError):
+                await self._send_error(error, message)
+            else:
+                await self._failed(error, handlers, f"the handler of {message.path!r}", message)
 
     async def _stream(self, chunks: Any, message: Message) -> None:
         answered = False
-        async with aclosing(chunks):
+        try:
             async for chunk in chunks:
                 answered = True
-                if not await self._send_one(_answer(chunk, message)):
+                answer = _answer(chunk, message)
+                if not await self._send_one(answer):
                     return
-                await trio.lowlevel.checkpoint()
+                if account.spend(answer.size):
+                    await trio.lowlevel.checkpoint()
+        finally:
+            await close_iterator(chunks)
         if not answered and message.id is not None:
             await self._send_one(_answer(None, message))
 
     async def _failed(
-        self, error: Exception, handlers: Handlers, what: str, message: Message | None
+        self, error: BaseException, handlers: Handlers, what: str, message: Message | None
     ) -> None:
         """A callback raised: say so in the log, to ``on_error``, and as little as can be to the
         client."""
-        _log.error("%s raised for %r", what, self, exc_info=error)
+        report(_log, "%s raised for %r", what, self, error=error)
         on_error = handlers.on_error or self.manager.root.on_error
         if on_error is not None:
-            try:
-                await call(on_error, self, error)
-            except Exception:
-                _log.exception("on_error raised for %r", self)
-        await self._send_error(500, "Internal Server Error", message)
+            _, failed = await attempt(on_error, self, error)
+            if failed is not None:
+                report(_log, "on_error raised for %r", self, error=failed)
+        await self._send_error(HTTPError(500, "Internal Server Error"), message)
 
-    async def _send_error(self, status: int, text: str, message: Message | None) -> None:
+    async def _send_error(self, error: HTTPError, message: Message | None) -> None:
+        text = str(error.message)
         data = {"message": text}
         reply = None
         if message is not None:
@@ -347,9 +431,9 @@ class SocketClient(Owner, Job):
                 data["path"] = message.path
             reply = message.id
         try:
-            envelope = Envelope(data, "error", status, epoch_ms(), reply)
+            envelope = Envelope(data, "error", error.status, epoch_ms(), reply)
         except Exception:  # an id that was decoded may be too deep to encode
-            envelope = Envelope({"message": text}, "error", status, epoch_ms())
+            envelope = Envelope({"message": text}, "error", error.status, epoch_ms())
         await self._send_one(envelope)
 
     def call_done(self) -> None:
@@ -371,6 +455,16 @@ class _ConcurrentCall(Job):
         self._handlers = handlers
         self._message = message
 
+    @property
+    def context(self) -> Context | None:  # type: ignore[override]  # read only
+        return self._client.context
+
+    def keep(self, context: Context) -> None:
+        self._client.keep(context)
+
+    def left_nursery(self) -> None:
+        self._client.left_nursery()
+
     async def serve(self, worker: Worker) -> None:
         client = self._client
         client._workers += (worker,)
@@ -384,6 +478,22 @@ class _ConcurrentCall(Job):
 
 def _answer(data: Any, message: Message) -> Envelope:
     return Envelope(data, message.path, 200, epoch_ms(), message.id)
+
+
+def new_envelope(data: Any, path: str, status: int) -> Envelope:
+    """What an application sends, now.
+
+    Raises:
+        TypeError: if ``data`` has no JSON form, ``path`` is no text or ``status`` no int.
+    """
+    if not isinstance(path, str):
+        raise TypeError(
+            f"the path of a message is text, not {type(path).__name__}; write "
+            "send(data, path='channel')"
+        )
+    if not isinstance(status, int) or isinstance(status, bool):
+        raise TypeError(f"the status of a message is an int such as 200, not {status!r}")
+    return Envelope(data, path, status, epoch_ms())
 
 
 def epoch_ms() -> int:

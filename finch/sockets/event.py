@@ -84,9 +84,10 @@ class Handlers:
         ConfigurationError: where a callback is not callable or takes other arguments.
     """
 
-    __slots__ = ("concurrent", "on_connect", "on_disconnect", "on_error", "on_message")
+    __slots__ = ("concurrent", "on_connect", "on_disconnect", "on_error", "on_message", "where")
 
     def __init__(self, event: SocketEvent, where: str) -> None:
+        self.where = where
         for name in SocketEvent.names:
             callback = getattr(event, name)
             if callback is not None:

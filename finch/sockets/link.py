@@ -22,14 +22,14 @@ from typing import Final, Protocol
 import trio
 
 from finch.config import Limits
-from finch.sockets.workers import HEAVY, WorkerPool
+from finch.sockets.workers import WorkerPool
 from finch.transport import Transport
-from finch.wire.events import CloseReceived, Failed, PingReceived
+from finch.turns import HEAVY, TURN
+from finch.wire.events import CloseReceived, Failed, PingReceived, PongReceived
 from finch.wire.websocket import WebSocketProtocol
 
 MESSAGE: Final = (str, bytes)  # a union costs more at every isinstance
 _FRAMING: Final = 1024  # bytes that a frame's header, and deflate at its worst, add to a message
-_TURN: Final = 64  # events taken from one peer before everybody else has a turn
 
 
 class State(enum.Enum):
@@ -50,16 +50,21 @@ class Host(Protocol):
 
     limits: Limits
     workers: WorkerPool
-
-    @property
-    def turn(self) -> int:
-        """Which turn of the event loop this is."""
+    lagging: dict[Prober, None]
+    """Who has been sent something since it was last known to have read everything."""
 
     def spawn(self, task: Callable[[], Awaitable[None]]) -> None:
         """Start a task that outlives the caller."""
 
     def forget(self, link: Link) -> None:
         """The link is over, and so is its owner."""
+
+
+class Prober(Protocol):
+    """Somebody who wants to know how far behind its client is."""
+
+    def probe(self) -> bool:
+        """Ask the client, if it is time; whether there is still something to learn."""
 
 
 class Reader(Protocol):
@@ -77,6 +82,10 @@ class Owner(ABC):
     @abstractmethod
     def deliver(self, message: str | bytes) -> None:
         """A whole message. ``link.pause()`` where no further one can be taken."""
+
+    @abstractmethod
+    def pong(self, payload: bytes) -> None:
+        """The peer answered :meth:`Link.ping`, or says that it lives."""
 
     @abstractmethod
     def leave(self) -> None:
@@ -166,7 +175,7 @@ class Link:
             Whether it stopped only to let others have a turn.
         """
         protocol = self.protocol
-        turn = _TURN
+        turn = TURN
         while turn > 0:
             turn -= 1
             if self.paused or self.state is LEAVING or self.state is CLOSED:
@@ -183,6 +192,8 @@ class Link:
             elif isinstance(event, PingReceived):
                 if self.state is OPEN:
                     self.send_frame(self.protocol.send_pong(event.payload))
+            elif isinstance(event, PongReceived):
+                self._owner.pong(event.payload)
             elif isinstance(event, CloseReceived | Failed):
                 self._leave(event.code, event.reason, (event.code, event.reason))
         return True
@@ -245,6 +256,14 @@ class Link:
                 return False
         transport.write(frame)
         return not transport.closed
+
+    def ping(self, payload: bytes) -> bool:
+        """Ask the peer to say when it has read everything up to here; False where it no longer
+        listens."""
+        if self.state is not OPEN:
+            return False
+        self.transport.write(self.protocol.send_ping(payload))
+        return True
 
     async def wait_writable(self, size: int) -> None:
         """Wait while more waits for the peer than is good (``Limits.backpressure``), or than leaves

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import trio
 
 from finch.config import Limits
+from finch.declaring import Spelled, bare, check_parentheses
 from finch.errors import ConfigurationError
 from finch.request import Request
-from finch.sockets.client import SocketClient, epoch_ms
+from finch.sockets.client import SocketClient, new_envelope
 from finch.sockets.event import Handlers, SocketEvent
 from finch.sockets.link import Link
 from finch.sockets.registry import Registry, UserId
 from finch.sockets.upgrade import SocketOptions, Upgrade, accept
+from finch.turns import account
 from finch.wire.envelope import Envelope
+from finch.wire.websocket import check_close
 
 F = TypeVar("F", bound=Any)
-
-# What is sent before others have a turn. Not less: the more goes out in one turn, the fewer system
-# calls it takes.
-_BROADCASTS: Final = 64
-_DELIVERIES: Final = 8192
-_BYTES: Final = 16 * 1024  # to each client: TLS sends nothing in that turn, and little in the next
 
 
 class Application(Protocol):
@@ -41,7 +38,7 @@ class Application(Protocol):
         """A manager has its first handler."""
 
 
-class SocketManager:
+class SocketManager(Spelled):
     """Manages the WebSocket connections of one path and dispatches their messages.
 
     Parameters:
@@ -89,10 +86,10 @@ class SocketManager:
         self._app = app
         self._event = event or SocketEvent()
         self.root = Handlers(self._event, "the root event")
-        self._turn = 0  # of the event loop; and in it:
-        self._broadcasts = self._deliveries = self._bytes = 0
         self._events: dict[str, SocketEvent] = {}
         self._named: dict[str, Handlers] = {}
+        self._noted = False  # whether the server knows that something was sent to many
+        self._sent_at = 0.0
         self._find_callbacks()
         app.attach_manager(self)
         if event is not None:
@@ -117,6 +114,8 @@ class SocketManager:
             async def tell_time(socket, data):
                 await socket.send(str(datetime.now()), path="output")
         """
+
+        check_parentheses("socket", path, "'path'")
 
         def register(handler: F) -> F:
             event: SocketEvent
@@ -157,18 +156,22 @@ class SocketManager:
         for path, event in events.items():
             self.add_socket_route(path, event)
 
+    @bare
     def on_connect(self, callback: F) -> F:
         """Register what is called with each client that connects."""
         return self._set_root("on_connect", callback)
 
+    @bare
     def on_message(self, callback: F) -> F:
         """Register what gets the messages that no named path handles."""
         return self._set_root("on_message", callback)
 
+    @bare
     def on_disconnect(self, callback: F) -> F:
         """Register what is called with each client that has left."""
         return self._set_root("on_disconnect", callback)
 
+    @bare
     def on_error(self, callback: F) -> F:
         """Register what is called with a client and the exception that a callback raised."""
         return self._set_root("on_error", callback)
@@ -177,6 +180,7 @@ class SocketManager:
         if getattr(self._event, name) is not None:
             raise ConfigurationError(f"the root event has an {name} already")
         merged = SocketEvent(**{other: getattr(self._event, other) for other in SocketEvent.names})
+        merged.concurrent = self._event.concurrent
         setattr(merged, name, callback)
         self.root = Handlers(merged, "the root event")
         self._event = merged
@@ -221,14 +225,14 @@ class SocketManager:
 
     def _find_callbacks(self) -> None:
         every = [self.root, *self._named.values()]
-        self.greeting = tuple(one for one in every if one.on_connect is not None)
-        """Those with an ``on_connect``, the root's first."""
-        self.parting = tuple(one for one in every if one.on_disconnect is not None)
-        """Those with an ``on_disconnect``, the root's first."""
+        self.lifecycle = tuple(one for one in every if one.on_connect or one.on_disconnect)
+        """Those who are told of a client's coming or going, the root first."""
+        self.greets = any(one.on_connect is not None for one in every)
+        """Whether anybody is told of its coming."""
 
     # Connecting
 
-    async def request_handle(self, request: Request, user_id: UserId | None = None) -> Upgrade:
+    def request_handle(self, request: Request, user_id: UserId | None = None) -> Upgrade:
         """Upgrade a request to a WebSocket of this manager.
 
         Parameters:
@@ -236,13 +240,20 @@ class SocketManager:
             user_id: whom the client is known as; ``send_to_user`` reaches all clients of a user.
 
         Returns:
-            The response to return from the handler. ``request.render_socket()`` gives it too.
+            The response to return from the handler; awaiting it gives the same.
+            ``request.render_socket()`` gives it too.
 
         Raises:
             HTTPError: 426 for a plain request, 403 for a foreign origin, 400 for a bad handshake.
+            TypeError: if these are no request and no user's id.
 
         Source: the seed, ``requestHandle``.
         """
+        if not isinstance(request, Request):
+            raise TypeError(
+                f"request_handle takes the handler's request, not {type(request).__name__}"
+            )
+        _check_user_id(user_id)
 
         def attach(link: Link, subprotocol: str | None) -> SocketClient:
             key = secrets.token_urlsafe(16)
@@ -256,7 +267,7 @@ class SocketManager:
 
     async def handle(self, request: Request) -> Upgrade:
         """The handler of the route where this manager is mounted."""
-        return await self.request_handle(request)
+        return self.request_handle(request)
 
     # Sending
 
@@ -273,49 +284,49 @@ class SocketManager:
 
         Source: the seed, ``sendToAll``.
         """
-        return await self._send_each(self.registry, Envelope(data, path, status, epoch_ms()))
+        return await self._send_each(self.registry, new_envelope(data, path, status))
 
     async def send_to_all_except(
         self, socket: SocketClient, data: Any, path: str = "", status: int = 200
     ) -> int:
         """Send a message to every client but one (the seed's ``sendToAllExcept``)."""
         others = (client for client in self.registry if client is not socket)
-        return await self._send_each(others, Envelope(data, path, status, epoch_ms()))
+        return await self._send_each(others, new_envelope(data, path, status))
 
     async def send_to_client(self, id: str, data: Any, path: str = "", status: int = 200) -> bool:
         """Send a message to the client of that id; False where there is none."""
         client = self.registry.get(id)
-        return client is not None and client.push(Envelope(data, path, status, epoch_ms()))
+        envelope = new_envelope(data, path, status)
+        return client is not None and bool(await self._send_each((client,), envelope))
 
     async def send_to_user(
         self, user_id: UserId, data: Any, path: str = "", status: int = 200
     ) -> int:
         """Send a message to every client of a user; how many it went to."""
         return await self._send_each(
-            self.registry.of_user(user_id), Envelope(data, path, status, epoch_ms())
+            self.registry.of_user(user_id), new_envelope(data, path, status)
         )
 
     async def _send_each(self, clients: Iterable[SocketClient], envelope: Envelope) -> int:
         reached = 0
         client = None
-        for client in clients:  # any of them tells the turn
+        for client in clients:
             reached += client.push(envelope)
-        if client is not None and client.turn != self._turn:
-            self._turn = client.turn
-            self._broadcasts = self._deliveries = self._bytes = 0
-        self._broadcasts += 1
-        self._deliveries += reached
-        self._bytes += envelope.size
-        if (
-            self._broadcasts >= _BROADCASTS
-            or self._deliveries >= _DELIVERIES
-            or self._bytes >= _BYTES
-        ):
-            turns = max(1, self._bytes // _BYTES)
-            self._broadcasts = self._deliveries = self._bytes = 0
-            for _ in range(turns):
-                await trio.lowlevel.checkpoint()  # what was written leaves
+        if client is not None and not self._noted:
+            self._noted = True
+            self._sent_at = trio.current_time()
+            client.host.lagging[self] = None
+        for _ in range(account.broadcast(reached, envelope.size)):
+            await trio.lowlevel.checkpoint()  # what was written leaves
         return reached
+
+    def probe(self) -> bool:
+        """See how far behind its clients are, once something was sent to many. The server calls it
+        now and then; so no message costs a thought for each of its recipients."""
+        self._noted = False
+        for client in self.registry:
+            client.note_sent(self._sent_at)
+        return False
 
     # Asking
 
@@ -339,5 +350,16 @@ class SocketManager:
 
     async def close(self, code: int = 1001, reason: str = "") -> None:
         """Close every connection."""
+        check_close(code, reason)
         for client in self.registry:
             await client.close(code, reason)
+            if account.spend():
+                await trio.lowlevel.checkpoint()
+
+
+def _check_user_id(user_id: object) -> None:
+    if user_id is None or (isinstance(user_id, str | int) and not isinstance(user_id, bool)):
+        return
+    raise TypeError(
+        f"a user's id is str or int, not {type(user_id).__name__}; write user_id=user.id"
+    )

@@ -5,6 +5,7 @@ Its handler is one task, for as long as it runs.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import types
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
@@ -15,13 +16,15 @@ import trio
 from outcome import Value
 from trio.lowlevel import current_task, reschedule
 
-from finch.calls import call
-from finch.errors import ConnectionClosed
+from finch.calls import attempt
+from finch.declaring import Spelled, check_takes
+from finch.errors import ConfigurationError, ConnectionClosed
+from finch.failures import report
 from finch.request import Request
 from finch.sockets.link import MESSAGE, Link, Owner
 from finch.sockets.upgrade import SocketOptions, Upgrade, accept
-from finch.sockets.workers import HEAVY, TURN
-from finch.wire.websocket import check_close_code
+from finch.turns import account
+from finch.wire.websocket import check_close
 
 _log = logging.getLogger("finch.sockets")
 
@@ -33,7 +36,7 @@ _UNTIL_WOKEN: Final = trio.lowlevel.wait_task_rescheduled(  # noqa: ASYNC105  # 
 _WOKEN: Final = Value(None)
 
 
-class WebSocket(Owner):
+class WebSocket(Spelled, Owner):
     """An open WebSocket: text and bytes in, text and bytes out.
 
     Attributes:
@@ -54,7 +57,6 @@ class WebSocket(Owner):
         "_limit",
         "_link",
         "_noticed",
-        "_received",
         "_scope",
         "_waiting",
         "request",
@@ -68,7 +70,6 @@ class WebSocket(Owner):
         self._limit = link.host.limits.inbox
         self._inbox: list[str | bytes] = []  # a deque takes 600 bytes of every idle client
         self._waiting: trio.lowlevel.Task | None = None  # receives, and has to wait
-        self._received = 0
         self._scope = trio.CancelScope()
         self._leaving = False
         self._noticed = False  # whether the handler knows that the peer has left
@@ -92,8 +93,7 @@ class WebSocket(Owner):
     def __anext__(self) -> Generator[Any, Any, str | bytes]:
         inbox = self._inbox
         if inbox:
-            if self._received >= TURN:  # much came at once: let others have a turn
-                self._received = 0
+            if account.spend(len(inbox[0])):  # much came at once: let others have a turn
                 yield from trio.lowlevel.checkpoint()  # noqa: ASYNC105  # that waits
         elif not self._leaving:
             if self._waiting is not None:
@@ -102,13 +102,13 @@ class WebSocket(Owner):
             task.custom_sleep_data = self
             woken_by = yield _UNTIL_WOKEN
             self._waiting = None
+            account.used = 0  # the others have just had their turn
             if woken_by is not _WOKEN:
                 woken_by.unwrap()  # cancelled
         if not inbox:
             self._notice()
             raise StopAsyncIteration
         message = inbox.pop(0)
-        self._received += 1 + (len(message) >> HEAVY)
         if self._link.paused and len(inbox) <= self._limit // 2:
             self._link.resume()
         return message
@@ -125,6 +125,8 @@ class WebSocket(Owner):
                 f"a WebSocket sends str or bytes, not {type(message).__name__}; encode it first"
             )
         link = self._link
+        if account.spend(len(message)):  # a reader as fast as this never makes it wait
+            await trio.lowlevel.checkpoint()
         if link.transport.pending:
             ascii_or_bytes = isinstance(message, bytes) or message.isascii()
             await link.wait_writable(len(message) * (1 if ascii_or_bytes else 4))
@@ -138,7 +140,7 @@ class WebSocket(Owner):
         Raises:
             ValueError: for a code that no Close frame may hold.
         """
-        check_close_code(code)
+        check_close(code, reason)
         self._link.close(code, reason)
 
     def _closed_error(self) -> ConnectionClosed:
@@ -157,6 +159,9 @@ class WebSocket(Owner):
         if len(self._inbox) >= self._limit:
             self._link.pause()
         self._wake()
+
+    def pong(self, payload: bytes) -> None:
+        pass
 
     def leave(self) -> None:
         self._leaving = True
@@ -181,12 +186,11 @@ class WebSocket(Owner):
         code, reason = 1000, ""
         try:
             with self._scope:
-                await call(handler, self)
-        except Exception as error:
-            # where the peer left while the handler sent, nobody did anything wrong
-            if not (self._noticed and _is_only_closed(error)):
-                _log.exception("the handler of %s raised", self.request.raw_path)
-                code, reason = 1011, "internal error"
+                _, error = await attempt(handler, self)
+                # where the peer left while the handler sent, nobody did anything wrong
+                if error is not None and not (self._noticed and _is_only_closed(error)):
+                    report(_log, "the handler of %s raised", self.request.raw_path, error=error)
+                    code, reason = 1011, "internal error"
         finally:
             self._noticed = True
             self._link.close(code, reason)
@@ -195,9 +199,9 @@ class WebSocket(Owner):
             self._link.release()
 
 
-def _is_only_closed(error: Exception) -> bool:
+def _is_only_closed(error: BaseException) -> bool:
     """Whether it is the closing, alone or as a handler with a nursery of its own raises it."""
-    if isinstance(error, ExceptionGroup):
+    if isinstance(error, BaseExceptionGroup):
         return error.split(ConnectionClosed)[1] is None
     return isinstance(error, ConnectionClosed)
 
@@ -213,6 +217,12 @@ class RawSocketRoute:
     def __init__(
         self, handler: Callable[[WebSocket], Awaitable[None]], options: SocketOptions
     ) -> None:
+        check_takes(handler, "the handler of a WebSocket", "(ws)")
+        if inspect.isasyncgenfunction(handler):
+            raise ConfigurationError(
+                f"the handler of a WebSocket {handler.__name__} yields; write "
+                "'await ws.send(message)' instead"
+            )
         self.handler = handler
         self._options = options
 

@@ -7,9 +7,9 @@ sent does the connection change hands.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from finch.errors import ConfigurationError, HTTPError
 from finch.logs import Seldom
@@ -122,6 +122,11 @@ class Upgrade(Response):
         self._extensions = extensions
         self._options = options
         self._attach = attach
+
+    def __await__(self) -> Generator[Any, Any, Upgrade]:
+        """Itself: ``request_handle`` never waits, and a forgotten ``await`` is no mistake."""
+        yield from ()
+        return self
 
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
         return self._handshake_headers + super().raw_headers()

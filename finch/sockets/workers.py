@@ -4,6 +4,10 @@ A client with messages is a job; jobs queue; a worker takes one and serves it un
 handled. While a worker looks for jobs nobody else needs to, so that a burst of messages costs one
 wake-up. A worker about to serve a job has another look for it if jobs are left: a handler that
 waits holds up nobody.
+
+A worker serves many clients, and each must find the worker as if it were new. So what a job set in
+a ``ContextVar`` is given to that job, and the worker goes on in the context that it began with;
+and a worker in which a job left a nursery open is put aside.
 """
 
 from __future__ import annotations
@@ -11,24 +15,27 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections import deque
+from contextvars import Context, copy_context
 from typing import Final
 
 import trio
 
-from finch.tasks import log_and_go_on
+from finch.failures import failure_of, report
+from finch.tasks import change_context, contain
 from finch.transport import Spawn
 
 _log = logging.getLogger("finch.sockets")
 
 _STANDBY: Final = 8  # workers kept though they have nothing to do
-TURN: Final = 64  # messages handled before everybody else has a turn
-HEAVY: Final = 12  # bits: every 4 KiB make a message count once more, for it may have been inflated
 
 
 class Job(ABC):
     """Something for a worker to do."""
 
     __slots__ = ()
+
+    context: Context | None = None
+    """What its code has set so far; None for nothing."""
 
     @abstractmethod
     async def serve(self, worker: Worker) -> None:
@@ -37,21 +44,27 @@ class Job(ABC):
         Whoever wants it stopped cancels the worker.
         """
 
+    @abstractmethod
+    def keep(self, context: Context) -> None:
+        """Its code has set something, for itself alone."""
+
+    @abstractmethod
+    def left_nursery(self) -> None:
+        """Its code has left a nursery open, and this worker will never serve again."""
+
 
 class Worker:
     """One task of the pool, whose current job can be cancelled.
 
     Attributes:
         cancelled: whether it is. ``cancel_called`` of trio's scopes reads the clock each time.
-        handled: messages since everybody else had a turn.
     """
 
-    __slots__ = ("_scope", "cancelled", "handled")
+    __slots__ = ("_scope", "cancelled")
 
     def __init__(self) -> None:
         self._scope = trio.CancelScope()
         self.cancelled = False
-        self.handled = 0
 
     def cancel(self) -> None:
         """Stop the current job, wherever it waits."""
@@ -71,9 +84,13 @@ class WorkerPool:
 
     Parameters:
         spawn: starts a task in the server's nursery.
+
+    Attributes:
+        home: the context that workers begin with.
     """
 
     def __init__(self, spawn: Spawn) -> None:
+        self.home = copy_context()
         self._spawn = spawn
         self._jobs: deque[Job] = deque()
         self._parked: list[trio.lowlevel.Task] = []
@@ -91,10 +108,12 @@ class WorkerPool:
         if self._parked:
             trio.lowlevel.reschedule(self._parked.pop())
         else:
-            self._spawn(self._work)
+            self.home.run(self._spawn, self._work)
 
     async def _work(self) -> None:
         worker = Worker()
+        task = trio.lowlevel.current_task()
+        mine, home = task.context, self.home
         self._woken = False
         while True:
             with worker.until_cancelled():
@@ -102,21 +121,30 @@ class WorkerPool:
                     if not self._jobs:
                         if len(self._parked) >= _STANDBY:
                             return
-                        await self._park()
+                        await self._park(task)
                         self._woken = False
                         continue
                     job = self._jobs.popleft()
                     if self._jobs:
                         self._wake_one()
+                    if job.context is not None:
+                        await change_context(job.context)
                     try:
                         await job.serve(worker)
-                    except Exception:
-                        _log.exception("a bug in Finch: %r failed", job)
-                    except BaseExceptionGroup as group:
-                        log_and_go_on(group, _log)
+                    except BaseException as raised:
+                        report(_log, "a bug in Finch: %r failed", job, error=failure_of(raised))
+                    finally:
+                        if task.child_nurseries:
+                            job.left_nursery()
+                            await contain(job)
+                        if job.context is not None and task.context is job.context:
+                            await change_context(mine)
+                        elif copy_context() != home:
+                            job.keep(copy_context())
+                            mine = home.copy()
+                            await change_context(mine)
 
-    async def _park(self) -> None:
-        task = trio.lowlevel.current_task()
+    async def _park(self, task: trio.lowlevel.Task) -> None:
         self._parked.append(task)
 
         def abort(_: object) -> trio.lowlevel.Abort:

@@ -115,7 +115,7 @@ class Authority:
         if isinstance(event, Ping):
             return PingReceived(bytes(event.payload))
         if isinstance(event, Pong):
-            return PongReceived()
+            return PongReceived(bytes(event.payload))
         assert isinstance(event, CloseConnection)
         if self._connection.state in _UNCLOSED:
             # wsproto has not moved to a closing state: the Close is one that it wants us to send

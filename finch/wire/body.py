@@ -23,6 +23,7 @@ import h11
 
 from finch.config import Limits
 from finch.errors import ProtocolError
+from finch.turns import BODY_STEPS
 from finch.wire.head import FIELD_LINE, FRAMING, TOKEN
 
 _QUOTED: Final = (  # RFC 9110, section 5.6.4
@@ -31,7 +32,7 @@ _QUOTED: Final = (  # RFC 9110, section 5.6.4
 _EXTENSION: Final = rb"[ \t]*+;[ \t]*+%b(?:[ \t]*+=[ \t]*+(?:%b|%b))?" % (TOKEN, TOKEN, _QUOTED)
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16}+)((?:%b)*+)\r\n" % _EXTENSION)
 _SHORT_LINE: Final = 18  # a size of 16 digits and its CRLF
-_STEPS: Final = 1024  # chunks or lines followed at a time, about 1 ms: a chunk may be of one byte
+
 _TRAILER: Final = re.compile(FIELD_LINE)
 
 
@@ -156,7 +157,7 @@ class BodyScanner:
             return b""
         pieces = []
         at, match, left = 0, _SIZE_LINE.match, self._room
-        for _ in range(_STEPS):
+        for _ in range(BODY_STEPS):
             found = match(buffer, at)
             if found is None:
                 break
@@ -191,7 +192,7 @@ class BodyScanner:
                 many trailers; once all that came before it is taken.
         """
         at = 0
-        for _ in range(_STEPS):
+        for _ in range(BODY_STEPS):
             if at == len(buffer) or self._next is _NOTHING:
                 break
             try:

@@ -14,7 +14,9 @@ class PingReceived:
 
 @dataclass(frozen=True, slots=True)
 class PongReceived:
-    """The peer lives."""
+    """The peer lives, and has read all that was sent before the ping with this ``payload``."""
+
+    payload: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ which property tests show.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from finch.turns import FRAMES
 from finch.wire.events import CloseReceived, Failed, PingReceived, PongReceived, SocketInput
 from finch.wire.frames import BAD_GATEWAY, BINARY, PING, PONG, TEXT, frame, unmask
 
@@ -19,20 +20,38 @@ if TYPE_CHECKING:
 
     from finch.wire.authority import Authority
 
-_FRAMES: Final = 64  # handed over in one go
-_PONG: Final = PongReceived()
-
 
 def check_close_code(code: int) -> None:
     """Whether an application may close with that code.
 
     Raises:
+        TypeError: if it is no int.
         ValueError: where it may not (RFC 6455, section 7.4).
     """
+    if not isinstance(code, int) or isinstance(code, bool):
+        raise TypeError(f"a close code is an int, not {code!r}; write close(1000, 'why')")
     known = (1000, 1001, 1003, 1007, 1008, 1009, 1011, 1012, 1013, BAD_GATEWAY)
     if not (code in known or 3000 <= code <= 4999):
         raise ValueError(
             f"{code} is no code to close with; use 1000, 1008, 1011 or your own from 4000 to 4999"
+        )
+
+
+def check_close(code: int, reason: str) -> None:
+    """Whether an application may close with that code and reason.
+
+    Raises:
+        TypeError, ValueError: as :func:`check_close_code`; and for a reason that is no text, or
+            longer than a control frame holds (RFC 6455, section 5.5).
+    """
+    check_close_code(code)
+    if not isinstance(reason, str):
+        raise TypeError(f"a close reason is text, not {type(reason).__name__}")
+    size = len(reason.encode("utf-8", "replace"))
+    if size > 123:
+        raise ValueError(
+            f"the close reason takes {size} bytes as UTF-8, and a Close frame has room for 123; "
+            "send a message before it for anything longer"
         )
 
 
@@ -112,7 +131,7 @@ class WebSocketProtocol:
 
     def _next_of_several(self) -> SocketInput | None:
         """The first event of the next few frames."""
-        for _ in range(_FRAMES):
+        for _ in range(FRAMES):
             if self._handed_over:
                 assert self._authority is not None
                 event = self._authority.next_event()
@@ -192,11 +211,9 @@ class WebSocketProtocol:
         end = begin + (data[at + 1] & 0x7F)
         if end > begin + 125 or end > len(data):
             return None
-        event: PingReceived | PongReceived = _PONG
-        if data[at] == PING:
-            event = PingReceived(unmask(data[begin:end], data[begin - 4 : begin]))
+        payload = unmask(data[begin:end], data[begin - 4 : begin])
         self._use_up(end)
-        return event
+        return PingReceived(payload) if data[at] == PING else PongReceived(payload)
 
     def _use_up(self, end: int) -> None:
         if end == len(self._data):  # an idle peer holds no memory
@@ -231,9 +248,10 @@ class WebSocketProtocol:
             return frame(TEXT, data.encode("utf-8"))
         return frame(BINARY, data)
 
-    def send_ping(self) -> bytes:
-        """A ping without payload: any byte that comes back is answer enough."""
-        return frame(PING, b"")
+    def send_ping(self, payload: bytes = b"") -> bytes:
+        """A ping. Without a payload any byte that comes back is answer enough; with one, of at
+        most 125 bytes, its pong can be told from others."""
+        return frame(PING, payload)
 
     def send_pong(self, payload: bytes) -> bytes:
         """The answer to a ping: "identical Application data" (RFC 6455, section 5.5.3)."""

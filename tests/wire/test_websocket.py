@@ -180,7 +180,7 @@ def test_control_frames_come_between_fragments():
         + more(b"c")
     )
 
-    assert heard(data) == [PingReceived(b"here?"), PongReceived(), "abc"]
+    assert heard(data) == [PingReceived(b"here?"), PongReceived(b"yes"), "abc"]
 
 
 @pytest.mark.parametrize("length", [0, 1, 125])

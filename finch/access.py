@@ -1,0 +1,100 @@
+"""The access log: one line a request, cheaply.
+
+``logging`` takes as long for a line as a request takes. So the lines of the command line's own log
+are put together here and written once a turn of the event loop; whoever configures the logger
+``finch.access`` otherwise gets records, as from any logger.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Final, TextIO
+
+from finch.failures import report
+
+_logger: Final = logging.getLogger("finch.access")
+_server: Final = logging.getLogger("finch.server")
+
+
+class LineHandler(logging.StreamHandler[TextIO]):
+    """Writes access lines to a stream, many at a time.
+
+    Parameters:
+        stream: such as ``sys.stderr``.
+
+    Example::
+
+        logging.getLogger("finch.access").addHandler(LineHandler(sys.stderr))
+    """
+
+    def write(self, lines: list[str]) -> None:
+        """Write whole lines."""
+        self.acquire()
+        try:
+            self.stream.write("".join(lines))
+            self.flush()
+        except Exception:  # as logging: a log that cannot be written ends nothing
+            pass
+        finally:
+            self.release()
+
+
+class AccessLog:
+    """Notes requests, and writes them when the turn ends.
+
+    Parameters:
+        later: called when there is something to :meth:`flush` at the end of the turn.
+    """
+
+    def __init__(self, later: Callable[[Any], None]) -> None:
+        self._later = later
+        self._lines: list[str] = []
+        self._second = 0
+        self._stamp = ""
+
+    def note(self, client: object, request: str, status: int) -> None:
+        """Note one request.
+
+        Parameters:
+            client: where it came from.
+            request: its line, such as ``GET / HTTP/1.1``; visible ASCII, as the wire checks.
+            status: of the response.
+        """
+        if not _logger.isEnabledFor(logging.INFO):
+            return
+        if _own_handler() is None:
+            try:
+                _logger.info('%s "%s" %d', client, request, status)
+            except Exception as error:  # a handler of the application's
+                report(_server, "the access log raised", error=error)
+            return
+        if not self._lines:
+            self._later(self)
+        now = time.time()
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+        self._lines.append(
+            f'{self._stamp},{int(now * 1000) % 1000:03d} INFO finch.access: {client} "{request}" '
+            f"{status}\n"
+        )
+
+    def flush(self) -> None:
+        """Write what was noted."""
+        lines, self._lines = self._lines, []
+        handler = _own_handler()
+        if handler is not None:
+            handler.write(lines)
+
+
+def _own_handler() -> LineHandler | None:
+    """The command line's, if nobody else wants the lines."""
+    handlers = _logger.handlers
+    if len(handlers) == 1 and not _logger.propagate:
+        handler = handlers[0]
+        if isinstance(handler, LineHandler):
+            return handler
+    return None

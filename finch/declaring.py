@@ -1,0 +1,107 @@
+"""What is declared wrongly, caught where it is written: decorators, callbacks, names of attributes.
+
+A mistake that would stay silent until a client meets it is an error at once, and says what to
+write.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
+
+from finch.errors import ConfigurationError
+
+M = TypeVar("M", bound=Callable[..., Any])
+
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_DART: Final = {"rq": "request"}  # names of the Dart framework that are not only written otherwise
+
+
+def bare(method: M) -> M:
+    """A decorator that is written without parentheses says so if it is written with them."""
+    name = method.__name__
+
+    @functools.wraps(method)
+    def register(self: Any, *functions: Any) -> Any:
+        if len(functions) != 1:
+            raise ConfigurationError(
+                f"{name} takes the function itself; write @app.{name} above it, without parentheses"
+            )
+        return method(self, *functions)
+
+    return cast(M, register)
+
+
+def check_parentheses(name: str, argument: object, example: str) -> None:
+    """Refuse a function where a decorator's own argument should be.
+
+    Parameters:
+        name: of the decorator.
+        argument: its first argument.
+        example: what it should be, as code.
+
+    Raises:
+        ConfigurationError: if the decorator is written without parentheses.
+    """
+    if inspect.isroutine(argument) or inspect.isclass(argument):
+        raise ConfigurationError(
+            f"@app.{name} is written without parentheses above {shown(argument)}; write "
+            f"@app.{name}({example})"
+        )
+
+
+def check_takes(function: Callable[..., Any], what: str, wanted: str) -> None:
+    """Refuse a function that cannot be called as it will be.
+
+    Parameters:
+        function: the application's.
+        what: its place, for the error.
+        wanted: how it will be called, such as ``(request, error)``.
+
+    Raises:
+        ConfigurationError: if it is not callable, or takes other arguments.
+    """
+    if not callable(function):
+        raise ConfigurationError(f"{what} is a function that takes {wanted}, not {shown(function)}")
+    arguments = [part for part in wanted.strip("()").split(",") if part]
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        return  # a builtin does not tell what it takes
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        raise ConfigurationError(
+            f"{what} is called with {wanted}, but is written {shown(function)}{signature}"
+        ) from None
+
+
+def shown(thing: object) -> str:
+    """A function's name, or what stands in its place."""
+    if inspect.iscoroutine(thing):
+        thing.close()  # nobody will await it
+        return f"the coroutine {thing.__name__}(...); write {thing.__name__} without calling it"
+    return str(getattr(thing, "__name__", None) or repr(thing))
+
+
+class Spelled:
+    """Names what was probably meant where an attribute does not exist."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:  # a type checker is to find it by itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            meant = "" if name.startswith("_") else _meant(type(self), name)
+            hint = f"; did you mean {meant!r}?" if meant else ""
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}")
+
+
+def _meant(kind: type, name: str) -> str:
+    known = [one for one in dir(kind) if not one.startswith("_")]
+    meant = _DART.get(name) or _CAMEL.sub("_", name).lower()
+    return meant if meant in known else next(iter(difflib.get_close_matches(meant, known, 1)), "")

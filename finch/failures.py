@@ -1,0 +1,169 @@
+"""What an application's code raised, and what it counts as: the boundary around all of it.
+
+Whatever a handler raises is the trouble of its own client. Much of it is no ``Exception``:
+``sys.exit`` in a library, asyncio's ``CancelledError``, a Rust extension's panic, a group with
+``GeneratorExit``. Any of them would go through ``except Exception`` into the server's nursery, and
+end the server. So wherever application code is called, everything is caught, and
+:func:`failure_of` decides. Two things are not a failure and go on:
+
+- the cancellation of the task, if it really is being cancelled;
+- ``KeyboardInterrupt``, if a signal raised it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+import traceback
+from collections.abc import Iterator
+from typing import Any, Final
+
+import trio
+
+from finch.errors import FinchError
+
+_log = logging.getLogger("finch.app")
+
+# What asyncio, and libraries made for it, say where no loop of theirs runs.
+_ASYNCIO: Final = ("no running event loop", "no current event loop", "library written for asyncio")
+_ASYNCIO_HINT: Final = (
+    ". This looks like a library for asyncio; Finch runs on trio. Use a library for trio (httpx "
+    "for HTTP), or a def handler, which runs in a thread and may call asyncio.run"
+)
+
+
+def failure_of(error: BaseException) -> BaseException:
+    """What application code raised, as the failure of the client that it ran for.
+
+    Parameters:
+        error: just caught, in the task that ran the code.
+
+    Returns:
+        The error; an error of Finch's that is alone in a group counts as that error, since a
+        handler's nursery wraps whatever its tasks raise.
+
+    Raises:
+        trio.Cancelled: alone or in a group, where the task is being cancelled. What else was in
+            the group is logged.
+        KeyboardInterrupt: where a signal raised it.
+
+    Example::
+
+        try:
+            await handler(request)
+        except BaseException as raised:
+            error = failure_of(raised)
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return _failure_of_group(error)
+    if isinstance(error, Exception):
+        return error
+    if isinstance(error, trio.Cancelled):
+        if is_cancelled():
+            raise error
+    elif isinstance(error, KeyboardInterrupt) and _is_from_signal(error):
+        raise error
+    return error
+
+
+def _failure_of_group(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    leaf = alone(group)
+    if isinstance(leaf, FinchError):
+        return leaf
+    for one in _leaves(group):
+        if isinstance(one, KeyboardInterrupt) and _is_from_signal(one):
+            raise one
+    cancelled, others = group.split(trio.Cancelled)
+    if cancelled is not None and is_cancelled():
+        if others is not None:
+            report(_log, "raised while it was cancelled", error=others)
+        raise cancelled
+    return group
+
+
+def alone(error: BaseException) -> BaseException | None:
+    """The only exception of a group, or of the groups in it; the error itself if it is none;
+    None where there are several."""
+    while isinstance(error, BaseExceptionGroup):
+        if len(error.exceptions) != 1:
+            return None
+        error = error.exceptions[0]
+    return error
+
+
+def is_cancelled() -> bool:
+    """Whether the current task is being cancelled."""
+    return trio.current_effective_deadline() == -math.inf
+
+
+def _is_from_signal(error: BaseException) -> bool:
+    """Whether trio raised it for SIGINT. One that is raised by hand ends in another's frame."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    name = "" if frame is None else str(frame.tb_frame.f_globals.get("__name__"))
+    return name.startswith("trio._core.")
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    waiting: list[BaseException] = [group]
+    while waiting:
+        error = waiting.pop()
+        if isinstance(error, BaseExceptionGroup):
+            waiting.extend(error.exceptions)
+        else:
+            yield error
+
+
+async def close_iterator(iterator: Any) -> None:
+    """Close an application's iterator, if it can be closed.
+
+    A generator that has a nursery open is closed by a group of ``GeneratorExit``: that is how it
+    says that it is closed, and not a failure.
+
+    Raises:
+        BaseException: what else the iterator raises.
+    """
+    close = getattr(iterator, "aclose", None)
+    if close is None:
+        return
+    try:
+        await close()
+    except GeneratorExit:
+        pass
+    except BaseExceptionGroup as group:
+        others = group.split(GeneratorExit)[1]
+        if others is not None:
+            raise others from None
+
+
+def report(
+    log: logging.Logger, message: str, *arguments: object, error: BaseException | None = None
+) -> None:
+    """Log an error, whatever happens: a log handler that raises is the application's code as well,
+    and it is called where nobody is left to catch anything.
+
+    Parameters:
+        log: who logs.
+        message, arguments: as for ``log.error``.
+        error: logged with its traceback; one that comes from using asyncio under trio gets a hint.
+    """
+    try:
+        if error is not None:
+            message += _hint(error)
+        log.error(message, *arguments, exc_info=error)
+    except BaseException:
+        try:
+            traceback.print_exc(file=sys.__stderr__)
+        except BaseException:
+            pass  # nobody can be told
+
+
+def _hint(error: BaseException) -> str:
+    leaf = alone(error)
+    if isinstance(leaf, RuntimeError | TypeError):
+        text = str(leaf)
+        if any(sign in text for sign in _ASYNCIO):
+            return _ASYNCIO_HINT
+    return ""

@@ -1,0 +1,92 @@
+"""An application's time: what runs at its beginning, beside its handlers, and at its end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import trio
+
+from finch.calls import attempt
+from finch.declaring import shown
+from finch.errors import ConfigurationError
+from finch.failures import report
+from finch.tasks import caught, plain_nursery
+
+_log = logging.getLogger("finch.app")
+
+
+class Lifespan:
+    """The callbacks of startup and shutdown, and the tasks between."""
+
+    def __init__(self) -> None:
+        self.startup: list[Callable[[], Any]] = []
+        self.shutdown: list[Callable[[], Any]] = []
+        self._background: list[Callable[[], Any]] = []
+        self._nursery: trio.Nursery | None = None
+        self._token: trio.lowlevel.TrioToken | None = None
+
+    def start_soon(self, task: Callable[[], Any]) -> None:
+        """Run a task now, or with the application if that does not run. From any thread.
+
+        Raises:
+            ConfigurationError: if it is not callable.
+        """
+        function = task.func if isinstance(task, partial) else task
+        if not callable(function):
+            raise ConfigurationError(
+                f"background_task takes a function and its arguments, not {shown(function)}"
+            )
+        if self._nursery is None or self._token is None:
+            self._background.append(task)
+            return
+        start = partial(self._nursery.start_soon, caught, partial(_in_background, task))
+        if trio.lowlevel.in_trio_run():
+            start()
+        else:
+            trio.from_thread.run_sync(start, trio_token=self._token)
+
+    @asynccontextmanager
+    async def run(self, shutdown_timeout: float) -> AsyncIterator[None]:
+        """Startup, background tasks and shutdown around whoever serves the application.
+
+        Parameters:
+            shutdown_timeout: seconds for all callbacks of shutdown.
+
+        Raises:
+            BaseException: whatever a startup callback raises: the application cannot begin.
+        """
+        async with plain_nursery() as nursery:
+            lasting = len(self._background)
+            for callback in self.startup:
+                _, error = await attempt(callback)
+                if error is not None:
+                    raise error
+            self._nursery = nursery
+            self._token = trio.lowlevel.current_trio_token()
+            background = self._background[:]
+            del self._background[lasting:]  # what a startup callback began is for this time only
+            for task in background:
+                self.start_soon(task)
+            try:
+                yield
+            finally:
+                with trio.CancelScope(shield=True) as scope:
+                    scope.deadline = trio.current_time() + shutdown_timeout
+                    for callback in self.shutdown:
+                        _, error = await attempt(callback)
+                        if error is not None:
+                            report(_log, "on_shutdown %r raised", callback, error=error)
+                if scope.cancelled_caught:
+                    report(_log, "on_shutdown took longer than %g s; it is cut", shutdown_timeout)
+                self._nursery = None
+                nursery.cancel_scope.cancel()
+
+
+async def _in_background(task: Callable[[], Any]) -> None:
+    _, error = await attempt(task)
+    if error is not None:
+        report(_log, "the background task %r raised", getattr(task, "func", task), error=error)

@@ -1,0 +1,203 @@
+"""From a request to its response: middleware, the route's handler, error handlers.
+
+Whatever application code does in it becomes a response, and nothing that it raises gets through.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from finch.calls import attempt, call, runs_inline
+from finch.declaring import check_takes
+from finch.errors import ConfigurationError, Disconnected, HTTPError
+from finch.failures import alone, failure_of, report
+from finch.request import Request
+from finch.response import Response, StreamingResponse, TextResponse, to_response
+from finch.routing import Match, Methods, Router
+
+_log = logging.getLogger("finch.app")
+
+Next = Callable[[Request], Awaitable[Response]]
+Middleware = Callable[[Request, Next], Awaitable[Any]]
+
+
+class Pipeline:
+    """Answers requests.
+
+    Parameters:
+        router: knows the routes.
+    """
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._middleware: list[Middleware] = []
+        self._chain: Next = self._endpoint
+        self._error_handlers: dict[int | type[Exception], Callable[..., Any]] = {}
+
+    def add_middleware(self, function: Middleware) -> None:
+        """Put a function around every handler; the first added is the outermost.
+
+        Raises:
+            ConfigurationError: if it is not ``async def (request, call_next)``.
+        """
+        name = _name(function)
+        check_takes(function, f"the middleware {name}", "(request, call_next)")
+        if not runs_inline(function):
+            raise ConfigurationError(
+                f"the middleware {name} is a plain def, which could not await call_next; write "
+                f"async def {name}(request, call_next)"
+            )
+        self._middleware.append(function)
+        self._chain = self._endpoint
+        for outer in reversed(self._middleware):
+            self._chain = partial(_through, outer, self._chain)
+
+    def add_error_handler(self, what: int | type[Exception], function: Callable[..., Any]) -> None:
+        """Have a function answer a status, or a type of exception.
+
+        Raises:
+            ConfigurationError: if it does not take ``(request, error)``.
+        """
+        check_takes(function, f"the error handler {_name(function)}", "(request, error)")
+        self._error_handlers[what] = function
+
+    async def handle(self, request: Request) -> Response:
+        """The response to a request. Whatever goes wrong becomes one.
+
+        Raises:
+            Disconnected: where the client left before its body was complete.
+        """
+        try:
+            return await self._chain(request)
+        except BaseException as raised:
+            error = failure_of(raised)
+            if isinstance(error, Disconnected):
+                raise error from None
+            return await self._answer(request, error)
+
+    async def _endpoint(self, request: Request) -> Response:
+        """What the innermost middleware calls: answers here what it would see as a response."""
+        try:
+            return await self._dispatch(request)
+        except BaseException as raised:
+            error = failure_of(raised)
+            if isinstance(error, HTTPError) or self._find_handler(error) is not None:
+                return await self._answer(request, error)
+            raise error from None
+
+    async def _dispatch(self, request: Request) -> Response:
+        match = self._router.match(request.method, request.path)
+        if isinstance(match, Match):
+            route, request.path_params = match
+            if route.inline:
+                value = route.index(request, **match.params)
+                if hasattr(value, "__await__"):
+                    value = await value
+            else:
+                value = await call(route.index, request, **match.params)
+            if type(value) is str:  # most are
+                return TextResponse(value)
+            return await self._response(request, value, route.path)
+        if request.method == Methods.OPTIONS and (match or request.path == "*"):
+            allow = ", ".join(sorted({*match, Methods.OPTIONS}))
+            return to_response((None, 204, {"allow": allow}))
+        if request.method not in Methods.ALL and not self._router.knows(request.method):
+            # "unrecognized or not implemented" rather than "not allowed" (RFC 9110, section 9.1)
+            raise HTTPError(501, f"the method {request.method} is unknown here")
+        if match:
+            allow = ", ".join(sorted({*match, Methods.OPTIONS}))
+            raise HTTPError(405, f"{request.path} has no {request.method}", {"allow": allow})
+        raise HTTPError(404, "Not Found")
+
+    async def _response(self, request: Request, value: Any, path: str) -> Response:
+        origin = f"the handler of {path}"
+        if inspect.iscoroutine(value):
+            value.close()
+            raise TypeError(
+                f"{origin} returned a coroutine that nobody awaited; write "
+                f"'return await {value.__qualname__}(...)'"
+            )
+        if value is None and request.accepted is not None:
+            raise TypeError(
+                f"{origin} upgraded the request and returned nothing, so the client stays "
+                "without an answer; write 'return await manager.request_handle(request)', or "
+                "'return request.render_socket()' at its end"
+            )
+        response = to_response(value, origin=origin)
+        if isinstance(response, StreamingResponse) and inspect.isasyncgen(value):
+            stream = request.stream_in_task(value)
+            response.chunks = stream
+            await stream.begin()
+        return response
+
+    def _find_handler(self, error: BaseException) -> Callable[..., Any] | None:
+        if isinstance(error, HTTPError) and error.status in self._error_handlers:
+            return self._error_handlers[error.status]
+        for kind in type(error).__mro__:
+            if kind in self._error_handlers:
+                return self._error_handlers[kind]
+        return None
+
+    async def _answer(self, request: Request, error: BaseException) -> Response:
+        lone = alone(error)
+        if lone is not None and self._find_handler(lone) is not None:
+            error = lone  # of a nursery's group, what the handler was registered for
+        handler = self._find_handler(error)
+        if handler is None and not isinstance(error, HTTPError):
+            report(_log, "%s %s raised", request.method, request.raw_path, error=error)
+            cause, error = error, HTTPError(500)
+            error.__cause__ = cause
+            handler = self._error_handlers.get(500)
+        if handler is not None:
+            try:
+                return await _handled(handler, request, error)
+            except BaseException as raised:
+                report(
+                    _log,
+                    "the error handler %s of %s %s raised",
+                    _name(handler),
+                    request.method,
+                    request.raw_path,
+                    error=failure_of(raised),
+                )
+                error = HTTPError(500)
+        assert isinstance(error, HTTPError)
+        try:
+            return TextResponse(str(error.message), error.status, error.headers)
+        except BaseException as raised:  # a subclass that made itself no answer
+            report(_log, "%r cannot be sent", error, error=failure_of(raised))
+            return TextResponse("Internal Server Error", 500)
+
+
+async def _handled(handler: Callable[..., Any], request: Request, error: BaseException) -> Response:
+    value, failed = await attempt(handler, request, error)
+    if failed is not None:
+        raise failed
+    plain = not isinstance(value, Response | tuple)
+    response = to_response(value, origin="the error handler")
+    if plain:
+        # Only an error of Finch's own says how it is answered: others carry, as urllib's does, the
+        # headers of somebody else's response.
+        response.status = error.status if isinstance(error, HTTPError) else 500
+        if isinstance(error, HTTPError):
+            for name, text in error.headers.items():
+                response.set_header(name, text)
+    return response
+
+
+async def _through(middleware: Middleware, inner: Next, request: Request) -> Response:
+    value = await middleware(request, inner)
+    if value is None:
+        raise TypeError(
+            f"the middleware {_name(middleware)} returned nothing; write "
+            "'return await call_next(request)' at its end, or return a response of its own"
+        )
+    return to_response(value, origin=f"the middleware {_name(middleware)}")
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "__name__", function))

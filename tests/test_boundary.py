@@ -1,0 +1,694 @@
+"""Nothing that application code raises reaches another client, from wherever and whenever it does.
+
+Every place where Finch calls application code, times every moment, times every kind of exception;
+each time a bystander on the same server goes on. A place cannot be forgotten: the last tests read
+Finch's source for calls of application code, and its public classes for what takes functions, and
+each that they find must name the places here that go through it.
+"""
+
+import ast
+import asyncio
+import inspect
+import threading
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trio
+
+import finch
+from finch import (
+    FinchApp,
+    HTTPError,
+    Limits,
+    Response,
+    SocketEvent,
+    SocketManager,
+    StreamingResponse,
+)
+from finch.testing import HandshakeRefused, SocketClosed, TestClient, WaitedTooLong
+
+
+class Panic(BaseException):
+    """As a Rust extension's."""
+
+
+def stale_cancelled():
+    """A cancellation that somebody kept and raises again when nothing is cancelled."""
+    return trio.Cancelled._create(source="unknown")
+
+
+KINDS = {
+    "ValueError": lambda: ValueError("a bug"),
+    "HTTPError": lambda: HTTPError(418, "a teapot"),
+    "group": lambda: ExceptionGroup("several", [ValueError("one"), HTTPError(404)]),
+    "SystemExit": lambda: SystemExit("a command-line library gave up"),
+    "GeneratorExit": GeneratorExit,
+    "asyncio": asyncio.CancelledError,
+    "panic": lambda: Panic("a Rust extension panicked"),
+    "interrupt": KeyboardInterrupt,
+    "base group": lambda: BaseExceptionGroup("several", [Panic(), GeneratorExit()]),
+    "stale": stale_cancelled,
+    "group of stale": lambda: BaseExceptionGroup("several", [stale_cancelled(), ValueError()]),
+    "StopIteration": StopIteration,
+    "StopAsyncIteration": StopAsyncIteration,
+}
+MOMENTS = ("at once", "later", "when the client has left")
+
+
+class Thrower:
+    """Raises one kind of exception, at one moment."""
+
+    def __init__(self, moment):
+        self.moment = moment
+        self.make = None
+        self.entered = trio.Event()
+        self.gone = trio.Event()
+        self._gone = threading.Event()
+        self._token = trio.lowlevel.current_trio_token()
+
+    def load(self, make):
+        self.make = make
+        self.entered, self.gone = trio.Event(), trio.Event()
+        self._gone = threading.Event()
+
+    def leave(self):
+        self.gone.set()
+        self._gone.set()
+
+    async def throw(self):
+        self.entered.set()
+        if self.moment == "later":
+            await trio.sleep(0.001)
+        elif self.moment == "when the client has left":
+            try:
+                await self.gone.wait()
+            finally:
+                raise self.make()
+        raise self.make()
+
+    def throw_in_thread(self):
+        trio.from_thread.run_sync(self.entered.set)
+        if self.moment == "when the client has left":
+            self._gone.wait(5)
+        raise self.make()
+
+    def throw_now(self):
+        self.entered.set()
+        raise self.make()
+
+
+PLACES = {}
+
+
+@dataclass
+class Place:
+    build: object
+    drive: object
+    moments: tuple
+
+
+def place(drive, moments=MOMENTS):
+    """A place where application code is called: the function gives an application such code."""
+
+    def enter(build):
+        PLACES[build.__name__] = Place(build, drive, moments)
+        return build
+
+    return enter
+
+
+# How a client gets there
+
+
+async def ask(client, thrower):
+    stream = client.connect()
+    await stream.send_all(b"GET /bad HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    await thrower.entered.wait()
+    if thrower.moment != "when the client has left":
+        with trio.move_on_after(5):
+            while await stream.receive_some():
+                pass
+    await trio.aclose_forcefully(stream)
+    thrower.leave()
+
+
+async def head(client, thrower):
+    stream = client.connect()
+    await stream.send_all(b"HEAD /bad HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    with trio.move_on_after(5):
+        while await stream.receive_some():
+            pass
+    await trio.aclose_forcefully(stream)
+
+
+def talk(path="/ws", message="bad"):
+    async def drive(client, thrower):
+        try:
+            async with client.socket(path) as socket:
+                await socket.send(message, {"x": 1}, id=1)
+                await thrower.entered.wait()
+                if thrower.moment == "when the client has left":
+                    await trio.aclose_forcefully(socket.stream)
+                    thrower.leave()
+                    return
+                try:
+                    await socket.receive(timeout=1)
+                except (SocketClosed, WaitedTooLong):
+                    pass
+        except (HandshakeRefused, SocketClosed, trio.ClosedResourceError, WaitedTooLong):
+            pass
+
+    return drive
+
+
+async def let_go(client, thrower):
+    """Whatever is called when a client has left."""
+    async with client.socket("/ws"):
+        pass
+    thrower.leave()
+    await thrower.entered.wait()
+
+
+# HTTP
+
+
+@place(ask)
+def handler(app, thrower):
+    @app.get("/bad")
+    async def bad(request):
+        await thrower.throw()
+
+
+@place(ask)
+def handler_in_a_thread(app, thrower):
+    @app.get("/bad")
+    def bad(request):
+        thrower.throw_in_thread()
+
+
+@place(ask)
+def handler_in_a_nursery(app, thrower):
+    @app.get("/bad")
+    async def bad(request):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(thrower.throw)
+            nursery.start_soon(trio.sleep_forever)
+
+
+@place(ask)
+def generator_before_its_first_chunk(app, thrower):
+    @app.get("/bad")
+    async def bad(request):
+        await thrower.throw()
+        yield "never"
+
+
+@place(ask)
+def generator_between_chunks(app, thrower):
+    @app.get("/bad")
+    async def bad(request):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            yield "first"
+            await thrower.throw()
+
+
+@place(head, moments=("at once", "later"))
+def generator_that_is_closed(app, thrower):
+    @app.get("/bad")
+    async def bad(request):
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trio.sleep_forever)
+                yield "first"
+        finally:
+            await thrower.throw()
+
+
+@place(ask)
+def iterator_of_a_stream(app, thrower):
+    class Chunks:
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self):
+            await thrower.throw()
+
+        async def aclose(self):
+            raise thrower.make()
+
+    @app.get("/bad")
+    async def bad(request):
+        return StreamingResponse(Chunks())
+
+
+@place(ask, moments=("at once",))
+def generator_of_a_discarded_response(app, thrower):
+    @app.get("/bad")
+    async def bad(request):
+        try:
+            yield "first"
+        finally:
+            await thrower.throw()
+
+    @app.middleware
+    async def replace(request, call_next):
+        response = await call_next(request)
+        return "another" if request.path == "/bad" else response
+
+
+@place(ask)
+def middleware_before(app, thrower):
+    @app.middleware
+    async def bad(request, call_next):
+        if request.path == "/bad":
+            await thrower.throw()
+        return await call_next(request)
+
+
+@place(ask)
+def middleware_behind(app, thrower):
+    @app.get("/bad")
+    async def bad(request):
+        return "fine"
+
+    @app.middleware
+    async def outer(request, call_next):
+        response = await call_next(request)
+        if request.path == "/bad":
+            await thrower.throw()
+        return response
+
+
+@place(ask)
+def error_handler(app, thrower):
+    @app.get("/bad")
+    async def bad(request):
+        raise KeyError("first")
+
+    @app.error_handler(KeyError)
+    async def answer(request, error):
+        await thrower.throw()
+
+
+@place(ask)
+def error_handler_in_a_thread(app, thrower):
+    @app.error_handler(404)
+    def answer(request, error):
+        thrower.throw_in_thread()
+
+
+@place(ask, moments=("at once",))
+def response_of_its_own_kind(app, thrower):
+    class Odd(Response):
+        def raw_headers(self):
+            thrower.throw_now()
+
+    @app.get("/bad")
+    async def bad(request):
+        return Odd("text")
+
+
+@place(ask, moments=("at once",))
+def error_of_its_own_kind(app, thrower):
+    class Odd(HTTPError):
+        @property
+        def message(self):
+            thrower.throw_now()
+
+        @message.setter
+        def message(self, text):
+            pass
+
+    @app.get("/bad")
+    async def bad(request):
+        raise Odd(404, "text")
+
+
+@place(talk("/up"))
+def upgrade_route(app, thrower):
+    @app.get("/up")
+    async def up(request):
+        thrower.entered.set()
+        if thrower.moment != "when the client has left":
+            await thrower.throw()
+        return app.socket_manager.request_handle(request)
+
+    @app.socket("bad")
+    async def bad(socket, data):
+        await thrower.throw()
+
+
+# Named sockets
+
+
+@place(talk())
+def message_handler(app, thrower):
+    @app.socket("bad")
+    async def bad(socket, data):
+        await thrower.throw()
+
+
+@place(talk())
+def message_handler_in_a_thread(app, thrower):
+    @app.socket("bad")
+    def bad(socket, data):
+        thrower.throw_in_thread()
+
+
+@place(talk())
+def concurrent_message_handler(app, thrower):
+    @app.socket("bad", concurrent=True)
+    async def bad(socket, data):
+        await thrower.throw()
+
+
+@place(talk())
+def generator_of_answers(app, thrower):
+    @app.socket("bad")
+    async def bad(socket, data):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            yield 1
+            await thrower.throw()
+
+
+@place(talk())
+def root_on_message(app, thrower):
+    @app.on_message
+    async def bad(socket, data):
+        if data == {"x": 1}:
+            await thrower.throw()
+
+
+@place(talk(), moments=("at once",))
+def converter(app, thrower):
+    @dataclass
+    class Odd:
+        x: int
+
+        def __post_init__(self):
+            thrower.throw_now()
+
+    @app.socket("bad")
+    async def bad(socket, data: Odd):
+        raise AssertionError("never")
+
+
+@place(talk("/other"))
+def on_connect(app, thrower):
+    manager = SocketManager(app, path="/other")
+
+    @manager.on_connect
+    async def bad(socket):
+        await thrower.throw()
+
+
+@place(talk("/other"))
+def on_connect_in_a_thread(app, thrower):
+    manager = SocketManager(app, path="/other")
+
+    @manager.on_connect
+    def bad(socket):
+        thrower.throw_in_thread()
+
+
+@place(talk())
+def on_error(app, thrower):
+    @app.socket("bad")
+    async def bad(socket, data):
+        raise KeyError("first")
+
+    @app.on_error
+    async def answer(socket, error):
+        await thrower.throw()
+
+
+@place(let_go)
+def on_disconnect(app, thrower):
+    class Named(SocketEvent):
+        async def on_disconnect(self, socket):
+            await thrower.throw()
+
+    app.add_socket_route("named", Named())
+
+
+@place(let_go)
+def on_disconnect_in_a_thread(app, thrower):
+    @app.on_disconnect
+    def bad(socket):
+        thrower.throw_in_thread()
+
+
+# Raw sockets
+
+
+@place(talk("/raw"))
+def raw_handler(app, thrower):
+    @app.websocket("/raw")
+    async def bad(ws):
+        await ws.receive()
+        await thrower.throw()
+
+
+@place(talk("/raw"))
+def raw_handler_in_a_thread(app, thrower):
+    @app.websocket("/raw")
+    def bad(ws):
+        thrower.throw_in_thread()
+
+
+# Beside the clients
+
+
+async def start_beside(client, thrower):
+    client.app.background_task(thrower.throw)
+    thrower.leave()
+    await thrower.entered.wait()
+
+
+async def start_beside_in_a_thread(client, thrower):
+    client.app.background_task(thrower.throw_in_thread)
+    thrower.leave()
+    await thrower.entered.wait()
+
+
+@place(start_beside)
+def background_task(app, thrower):
+    pass
+
+
+@place(start_beside_in_a_thread)
+def background_task_in_a_thread(app, thrower):
+    pass
+
+
+@asynccontextmanager
+async def bystander(client):
+    """Somebody else, who must not notice."""
+    async with client.socket("/ws") as socket:
+
+        async def still_here():
+            await socket.send("echo", "still here")
+            assert (await socket.receive()).data == "still here"
+            assert (await client.get("/")).text == "hello"
+
+        yield still_here
+
+
+@pytest.mark.parametrize(
+    ("name", "moment"),
+    [(name, moment) for name, one in PLACES.items() for moment in one.moments],
+)
+async def test_what_it_raises_stays_with_its_client(name, moment, leaping_clock):
+    app = FinchApp(limits=Limits(shutdown_timeout=2))
+
+    @app.get("/")
+    async def index(request):
+        return "hello"
+
+    @app.socket("echo")
+    async def echo(socket, data):
+        return data
+
+    thrower = Thrower(moment)
+    thrower.load(lambda: KeyError("not loaded"))
+    PLACES[name].build(app, thrower)
+    with trio.fail_after(300):
+        async with TestClient(app) as client, bystander(client) as still_here:
+            for make in KINDS.values():
+                thrower.load(make)
+                await PLACES[name].drive(client, thrower)
+                await still_here()
+            thrower.load(lambda: KeyError("the end"))
+            thrower.leave()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_shutdown_callback_ends_nothing_but_itself(kind):
+    app = FinchApp()
+    ended = []
+
+    @app.on_shutdown
+    async def bad():
+        raise KINDS[kind]()
+
+    @app.on_shutdown
+    def good():
+        ended.append("good")
+
+    async with TestClient(app):
+        pass
+    assert ended == ["good"]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "stale" not in kind])
+async def test_a_startup_callback_that_raises_is_the_end_and_says_why(kind):
+    app = FinchApp()
+    made = KINDS[kind]()
+
+    @app.on_startup
+    async def bad():
+        raise made
+
+    raised = None
+    try:
+        async with TestClient(app):
+            pytest.fail("it was served")
+    except BaseException as error:
+        raised = error
+    if isinstance(made, StopIteration | StopAsyncIteration):
+        assert isinstance(raised, RuntimeError)  # Python's own: a coroutine cannot raise it
+    elif isinstance(made, BaseExceptionGroup):
+        assert str(raised) == str(made)
+    else:
+        assert raised is made
+
+
+# No place is forgotten
+
+SITES = {
+    # where Finch calls application code: the places above that go through it
+    "calls.attempt: call": ["on_connect", "background_task", "on_connect_in_a_thread"],
+    "lifespan.run: attempt": ["the tests of startup and shutdown"],
+    "lifespan._in_background: attempt": ["background_task", "background_task_in_a_thread"],
+    "pipeline._dispatch: call": ["handler_in_a_thread"],
+    "pipeline._dispatch: index": ["handler", "handler_in_a_nursery", "upgrade_route"],
+    "pipeline._handled: attempt": ["error_handler", "error_handler_in_a_thread"],
+    "pipeline._through: middleware": ["middleware_before", "middleware_behind"],
+    "connection._respond: raw_headers": ["response_of_its_own_kind"],
+    "streaming._make: anext": [
+        "generator_before_its_first_chunk",
+        "generator_between_chunks",
+        "iterator_of_a_stream",
+    ],
+    "streaming.aclose: close_iterator": ["iterator_of_a_stream"],
+    "streaming._run: close_iterator": [
+        "generator_that_is_closed",
+        "generator_of_a_discarded_response",
+    ],
+    "sockets.client.run: convert": ["converter"],
+    "sockets.client.run: function": ["message_handler", "root_on_message"],
+    "sockets.client.run: call": ["message_handler_in_a_thread", "concurrent_message_handler"],
+    "sockets.client._stream: chunks": ["generator_of_answers"],
+    "sockets.client._stream: close_iterator": ["generator_of_answers"],
+    "sockets.client._run_connect: attempt": ["on_connect", "on_connect_in_a_thread"],
+    "sockets.client._say_goodbye: attempt": ["on_disconnect", "on_disconnect_in_a_thread"],
+    "sockets.client._failed: attempt": ["on_error"],
+    "sockets.raw.run: attempt": ["raw_handler", "raw_handler_in_a_thread"],
+}
+CALLED = {
+    "attempt",
+    "call",
+    "index",
+    "function",
+    "middleware",
+    "convert",
+    "anext",
+    "close_iterator",
+    "raw_headers",
+    "on_connect",
+    "on_message",
+    "on_disconnect",
+    "on_error",
+}
+ROOT = Path(finch.__file__).parent
+
+
+def sites():
+    """Every call of something that may be an application's, and where it stands."""
+    for path in ROOT.rglob("*.py"):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        if module in ("failures", "testing", "app", "sockets.manager"):  # define, test, register
+            continue
+        for function in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            for node in ast.walk(function):
+                name = None
+                if isinstance(node, ast.Call):
+                    name = getattr(node.func, "id", getattr(node.func, "attr", None))
+                elif isinstance(node, ast.AsyncFor):
+                    name = getattr(node.iter, "id", None)
+                if name in CALLED | {"chunks"} and not (
+                    isinstance(node, ast.Call) and name == "chunks"
+                ):
+                    yield f"{module}.{function.name}: {name}"
+
+
+# what has such a name and is Finch's own: its callers are responsible
+OWN = {
+    "calls.call: function": "attempt, or who else uses call",
+    "calls.<lambda>: function": "the same, in a thread",
+    "calls.run: function": "the same, in a thread",
+    "sockets.upgrade.raw_headers: raw_headers": "Response.raw_headers, by the connection",
+    "paths._refuse_unsent: index": "str.index",
+    "routing.match: convert": "of the path's converters, which are Finch's own",
+    "connection._upgrade: raw_headers": "Upgrade is Finch's own",
+    "connection._write_last: raw_headers": "TextResponse is Finch's own",
+}
+
+
+def test_every_call_of_application_code_is_among_the_places():
+    found = set(sites()) - set(OWN)
+    assert found == set(SITES)
+    named = {name for names in SITES.values() for name in names} - {
+        "the tests of startup and shutdown"
+    }
+    assert named <= set(PLACES)
+
+
+TAKES_A_FUNCTION = {
+    "route": "handler",
+    "get": "handler",
+    "post": "handler",
+    "put": "handler",
+    "patch": "handler",
+    "delete": "handler",
+    "websocket": "raw_handler",
+    "socket": "message_handler",
+    "on_connect": "on_connect",
+    "on_message": "root_on_message",
+    "on_disconnect": "on_disconnect",
+    "on_error": "on_error",
+    "middleware": "middleware_before",
+    "error_handler": "error_handler",
+    "on_startup": None,
+    "on_shutdown": None,
+    "background_task": "background_task",
+}
+
+
+def test_everything_that_takes_a_function_is_among_the_places():
+    takers = {
+        name
+        for owner in (FinchApp, SocketManager)
+        for name, method in vars(owner).items()
+        if inspect.isfunction(method)
+        and not name.startswith("_")
+        and "F" in str(inspect.signature(method).return_annotation).replace("Finch", "")
+    }
+    assert takers == set(TAKES_A_FUNCTION)
+    assert set(TAKES_A_FUNCTION.values()) - {None} <= set(PLACES)
