@@ -137,7 +137,7 @@ async def test_a_refused_origin_is_logged_once_with_the_option_that_allows_it(ca
 @pytest.mark.parametrize("origin", ["https://a, https://b", "evil", "https://a\tb", "x" * 5000])
 async def test_what_is_no_origin_gets_no_such_advice_and_writes_no_line_of_its_own(caplog, origin):
     app = FinchApp()
-    app.websocket("/raw")(_echo)
+    app.websocket("/raw")(_raw)
     await _refused(app, origin, "/raw")
 
     [record] = caplog.records
@@ -149,7 +149,7 @@ async def test_what_is_no_origin_gets_no_such_advice_and_writes_no_line_of_its_o
 async def test_each_path_has_its_say(caplog):
     app = FinchApp()
     app.socket("echo")(_echo)
-    app.websocket("/raw")(_echo)
+    app.websocket("/raw")(_raw)
     await _refused(app, "https://a.example")
     await _refused(app, "https://a.example", "/raw")
     assert [record.args[0] for record in caplog.records] == ["/ws", "/raw"]
@@ -161,3 +161,7 @@ async def _hello(request):
 
 async def _echo(socket, data):
     return data
+
+
+async def _raw(ws):
+    await ws.receive()
