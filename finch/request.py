@@ -21,7 +21,7 @@ from finch.wire.head import RawHeaders, RequestHead
 
 T = TypeVar("T")
 
-_ABSOLUTE: Final = re.compile(r"https?://[^/?]*", re.IGNORECASE)
+_ABSOLUTE: Final = re.compile(r"https?://[^/?]*+", re.IGNORECASE)
 _ESCAPED: Final = re.compile(r"\\(?:([0-3][0-7]{2})|(.))")  # in a quoted cookie: octal, or itself
 
 # Not every codec of Python's: some take quadratic time, and each name asked for is kept for ever.

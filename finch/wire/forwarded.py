@@ -22,8 +22,8 @@ _PARAMETER: Final = re.compile(
 )
 _QUOTED_PAIR: Final = re.compile(rb"\\(.)")
 _NODE: Final = re.compile(
-    rb"(?:(unknown|_[A-Za-z0-9._\-]+)|([0-9.]+)|\[([0-9A-Fa-f:.]+)\])"
-    rb"(?::(?:([0-9]{1,5})|_[A-Za-z0-9._\-]+))?",
+    rb"(?:(unknown|_[A-Za-z0-9._\-]++)|([0-9.]++)|\[([0-9A-Fa-f:.]++)\])"
+    rb"(?::(?:([0-9]{1,5})|_[A-Za-z0-9._\-]++))?",
     re.IGNORECASE,
 )
 # some proxies name the WebSocket's scheme where a handshake passes through them

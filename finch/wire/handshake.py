@@ -20,7 +20,7 @@ from finch.wire.head import TOKEN, RawHeaders, members
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _SUBPROTOCOL: Final = re.compile(TOKEN)
 _EXTENSION: Final = re.compile(  # RFC 6455, section 9.1
-    rb'%b(?:[ \t]*+;[ \t]*+%b(?:[ \t]*+=[ \t]*+(?:%b|"%b"))?)*' % (TOKEN, TOKEN, TOKEN, TOKEN)
+    rb'%b(?:[ \t]*+;[ \t]*+%b(?:[ \t]*+=[ \t]*+(?:%b|"%b"))?)*+' % (TOKEN, TOKEN, TOKEN, TOKEN)
 )
 _KEY: Final = re.compile(rb"[+/0-9A-Za-z]{22}==")  # 16 bytes in base64
 _FIELDS: Final = frozenset(

@@ -40,9 +40,9 @@ _AUTHORITY: Final = (
 _HOST: Final = re.compile(_AUTHORITY)
 _ORIGIN_FORM: Final = re.compile(rb"/" + _PATH + _QUERY)
 _ABSOLUTE_FORM: Final = re.compile(
-    rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]+)(?:/" + _PATH + rb")?" + _QUERY
+    rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]++)(?:/" + _PATH + rb")?" + _QUERY
 )
-_LENGTH: Final = re.compile(rb"[0-9]+")
+_LENGTH: Final = re.compile(rb"[0-9]++")
 LONGEST_LENGTH: Final = 18
 """Digits of a Content-Length: more bytes than anybody has."""
 
@@ -127,6 +127,15 @@ def check_beginning(part: bytes) -> None:
         if found is None:
             raise ProtocolError(400, "the request line is not of the form 'GET /path HTTP/1.1'")
         _check_line(*found.groups())
+    check_line_ends(part)
+
+
+def check_line_ends(part: bytes) -> None:
+    """Refuse a part of a head that has a bare LF.
+
+    Raises:
+        ProtocolError: 400.
+    """
     # "A recipient MAY recognize a single LF as a line terminator" (RFC 9112, 2.2): not this one.
     if part.count(b"\n") != part.count(b"\r\n"):
         raise ProtocolError(400, "a line of the request ends in a bare LF; it must end in CRLF")

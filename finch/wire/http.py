@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from finch.config import Limits
 from finch.errors import ProtocolError
@@ -19,6 +19,7 @@ from finch.wire.head import (
     RawHeaders,
     RequestHead,
     check_beginning,
+    check_line_ends,
     members,
     read_head,
 )
@@ -30,30 +31,15 @@ _STATUS_LINES: Final = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode())
     for status in HTTPStatus
 }
+_CR: Final = 0x0D
 # What the application says in these of a response, this module decides.
 _DECIDED: Final = frozenset(
-    (
-        b"connection",
-        b"content-length",
-        b"date",
-        b"keep-alive",
-        b"proxy-connection",
-        b"transfer-encoding",
-        b"upgrade",
-    )
+    b"connection content-length date keep-alive proxy-connection transfer-encoding upgrade".split()
 )
-_NEVER_UPGRADED: Final = frozenset(
-    (b"content-length", b"transfer-encoding", b"keep-alive", b"proxy-connection")
-)
+_NEVER_UPGRADED: Final = _DECIDED - {b"connection", b"date", b"upgrade"}
 _ONCE_UPGRADED: Final = frozenset(
-    (
-        b"connection",
-        b"date",
-        b"sec-websocket-accept",
-        b"sec-websocket-extensions",
-        b"sec-websocket-protocol",
-        b"upgrade",
-    )
+    b"connection date sec-websocket-accept sec-websocket-extensions sec-websocket-protocol "
+    b"upgrade".split()
 )
 
 
@@ -94,6 +80,7 @@ class HTTPConnection:
         "_keep_alive",
         "_left",
         "_limits",
+        "_line_is_right",
         "_scanned",
         "_sent",
         "_version",
@@ -103,6 +90,7 @@ class HTTPConnection:
         self._limits = limits
         self._buffer = bytearray()  # received, and not yet read
         self._scanned = 0  # how much of it is known to hold no end of a head
+        self._line_is_right = False  # whether its first line is whole and right
         self._closed = False
         self._body: RequestBody | None = None  # of a request that has one
         self._version = "1.1"
@@ -147,13 +135,14 @@ class HTTPConnection:
             self._scanned = 0
         size = buffer.find(b"\r\n\r\n", max(0, self._scanned - 3)) + 4
         if size < 4:
-            self._scanned = len(buffer)
             self._check_so_far(len(buffer))
+            self._scanned = len(buffer)
             return None
         if size > limits.max_request_line or size > limits.max_head:
             self._check_so_far(size)
         raw = bytes(buffer[:size])
         self._scanned = 0
+        self._line_is_right = False
         self._keep_alive = False  # where it is refused
         head, length, keep_alive = read_head(raw)
         if len(head.headers) > limits.max_headers:
@@ -169,19 +158,34 @@ class HTTPConnection:
         return head
 
     def _check_so_far(self, size: int) -> None:
-        """Refuse a head that is too long, or wrong whatever its rest may be, as it arrives."""
-        limits = self._limits
-        line = bytes(self._buffer[: limits.max_request_line + 2])
-        if b"\n" not in line and len(line) == limits.max_request_line + 2:
-            check_beginning(line)
-            if b" " not in line:
-                # "A server that receives a method longer than any that it implements SHOULD
-                # respond with a 501 (Not Implemented) status code." (RFC 9112, 3)
-                raise ProtocolError(501, "there is no method of that length")
-            raise ProtocolError(414, f"request line longer than {limits.max_request_line} bytes")
-        check_beginning(bytes(self._buffer[: min(size, limits.max_head)]))
+        """Refuse a head that is too long, or wrong whatever its rest may be, as it arrives.
+
+        Nothing is looked at twice, but for the first bytes: a head may come byte by byte.
+        """
+        buffer, limits = self._buffer, self._limits
+        begin, end = self._scanned, min(size, limits.max_head)
+        if self._line_is_right:
+            if buffer[begin - 1] == _CR:
+                begin -= 1
+            check_line_ends(bytes(buffer[begin:end]))
+        else:
+            longest = limits.max_request_line + 2
+            line_end = buffer.find(b"\n", begin, longest) + 1
+            if not line_end and len(buffer) >= longest:
+                self._refuse_line(bytes(buffer[:longest]))
+            if line_end or begin < 2:
+                check_beginning(bytes(buffer[:end]))
+            self._line_is_right = 0 < line_end <= end
         if size > limits.max_head:
             raise ProtocolError(431, f"request head longer than {limits.max_head} bytes")
+
+    def _refuse_line(self, line: bytes) -> NoReturn:
+        check_beginning(line)
+        if b" " not in line:
+            # "A server that receives a method longer than any that it implements SHOULD respond
+            # with a 501 (Not Implemented) status code." (RFC 9112, 3)
+            raise ProtocolError(501, "there is no method of that length")
+        raise ProtocolError(414, f"request line longer than {self._limits.max_request_line} bytes")
 
     def read_body(self) -> bytes | None:
         """The next piece of the body, ``b""`` at its end, None while bytes are missing.

@@ -19,7 +19,7 @@ Origin = tuple[str, str, int]
 _NOT_OF_PAGES: Final = re.compile(
     r"([A-Za-z][A-Za-z0-9+.\-]*+)://([A-Za-z0-9\-._~!$&'()+;=%]*+)(?::([1-9][0-9]{0,4}))?"
 )
-_PARTS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://([^/?#\\]*)(.*)", re.DOTALL)
+_PARTS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*+)://([^/?#\\]*+)(.*+)", re.DOTALL)
 # IDNA 2003, which Python has, replaces these characters; browsers keep them, since IDNA 2008.
 _DEVIATIONS: Final = frozenset("ßẞς\u200c\u200d")
 

@@ -20,7 +20,7 @@ within 536; the rest is room for a client certificate's name."""
 _V1: Final = b"PROXY "
 _V1_LONGEST: Final = 107
 _V1_LINE: Final = re.compile(
-    rb"PROXY (?:UNKNOWN(?: .*)?|TCP([46]) ([0-9A-Fa-f:.]+) ([0-9A-Fa-f:.]+)"
+    rb"PROXY (?:UNKNOWN(?: (?:[^\r\n]|\r(?!\n))*+)?|TCP([46]) ([0-9A-Fa-f:.]++) ([0-9A-Fa-f:.]++)"
     rb" (0|[1-9][0-9]{0,4}) (0|[1-9][0-9]{0,4}))\r\n"
 )
 

@@ -2,8 +2,10 @@
 
 import h11
 import hypothesis.strategies as st
+import pytest
 from hypothesis import example, given, settings
 
+import finch.wire.http as wire_http
 from finch.config import Limits
 from finch.errors import ProtocolError
 from finch.wire.head import read_head
@@ -101,6 +103,29 @@ def test_it_matters_not_how_a_head_is_cut(head, data):
     pieces = [head[a:b] for a, b in zip([0, *places], [*places, len(head)], strict=True)]
     pieces = [piece for piece in pieces if piece]
     assert outcome(pieces) == outcome([head])
+
+
+@pytest.mark.parametrize("line", [b"X: " + b"x" * 4000 + b"\r\n", b"X:\r\n" * 1000])
+def test_of_a_head_that_comes_byte_by_byte_nothing_is_looked_at_twice(line, monkeypatch):
+    looked_at = 0
+
+    def counting(check):
+        def count(part):
+            nonlocal looked_at
+            looked_at += len(part)
+            check(part)
+
+        return count
+
+    for name in ("check_beginning", "check_line_ends"):
+        monkeypatch.setattr(wire_http, name, counting(getattr(wire_http, name)))
+    head = b"GET /" + b"a" * 4000 + b" HTTP/1.1\r\nHost: a\r\n" + line + b"\r\n"
+    http = HTTPConnection(Limits(max_headers=2000))
+    for at in range(len(head)):
+        assert http.read_head() is None
+        http.receive_data(head[at : at + 1])
+    assert http.read_head() is not None
+    assert looked_at < 1.5 * len(head)
 
 
 def answer(method, version, status, headers, body):
