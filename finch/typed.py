@@ -257,7 +257,8 @@ def _cost(
             if count * total > left:
                 raise msgspec.ValidationError(
                     f"Too many keys or elements of a set: at most {MOST_LIGHT} may be numbers or "
-                    f"times, at most {MOST_HEAVY} of any other type but text - at `{where}`"
+                    f"times, at most {MOST_HEAVY} of any other type but text, and fewer if there are "
+                    f"several sets - at `{where}`"
                 )
     return count * total
 
