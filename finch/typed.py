@@ -257,7 +257,7 @@ def _cost(
             if count * total > left:
                 raise msgspec.ValidationError(
                     f"Too many keys or elements of a set: at most {MOST_LIGHT} may be numbers or "
-                    f"times, at most {MOST_HEAVY} of any other type but text, and fewer if there are "
+                    f"times, at most {MOST_HEAVY} of any other type but text, fewer if there are "
                     f"several sets - at `{where}`"
                 )
     return count * total
