@@ -73,7 +73,7 @@ class Connection:
         "_access_log",
         "_app",
         "_http",
-        "_hung_up",
+        "_gone_since",
         "_interrupted",
         "_limits",
         "_refusal",
@@ -113,7 +113,7 @@ class Connection:
         self._stopping = False
         self._spawn = spawn
         self._stream: Stream | None = None  # being sent
-        self._hung_up = False  # and the peer left, when it was last looked at
+        self._gone_since = math.inf  # when its peer was seen to have closed its side
         self._refusal: HTTPError | None = None
 
     async def run(self) -> tuple[Upgrade, bytes] | None:
@@ -390,22 +390,22 @@ class Connection:
             await transport.drain(self._limits.backpressure)
         if transport.lost:
             raise Disconnected("the client left while its response was streamed")
-        self._hung_up = False  # it can still be sent to
+        self._gone_since = math.inf  # it can still be sent to
         if account.spend(len(data)):
             await trio.lowlevel.checkpoint()
 
     def _watch_stream(self, now: float) -> None:
         """Look now and then whether the peer of a stream, in which nothing may happen for long, is
-        still there. One that has closed its own side may be reading on; but where nothing is sent
-        to it for a moment, it has left."""
+        still there. One that has closed its own side may be reading on; but if nothing is sent to
+        it for ``Limits.leave_grace``, it has left."""
         assert self._stream is not None
-        gone = self.transport.hung_up()
-        if self.transport.closed or (gone and self._hung_up):
+        grace = self._limits.leave_grace
+        self._gone_since = min(self._gone_since, now) if self.transport.hung_up() else math.inf
+        if self.transport.closed or now - self._gone_since >= grace:
             stream, self._stream = self._stream, None
             stream.cancel()
             return
-        self._hung_up = gone
-        self._wait_for(_Waiting.STREAM, now + self._limits.leave_grace)
+        self._wait_for(_Waiting.STREAM, now + grace)
 
     def _upgrade(self, request: Request, upgrade: Upgrade) -> tuple[Upgrade, bytes]:
         self._http.read_body()  # its end, which a handshake has at once
