@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from finch.config import Limits
@@ -349,7 +348,7 @@ class FinchApp(Spelled):
                     await app.socket_manager.send_to_all(time(), path="tick")
                     await trio.sleep(1)
         """
-        self._lifespan.start_soon(partial(function, *args))
+        self._lifespan.start_soon(function, *args)
         return function
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:

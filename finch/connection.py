@@ -72,8 +72,8 @@ class Connection:
     __slots__ = (
         "_access_log",
         "_app",
-        "_http",
         "_gone_since",
+        "_http",
         "_interrupted",
         "_limits",
         "_refusal",
