@@ -9,6 +9,8 @@ ROOT = Path(__file__).parent.parent / "finch"
 
 # Bottom to top. A module imports only from above it in this list.
 HOUSE = """
+explain
+headers
 errors
 config
 logs
@@ -28,7 +30,6 @@ tasks
 calls
 transport
 streams
-headers
 language
 response
 request
