@@ -30,7 +30,6 @@ _HINTS: Final[dict[str, str]] = {
     "coroutine": "write 'await' before the call that made it",
     "function": "call it, with parentheses",
     "method": "call it, with parentheses",
-    "type": "make an instance of it, with parentheses",
     "generator": f"write list(...) around it, or {_YIELD}",
     "range": "write list(...) around it",
     "map": "write list(...) around it",
@@ -81,6 +80,8 @@ def hint(value: object) -> str:
         return "write .model_dump(mode='json') behind it"
     if issubclass(cls, str | int | float | complex | os.PathLike | BaseException):
         return "write str(...) around it"
+    if issubclass(cls, type):
+        return "make an instance of it, with parentheses"
     return _HINTS.get(_name_of(cls), "")
 
 

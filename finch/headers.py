@@ -103,6 +103,26 @@ class Headers(MultiMapping):
         return name.lower()
 
 
+class CopiedHeaders(Headers):
+    """A copy of a response's headers, which says so to whoever tries to change it."""
+
+    __slots__ = ()
+
+    def __setitem__(self, name: object, value: object) -> None:
+        raise TypeError(
+            f"response.headers is a copy: write response.set_header({shown(name)}, {shown(value)})"
+        )
+
+    def __delitem__(self, name: object) -> None:
+        raise TypeError(f"response.headers is a copy: write response.remove_header({shown(name)})")
+
+    def __getattr__(self, name: str) -> Any:
+        instead = ""
+        if name in ("update", "setdefault", "pop", "append", "add", "set", "popitem", "clear"):
+            instead = "; write response.set_header(name, value), or add_header or remove_header"
+        raise AttributeError(f"the headers of a response have no {name}{instead}")
+
+
 def check_header(name: Any, value: Any) -> None:
     """Refuse a header that would break the message, and say what to write.
 

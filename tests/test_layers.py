@@ -31,6 +31,8 @@ calls
 transport
 streams
 language
+cookies
+advice
 response
 request
 routing
