@@ -12,6 +12,7 @@ HOUSE = """
 explain
 headers
 errors
+conversions
 config
 logs
 wire.head
@@ -39,6 +40,7 @@ routing
 proxies
 sockets.workers
 sockets.link
+sockets.annotations
 sockets.event
 sockets.registry
 sockets.upgrade
