@@ -292,6 +292,8 @@ class RedirectResponse(Response):
 def _checked_location(location: Any) -> str:
     if not isinstance(location, str):
         instead = "write .decode() behind it" if isinstance(location, bytes) else hint(location)
+        if location is None:
+            instead = "write '/' for the first page"
         raise TypeError(
             f"a RedirectResponse leads to a URL or path, which is text, not {kind(location)}; "
             f"{instead or 'write str(...) around it'}"

@@ -182,5 +182,5 @@ def _check_shape(function: Any, takes: int, named: str) -> None:
             wanted = "(socket, error)"
         raise ConfigurationError(
             f"{named} is called with {wanted}, but is written "
-            f"{getattr(function, '__name__', function)}{signature}"
+            f"{getattr(function, '__name__', function)}{signature}; see {place(function)}"
         ) from None
