@@ -23,7 +23,7 @@ from finch.errors import Disconnected, HTTPError, ProtocolError
 from finch.failures import failure_of, report
 from finch.proxies import Source, Trust
 from finch.request import Address, BodySource, Request
-from finch.response import Response, StreamingResponse, TextResponse
+from finch.response import Response, StreamingResponse, TextResponse, chunk_to_bytes
 from finch.sockets.upgrade import Upgrade
 from finch.streaming import Stream
 from finch.tasks import change_context
@@ -167,7 +167,16 @@ class Connection:
             try:
                 response = await self._app.handle(request)
                 if isinstance(response, Upgrade):
-                    return self._upgrade(request, response)
+                    if response.request is request:
+                        return self._upgrade(request, response)
+                    report(
+                        _log,
+                        "%s %s was answered with the upgrade of another request; write 'return "
+                        "manager.request_handle(request)' for each",
+                        request.method,
+                        request.raw_path,
+                    )
+                    response = TextResponse("Internal Server Error", 500)
                 last = await self._respond(request, response, body)
                 if last or self._stopping or self._interrupted:
                     return None
@@ -357,7 +366,7 @@ class Connection:
             else:
                 self._stream = stream
                 self._watch_stream(trio.current_time())
-                await stream.send_to(partial(self._send_chunk, request))
+                await stream.send_to(partial(self._send_chunk, response.origin))
                 if self._stream is None:  # cancelled
                     raise Disconnected("the client left while its response was streamed")
             transport.write(http.send_end())
@@ -379,8 +388,8 @@ class Connection:
             self._stream = None
             self._wait_for(_Waiting.HANDLER, math.inf)
 
-    async def _send_chunk(self, request: Request, chunk: Any) -> None:
-        data = chunk.encode("utf-8") if isinstance(chunk, str) else bytes(chunk)
+    async def _send_chunk(self, origin: object, chunk: Any) -> None:
+        data = chunk if type(chunk) is bytes else chunk_to_bytes(chunk, origin)
         if len(data) > _SLICE:
             await self._send_large(data)
             return
@@ -419,9 +428,10 @@ class Connection:
     def _refuse(self, error: HTTPError) -> None:
         """Answer what no handler sees."""
         if self._http.can_respond:
-            self._write_last(TextResponse(error.message, error.status, error.headers))
+            status, text, headers = error.answer()
+            self._write_last(TextResponse(text, status, headers))
             if self._access_log is not None:
-                self._access_log.note(self.client, "-", error.status)
+                self._access_log.note(self.client, "-", status)
 
     def _write_last(self, response: Response) -> None:
         """The connection's last response."""
