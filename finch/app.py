@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from typing import Any, NoReturn, TypeVar
 
-from finch.config import Limits
+from finch.config import Limits, check_limit
+from finch.conversions import DecHook, check_hook
 from finch.declaring import Spelled, bare, check_takes
 from finch.errors import ConfigurationError
+from finch.explain import kind
 from finch.lifespan import Lifespan
 from finch.paths import parse_path
 from finch.pipeline import Pipeline
@@ -36,6 +37,8 @@ class FinchApp(Spelled):
         compression: whether sockets agree to permessage-deflate. It costs memory for each client.
         max_message_size: bytes of one socket message; ``limits.max_message_size`` where left out.
         limits: every other bound.
+        dec_hook: makes the types of annotations that msgspec does not know: called with the type
+            and the parsed JSON, as in ``lambda cls, value: cls.model_validate(value)``.
 
     Example::
 
@@ -62,7 +65,15 @@ class FinchApp(Spelled):
         compression: bool = False,
         max_message_size: int | None = None,
         limits: Limits | None = None,
+        dec_hook: DecHook | None = None,
     ) -> None:
+        if limits is not None and not isinstance(limits, Limits):
+            raise ConfigurationError(f"limits is a Limits, not {kind(limits)}: write Limits(...)")
+        if max_message_size is not None:
+            check_limit("max_message_size", max_message_size)
+        if dec_hook is not None:
+            check_hook(dec_hook)
+        self.dec_hook = dec_hook
         self.limits = limits or Limits()
         self.languages = (languages,) if isinstance(languages, str) else tuple(languages)
         if not self.languages:
@@ -349,7 +360,7 @@ class FinchApp(Spelled):
                     await app.socket_manager.send_to_all(time(), path="tick")
                     await trio.sleep(1)
         """
-        self._lifespan.start_soon(partial(function, *args))
+        self._lifespan.start_soon(function, *args)
         return function
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:

@@ -6,7 +6,13 @@ global: an application carries its own (``FinchApp(limits=Limits(max_body=100 * 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import sys
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from finch.errors import ConfigurationError
+from finch.explain import closest, shown
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -15,6 +21,12 @@ MIB = 1024 * KIB
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Every bound that Finch puts on a peer. Sizes are bytes, times are seconds.
+
+    ``math.inf`` switches a timeout off.
+
+    Raises:
+        ConfigurationError: a value is not a number, or it is out of range.
+        TypeError: there is no limit of that name.
 
     Example::
 
@@ -89,12 +101,28 @@ class Limits:
     """Connections at a time, HTTP and WebSockets together; past it 503 with Retry-After. None for
     as many as there are descriptors."""
 
+    def __new__(cls, *args: Any, **values: Any) -> Limits:
+        known = [field.name for field in fields(cls)]
+        if args:
+            raise TypeError("Limits takes each value by its name: Limits(max_body=...)")
+        for name in values:
+            if name not in known:
+                meant = closest(name, known)
+                advice = f"did you mean {meant}?" if meant else f"there are {', '.join(known)}"
+                raise TypeError(f"Limits has no {name}; {advice}")
+        return object.__new__(cls)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            check_limit(field.name, getattr(self, field.name))
+
     @property
     def tick(self) -> float:
         """How often the server looks for what is overdue, in seconds.
 
-        Coarse, because one look costs a little for each connection; a tenth of the shortest
-        timeout, so that short ones are kept as well.
+        Coarse, because one look costs a little for each connection; a quarter of the shortest
+        timeout, so that short ones are kept as well. At most a hundred times a second, or a very
+        short timeout would keep the processor busy.
         """
         shortest = min(
             self.head_timeout,
@@ -104,6 +132,68 @@ class Limits:
             self.ping_interval,
             self.ping_timeout,
             self.close_timeout,
-            self.leave_grace * 2,
+            self.leave_grace * 2 or math.inf,
         )
-        return min(0.5, shortest / 4)
+        return min(0.5, max(0.01, shortest / 4))
+
+
+_UNITS: Final = {  # of what is counted; all else is a number of bytes or of seconds
+    "max_headers": "header lines",
+    "body_rate": "bytes a second",
+    "max_fragments": "frames",
+    "inbox": "messages",
+    "max_connections": "connections",
+}
+# Where nothing is a bound as well. A timeout of nothing is not: it would be over all the time.
+_MAY_BE_ZERO: Final = {
+    "max_body",
+    "backpressure",
+    "leave_grace",
+    "shutdown_timeout",
+    "shutdown_spread",
+}
+_MUST_END: Final = {"leave_grace"}  # or handlers of clients that have left would pile up
+_FIELDS: Final = {field.name: field for field in fields(Limits)}
+
+
+def check_limit(name: str, value: Any) -> None:
+    """Refuse a value that a limit cannot have, and say what to write.
+
+    Parameters:
+        name: a field of :class:`Limits`.
+        value: what an application gives for it.
+
+    Raises:
+        ConfigurationError: it is not a number of the right kind, or it is out of range.
+    """
+    default, whole = _FIELDS[name].default, "int" in str(_FIELDS[name].type)
+    if value is None and default is None:
+        return
+    if isinstance(value, int if whole else (int, float)) and not isinstance(value, bool):
+        enough = value > 0 or (value == 0 and name in _MAY_BE_ZERO)
+        endless = value == math.inf and name not in _MUST_END
+        if enough and (whole or endless or value <= sys.float_info.max):
+            return
+    unit = _UNITS.get(name, "bytes" if whole else "seconds")
+    raise ConfigurationError(
+        f"Limits({name}={shown(value)}): {name} is a {'whole ' if whole else ''}number of {unit}, "
+        f"{'0 or more' if name in _MAY_BE_ZERO else 'more than 0'}; {_advice(name, value, whole)}"
+    )
+
+
+def _advice(name: str, value: Any, whole: bool) -> str:
+    default = _FIELDS[name].default
+    if whole and isinstance(value, float) and value.is_integer() and value > 0:
+        return f"write {value:.0f}"
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) < 20:
+        return f"write {int(value)}, without quotes"
+    if hasattr(type(value), "total_seconds"):
+        return "write .total_seconds() behind it"
+    if name == "body_rate" and value == 0:
+        return "body_grace=math.inf lets a body take any time"
+    if default is None:
+        return "leave it out for any number"
+    example = f"the default is {default}"
+    if not whole and name not in _MUST_END:
+        example += ", and math.inf switches it off"
+    return example

@@ -23,7 +23,7 @@ from finch.errors import Disconnected, HTTPError, ProtocolError
 from finch.failures import failure_of, report
 from finch.proxies import Source, Trust
 from finch.request import Address, BodySource, Request
-from finch.response import Response, StreamingResponse, TextResponse
+from finch.response import Response, StreamingResponse, TextResponse, chunk_to_bytes
 from finch.sockets.upgrade import Upgrade
 from finch.streaming import Stream
 from finch.tasks import change_context
@@ -72,8 +72,8 @@ class Connection:
     __slots__ = (
         "_access_log",
         "_app",
+        "_gone_since",
         "_http",
-        "_hung_up",
         "_interrupted",
         "_limits",
         "_refusal",
@@ -113,7 +113,7 @@ class Connection:
         self._stopping = False
         self._spawn = spawn
         self._stream: Stream | None = None  # being sent
-        self._hung_up = False  # and the peer left, when it was last looked at
+        self._gone_since = math.inf  # when its peer was seen to have closed its side
         self._refusal: HTTPError | None = None
 
     async def run(self) -> tuple[Upgrade, bytes] | None:
@@ -167,7 +167,16 @@ class Connection:
             try:
                 response = await self._app.handle(request)
                 if isinstance(response, Upgrade):
-                    return self._upgrade(request, response)
+                    if response.request is request:
+                        return self._upgrade(request, response)
+                    report(
+                        _log,
+                        "%s %s was answered with the upgrade of another request; write 'return "
+                        "manager.request_handle(request)' for each",
+                        request.method,
+                        request.raw_path,
+                    )
+                    response = TextResponse("Internal Server Error", 500)
                 last = await self._respond(request, response, body)
                 if last or self._stopping or self._interrupted:
                     return None
@@ -357,7 +366,7 @@ class Connection:
             else:
                 self._stream = stream
                 self._watch_stream(trio.current_time())
-                await stream.send_to(partial(self._send_chunk, request))
+                await stream.send_to(partial(self._send_chunk, response.origin))
                 if self._stream is None:  # cancelled
                     raise Disconnected("the client left while its response was streamed")
             transport.write(http.send_end())
@@ -379,8 +388,8 @@ class Connection:
             self._stream = None
             self._wait_for(_Waiting.HANDLER, math.inf)
 
-    async def _send_chunk(self, request: Request, chunk: Any) -> None:
-        data = chunk.encode("utf-8") if isinstance(chunk, str) else bytes(chunk)
+    async def _send_chunk(self, origin: object, chunk: Any) -> None:
+        data = chunk if type(chunk) is bytes else chunk_to_bytes(chunk, origin)
         if len(data) > _SLICE:
             await self._send_large(data)
             return
@@ -390,22 +399,22 @@ class Connection:
             await transport.drain(self._limits.backpressure)
         if transport.lost:
             raise Disconnected("the client left while its response was streamed")
-        self._hung_up = False  # it can still be sent to
+        self._gone_since = math.inf  # it can still be sent to
         if account.spend(len(data)):
             await trio.lowlevel.checkpoint()
 
     def _watch_stream(self, now: float) -> None:
         """Look now and then whether the peer of a stream, in which nothing may happen for long, is
-        still there. One that has closed its own side may be reading on; but where nothing is sent
-        to it for a moment, it has left."""
+        still there. One that has closed its own side may be reading on; but if nothing is sent to
+        it for ``Limits.leave_grace``, it has left."""
         assert self._stream is not None
-        gone = self.transport.hung_up()
-        if self.transport.closed or (gone and self._hung_up):
+        grace = self._limits.leave_grace
+        self._gone_since = min(self._gone_since, now) if self.transport.hung_up() else math.inf
+        if self.transport.closed or now - self._gone_since >= grace:
             stream, self._stream = self._stream, None
             stream.cancel()
             return
-        self._hung_up = gone
-        self._wait_for(_Waiting.STREAM, now + self._limits.leave_grace)
+        self._wait_for(_Waiting.STREAM, now + grace)
 
     def _upgrade(self, request: Request, upgrade: Upgrade) -> tuple[Upgrade, bytes]:
         self._http.read_body()  # its end, which a handshake has at once
@@ -419,9 +428,10 @@ class Connection:
     def _refuse(self, error: HTTPError) -> None:
         """Answer what no handler sees."""
         if self._http.can_respond:
-            self._write_last(TextResponse(error.message, error.status, error.headers))
+            status, text, headers = error.answer()
+            self._write_last(TextResponse(text, status, headers))
             if self._access_log is not None:
-                self._access_log.note(self.client, "-", error.status)
+                self._access_log.note(self.client, "-", status)
 
     def _write_last(self, response: Response) -> None:
         """The connection's last response."""

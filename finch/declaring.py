@@ -54,26 +54,27 @@ def check_parentheses(name: str, argument: object, example: str) -> None:
         )
 
 
-def check_takes(function: Callable[..., Any], what: str, wanted: str) -> None:
+def check_takes(function: Callable[..., Any], what: str, wanted: str, *arguments: Any) -> None:
     """Refuse a function that cannot be called as it will be.
 
     Parameters:
         function: the application's.
         what: its place, for the error.
         wanted: how it will be called, such as ``(request, error)``.
+        arguments: with what, if their number is not that of ``wanted``.
 
     Raises:
         ConfigurationError: if it is not callable, or takes other arguments.
     """
     if not callable(function):
         raise ConfigurationError(f"{what} is a function that takes {wanted}, not {shown(function)}")
-    arguments = [part for part in wanted.strip("()").split(",") if part]
+    given = arguments or [part for part in wanted.strip("()").split(",") if part]
     try:
         signature = inspect.signature(function)
     except ValueError:
         return  # a builtin does not tell what it takes
     try:
-        signature.bind(*arguments)
+        signature.bind(*given)
     except TypeError:
         raise ConfigurationError(
             f"{what} is called with {wanted}, but is written {shown(function)}{signature}"
@@ -96,12 +97,12 @@ class Spelled:
     if not TYPE_CHECKING:  # a type checker is to find it by itself
 
         def __getattr__(self, name: str) -> NoReturn:
-            meant = "" if name.startswith("_") else _meant(type(self), name)
+            meant = "" if name.startswith("_") else _meant(dir(self), name)
             hint = f"; did you mean {meant!r}?" if meant else ""
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}")
 
 
-def _meant(kind: type, name: str) -> str:
-    known = [one for one in dir(kind) if not one.startswith("_")]
+def _meant(names: list[str], name: str) -> str:
+    known = [one for one in names if not one.startswith("_")]
     meant = _DART.get(name) or _CAMEL.sub("_", name).lower()
     return meant if meant in known else next(iter(difflib.get_close_matches(meant, known, 1)), "")

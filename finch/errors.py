@@ -10,8 +10,13 @@ FinchError
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any, Final
+
+from finch.explain import kind, not_text, shown
+from finch.headers import header_items
 
 
 class FinchError(Exception):
@@ -30,38 +35,55 @@ class HTTPError(FinchError):
     """An error that is an answer.
 
     Raised in an HTTP handler it becomes the response; raised in a socket handler it becomes an
-    envelope with ``path="error"``, this status and this message.
+    envelope with ``path="error"``, this status and this message. All three are checked when they
+    are set, here or later.
 
     Parameters:
         status: an HTTP status code, 400 to 599 (RFC 9110, section 15).
-        message: text for the client; the standard phrase where it is left out.
+        message: text for the client; the standard phrase if it is left out.
         headers: further response headers; a socket's client does not see them.
 
     Raises:
-        ValueError: where ``status`` is no error status.
+        TypeError: ``status`` is not a whole number, ``message`` is not text, or ``headers`` is not
+            a mapping.
+        ValueError: ``status`` is not an error status, or a header or the message cannot be sent.
 
     Example::
 
         raise HTTPError(404, "no such room")
     """
 
+    # a subclass whose __init__ does not call this one is answered with these
+    status: int = 500
+    message: str = "Internal Server Error"
+    headers: dict[str, str] = MappingProxyType({})  # type: ignore[assignment]
+
     def __init__(
         self, status: int, message: str | None = None, headers: Mapping[str, str] | None = None
     ) -> None:
-        if not 400 <= status <= 599:
-            raise ValueError(
-                f"HTTPError takes a status from 400 to 599, not {status!r}; "
-                "return (value, status) or a Response for any other"
-            )
-        if message is None:
-            message = status_phrase(status)
-        super().__init__(status, message)
         self.status = status
-        self.message = message
-        self.headers = dict(headers or {})
+        self.message = status_phrase(status) if message is None else message
+        self.headers = headers  # type: ignore[assignment]
+        super().__init__(self.status, self.message)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _CHECKS:
+            value = _CHECKS[name](value)
+        super().__setattr__(name, value)
 
     def __str__(self) -> str:
         return f"{self.status} {self.message}"
+
+    def answer(self) -> tuple[int, str, dict[str, str]]:
+        """Status, message and headers as they can be sent, whatever a subclass made of them.
+
+        What cannot be sent is replaced: the status by 500, the message by its ``str`` or the
+        standard phrase. Headers that cannot be sent are left out.
+        """
+        status = _if_valid(lambda: _checked_status(self.status), 500)
+        message = _if_valid(lambda: _checked_message(_text(self.message)), status_phrase(status))
+        headers = _if_valid(lambda: _checked_headers(self.headers), {})
+        return status, message, headers
 
 
 class ProtocolError(HTTPError):
@@ -100,3 +122,65 @@ def status_phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return ""
+
+
+def _checked_status(status: Any) -> int:
+    if not isinstance(status, int) or isinstance(status, bool):
+        advice = "write the status first: HTTPError(404, 'no such room')"
+        if hasattr(type(status), "raw_headers"):
+            advice = "return the response instead of raising an error"
+        raise TypeError(f"HTTPError takes a status from 400 to 599, not {shown(status)}; {advice}")
+    if not 400 <= status <= 599:
+        raise ValueError(
+            f"HTTPError takes a status from 400 to 599, not {shown(status)}; "
+            "return (value, status) or a Response for any other"
+        )
+    return int(status)
+
+
+def _checked_message(message: Any) -> str:
+    if not isinstance(message, str):
+        advice = "write str(...) around it"
+        if isinstance(message, dict | list | tuple):
+            advice = (
+                "to answer with JSON, return (value, status) in an HTTP handler; "
+                "on a socket, send(value, path='error')"
+            )
+        elif isinstance(message, bytes | bytearray):
+            advice = "write message.decode()"
+        raise TypeError(
+            f"HTTPError's message is text for the client, not {kind(message)}; {advice}"
+        )
+    fault = None if message.isascii() else not_text(message)
+    if fault:
+        raise ValueError(f"HTTPError's message has {fault}")
+    return message if type(message) is str else str.__str__(message)  # JSON takes no subclass
+
+
+def _checked_headers(headers: Any) -> dict[str, str]:
+    if headers is None:
+        return {}
+    items = header_items(headers, "HTTPError")
+    if len({name.lower() for name, _ in items}) < len(items):
+        raise ValueError(
+            "HTTPError takes one value for each header name; return a Response to send several"
+        )
+    return dict(items)
+
+
+_CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
+    "status": _checked_status,
+    "message": _checked_message,
+    "headers": _checked_headers,
+}
+
+
+def _text(message: Any) -> str:
+    return message if isinstance(message, str) else str(message)
+
+
+def _if_valid(read: Callable[[], Any], otherwise: Any) -> Any:
+    try:
+        return read()
+    except Exception:
+        return otherwise

@@ -1,8 +1,22 @@
-"""Multi-mappings of text: headers, whose names ignore case, and query parameters."""
+"""Multi-mappings of text: headers, whose names ignore case, and query parameters.
+
+Also which headers an application may send: whoever takes headers from it checks them here.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from finch.explain import kind, not_text, shown
+
+HeaderItems = Mapping[str, str] | Iterable[tuple[str, str]]
+
+NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""A token: what names a header or a cookie (RFC 9110, section 5.6.2)."""
+
+_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 class MultiMapping(Mapping[str, str]):
@@ -87,3 +101,94 @@ class Headers(MultiMapping):
     @staticmethod
     def _fold(name: str) -> str:
         return name.lower()
+
+
+class CopiedHeaders(Headers):
+    """A copy of a response's headers, which says so to whoever tries to change it."""
+
+    __slots__ = ()
+
+    def __setitem__(self, name: object, value: object) -> None:
+        raise TypeError(
+            f"response.headers is a copy: write response.set_header({shown(name)}, {shown(value)})"
+        )
+
+    def __delitem__(self, name: object) -> None:
+        raise TypeError(f"response.headers is a copy: write response.remove_header({shown(name)})")
+
+    def __getattr__(self, name: str) -> Any:
+        instead = ""
+        if name in ("update", "setdefault", "pop", "append", "add", "set", "popitem", "clear"):
+            instead = "; write response.set_header(name, value), or add_header or remove_header"
+        raise AttributeError(f"the headers of a response have no {name}{instead}")
+
+
+def check_header(name: Any, value: Any) -> None:
+    """Refuse a header that would break the message, and say what to write.
+
+    Raises:
+        ValueError: the name is not a token, or the value is not text in Latin-1 without control
+            characters.
+
+    Source: RFC 9110, section 5.
+    """
+    if (
+        type(name) is str
+        and type(value) is str
+        and NAME.fullmatch(name)
+        and _VALUE.fullmatch(value)
+    ):
+        return
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        advice = "a header's name has letters, digits and hyphens only, such as 'x-request-id'"
+        if isinstance(name, bytes):
+            advice = "write the name as text, without the b"
+        raise ValueError(f"{shown(name)} is no header name: {advice}")
+    if isinstance(value, str) and _VALUE.fullmatch(value):
+        return  # a subclass of str
+    raise ValueError(f"{name!r}: {shown(value)} is no header value: {_advice(name, value)}")
+
+
+def _advice(name: str, value: object) -> str:
+    if isinstance(value, str):
+        if not_text(value) is None and value.isprintable():
+            return "headers are Latin-1; percent-encode it with urllib.parse.quote"
+        return "it has a line break or another character that would break the message"
+    if value is None:
+        return "leave the header out"
+    if isinstance(value, bytes):
+        return "write text, such as value.decode('latin-1')"
+    if isinstance(value, list | tuple):
+        return (
+            f"give a header of several values as several pairs: [({name!r}, 'a'), ({name!r}, 'b')]"
+        )
+    return "a header's value is text; write str(...) around it"
+
+
+def header_items(headers: Any, of: str) -> list[tuple[str, str]]:
+    """The headers that an application gives, as pairs, each of them checked.
+
+    Parameters:
+        headers: a mapping of names to values, or any number of pairs of name and value.
+        of: what they are given to, for the error.
+
+    Raises:
+        TypeError: ``headers`` is neither of these.
+        ValueError: as :func:`check_header`.
+    """
+    if isinstance(headers, MultiMapping):
+        items = headers.multi_items()
+    elif isinstance(headers, Mapping):
+        items = list(headers.items())
+    elif isinstance(headers, str | bytes | bytearray) or not isinstance(headers, Iterable):
+        raise TypeError(f"{of} takes headers as {_FORMS}, not {kind(headers)}")
+    else:
+        items = list(headers)
+    for item in items:
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            raise TypeError(f"{of} takes headers as {_FORMS}; {shown(item)} is not such a pair")
+        check_header(item[0], item[1])
+    return items
+
+
+_FORMS: Final = "a dict or as pairs, such as {'x-a': 'b'} or [('x-a', 'b')]"

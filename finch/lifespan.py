@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -11,10 +11,9 @@ from typing import Any
 import trio
 
 from finch.calls import attempt
-from finch.declaring import shown
-from finch.errors import ConfigurationError
+from finch.declaring import check_takes, shown
 from finch.failures import report
-from finch.tasks import caught, plain_nursery
+from finch.tasks import caught, contain, plain_nursery
 
 _log = logging.getLogger("finch.app")
 
@@ -25,25 +24,22 @@ class Lifespan:
     def __init__(self) -> None:
         self.startup: list[Callable[[], Any]] = []
         self.shutdown: list[Callable[[], Any]] = []
-        self._background: list[Callable[[], Any]] = []
+        self._background: list[Callable[[], Awaitable[None]]] = []
         self._nursery: trio.Nursery | None = None
         self._token: trio.lowlevel.TrioToken | None = None
 
-    def start_soon(self, task: Callable[[], Any]) -> None:
-        """Run a task now, or with the application if that does not run. From any thread.
+    def start_soon(self, function: Callable[..., Any], *args: Any) -> None:
+        """Run a function now, or with the application if that does not run. From any thread.
 
         Raises:
-            ConfigurationError: if it is not callable.
+            ConfigurationError: if it is not callable with these arguments.
         """
-        function = task.func if isinstance(task, partial) else task
-        if not callable(function):
-            raise ConfigurationError(
-                f"background_task takes a function and its arguments, not {shown(function)}"
-            )
+        check_takes(function, "background_task", f"({', '.join(map(repr, args))})", *args)
+        task = partial(_in_background, function, *args)
         if self._nursery is None or self._token is None:
             self._background.append(task)
             return
-        start = partial(self._nursery.start_soon, caught, partial(_in_background, task))
+        start = partial(self._nursery.start_soon, caught, task)
         if trio.lowlevel.in_trio_run():
             start()
         else:
@@ -70,7 +66,7 @@ class Lifespan:
             background = self._background[:]
             del self._background[lasting:]  # what a startup callback began is for this time only
             for task in background:
-                self.start_soon(task)
+                nursery.start_soon(caught, task)
             try:
                 yield
             finally:
@@ -86,7 +82,8 @@ class Lifespan:
                 nursery.cancel_scope.cancel()
 
 
-async def _in_background(task: Callable[[], Any]) -> None:
-    _, error = await attempt(task)
+async def _in_background(function: Callable[..., Any], *args: Any) -> None:
+    _, error = await attempt(function, *args)
     if error is not None:
-        report(_log, "the background task %r raised", getattr(task, "func", task), error=error)
+        report(_log, "the background task %s raised", shown(function), error=error)
+    await contain(f"the background task {shown(function)}")

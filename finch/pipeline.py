@@ -16,8 +16,14 @@ from finch.declaring import check_takes
 from finch.errors import ConfigurationError, Disconnected, HTTPError
 from finch.failures import alone, failure_of, report
 from finch.request import Request
-from finch.response import Response, StreamingResponse, TextResponse, to_response
-from finch.routing import Match, Methods, Router
+from finch.response import (
+    Response,
+    StreamingResponse,
+    TextResponse,
+    chunk_to_bytes,
+    to_response,
+)
+from finch.routing import FinchRoute, Match, Methods, Router
 
 _log = logging.getLogger("finch.app")
 
@@ -100,8 +106,8 @@ class Pipeline:
             else:
                 value = await call(route.index, request, **match.params)
             if type(value) is str:  # most are
-                return TextResponse(value)
-            return await self._response(request, value, route.path)
+                return to_response(value, origin=route.index)
+            return await self._response(request, value, route)
         if request.method == Methods.OPTIONS and (match or request.path == "*"):
             allow = ", ".join(sorted({*match, Methods.OPTIONS}))
             return to_response((None, 204, {"allow": allow}))
@@ -113,8 +119,8 @@ class Pipeline:
             raise HTTPError(405, f"{request.path} has no {request.method}", {"allow": allow})
         raise HTTPError(404, "Not Found")
 
-    async def _response(self, request: Request, value: Any, path: str) -> Response:
-        origin = f"the handler of {path}"
+    async def _response(self, request: Request, value: Any, route: FinchRoute) -> Response:
+        origin = f"the handler of {route.path}"
         if inspect.iscoroutine(value):
             value.close()
             raise TypeError(
@@ -127,11 +133,11 @@ class Pipeline:
                 "without an answer; write 'return await manager.request_handle(request)', or "
                 "'return request.render_socket()' at its end"
             )
-        response = to_response(value, origin=origin)
+        response = to_response(value, origin=route.index)
         if isinstance(response, StreamingResponse) and inspect.isasyncgen(value):
             stream = request.stream_in_task(value)
-            response.chunks = stream
-            await stream.begin()
+            response.chunks, response.origin = stream, value
+            await stream.begin(lambda chunk: chunk_to_bytes(chunk, value))
         return response
 
     def _find_handler(self, error: BaseException) -> Callable[..., Any] | None:
@@ -166,11 +172,8 @@ class Pipeline:
                 )
                 error = HTTPError(500)
         assert isinstance(error, HTTPError)
-        try:
-            return TextResponse(str(error.message), error.status, error.headers)
-        except BaseException as raised:  # a subclass that made itself no answer
-            report(_log, "%r cannot be sent", error, error=failure_of(raised))
-            return TextResponse("Internal Server Error", 500)
+        status, text, headers = error.answer()
+        return TextResponse(text, status, headers)
 
 
 async def _handled(handler: Callable[..., Any], request: Request, error: BaseException) -> Response:
@@ -178,13 +181,13 @@ async def _handled(handler: Callable[..., Any], request: Request, error: BaseExc
     if failed is not None:
         raise failed
     plain = not isinstance(value, Response | tuple)
-    response = to_response(value, origin="the error handler")
+    response = to_response(value, origin=handler)
     if plain:
         # Only an error of Finch's own says how it is answered: others carry, as urllib's does, the
         # headers of somebody else's response.
         response.status = error.status if isinstance(error, HTTPError) else 500
         if isinstance(error, HTTPError):
-            for name, text in error.headers.items():
+            for name, text in error.answer()[2].items():
                 response.set_header(name, text)
     return response
 
@@ -196,7 +199,7 @@ async def _through(middleware: Middleware, inner: Next, request: Request) -> Res
             f"the middleware {_name(middleware)} returned nothing; write "
             "'return await call_next(request)' at its end, or return a response of its own"
         )
-    return to_response(value, origin=f"the middleware {_name(middleware)}")
+    return to_response(value, origin=middleware)
 
 
 def _name(function: Any) -> str:

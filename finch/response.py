@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
-import re
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
-from datetime import UTC, datetime
-from email.utils import format_datetime
-from http.cookies import CookieError, Morsel, SimpleCookie
-from typing import Any, Final, Literal
+import copy
+from collections.abc import AsyncIterable, AsyncIterator
+from datetime import datetime
+from typing import Any, Final, Literal, Self
 from urllib.parse import quote
 
 import msgspec
 
-from finch.headers import Headers
+from finch.advice import (
+    body_advice,
+    chunk_advice,
+    is_json,
+    return_advice,
+    status_advice,
+    stream_advice,
+)
+from finch.cookies import needs_secure, set_cookie_header
+from finch.explain import hint, kind, not_text, shown, where, why_no_json
+from finch.headers import CopiedHeaders, HeaderItems, Headers, check_header, header_items
 
-HeaderItems = Mapping[str, str] | Iterable[tuple[str, str]]
-
-_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _encode_json = msgspec.json.Encoder().encode
 
 TEXT: Final = "text/plain; charset=utf-8"
 HTML: Final = "text/html; charset=utf-8"
 JSON: Final = "application/json"
 BYTES: Final = "application/octet-stream"
+_TYPES: Final = frozenset((TEXT, HTML, JSON, BYTES))  # known to be valid headers
+_REDIRECTS: Final = (300, 301, 302, 303, 307, 308)
 
 
 class Response:
@@ -38,7 +43,9 @@ class Response:
             ``application/octet-stream`` for bytes.
 
     Raises:
-        ValueError: for a header that would break the message (RFC 9110, section 5).
+        TypeError: ``body`` is neither bytes nor text, or ``headers`` are of the wrong type.
+        ValueError: ``status`` is out of range, or a header would break the message (RFC 9110,
+            section 5).
 
     Example::
 
@@ -55,7 +62,7 @@ class Response:
         content_type: str | None = None,
     ) -> None:
         default = TEXT if isinstance(body, str) else BYTES
-        self.body = body.encode("utf-8") if isinstance(body, str) else bytes(body)
+        self._body = self._encoded(body)
         self._begin(status, headers, content_type or self.default_content_type or default)
 
     def _begin(self, status: int, headers: HeaderItems | None, content_type: str | None) -> None:
@@ -64,11 +71,52 @@ class Response:
             self.status = status
         self._headers: list[tuple[str, str]] = []
         if headers is not None:
-            items = headers.items() if isinstance(headers, Mapping) else headers
-            for name, value in items:
-                self.add_header(name, value)
+            items = header_items(headers, type(self).__name__)
+            self._headers = [(name.lower(), value) for name, value in items]
         if content_type is not None and not self._has("content-type"):
-            self.add_header("content-type", content_type)
+            if content_type not in _TYPES:
+                check_header("content-type", content_type)
+            self._headers.append(("content-type", content_type))
+
+    def fresh(self) -> Self:
+        """A copy for one request: what is set on it, such as a cookie, is not set on this one.
+
+        What a handler or middleware returns is copied so, so that a response that is kept and
+        returned again does not gather what belongs to one visitor.
+        """
+        new: Self
+        if type(self) in _PLAIN:
+            new = object.__new__(type(self))
+            new.__dict__.update(self.__dict__)
+        else:
+            new = copy.copy(self)
+        new._headers = self._headers.copy()
+        return new
+
+    @property
+    def body(self) -> bytes:
+        """The body. It may be set, to bytes or text."""
+        return self._body
+
+    @body.setter
+    def body(self, body: bytes | str) -> None:
+        self._body = self._encoded(body)
+
+    def _encoded(self, body: Any) -> bytes:
+        if isinstance(body, str):
+            try:
+                return body.encode("utf-8")
+            except UnicodeEncodeError:
+                raise ValueError(
+                    f"the body of a {type(self).__name__} has {not_text(body)}; "
+                    "write text.encode('utf-8', 'replace')"
+                ) from None
+        if isinstance(body, bytes | bytearray | memoryview):
+            return bytes(body)  # a copy, if it may be changed
+        raise TypeError(
+            f"the body of a {type(self).__name__} is bytes or str, not {kind(body)}; "
+            f"{body_advice(body)}"
+        )
 
     @property
     def status(self) -> int:
@@ -77,14 +125,20 @@ class Response:
 
     @status.setter
     def status(self, status: int) -> None:
-        if not isinstance(status, int) or not 200 <= status <= 599:
-            raise ValueError(f"a response's status is 200 to 599, not {status!r}")
-        self._status = status
+        if type(status) is int and 200 <= status <= 599:
+            self._status = status
+            return
+        if isinstance(status, int) and not isinstance(status, bool) and 200 <= status <= 599:
+            self._status = int(status)  # an http.HTTPStatus
+            return
+        raise ValueError(
+            f"a response's status is 200 to 599, not {shown(status)}{status_advice(status)}"
+        )
 
     @property
     def headers(self) -> Headers:
         """The headers set so far; :meth:`set_header` and :meth:`add_header` change them."""
-        return Headers(self._headers)
+        return CopiedHeaders(self._headers)
 
     def _has(self, name: str) -> bool:
         return any(key == name for key, _ in self._headers)
@@ -93,23 +147,20 @@ class Response:
         """Add a header; one of the same name stays.
 
         Raises:
-            ValueError: for a name or value that would break the message.
+            ValueError: the name or the value would break the message.
         """
-        if not isinstance(value, str) or not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise ValueError(
-                f"{name!r}: {value!r} is no header: the name is a token, the value is text in "
-                "Latin-1 without control characters (RFC 9110, section 5)"
-            )
+        check_header(name, value)
         self._headers.append((name.lower(), value))
 
     def set_header(self, name: str, value: str) -> None:
         """Set a header in place of any of the same name.
 
         Raises:
-            ValueError: as :meth:`add_header`.
+            ValueError: as :meth:`add_header`; the header stays as it was.
         """
+        check_header(name, value)
         self.remove_header(name)
-        self.add_header(name, value)
+        self._headers.append((name.lower(), value))
 
     def remove_header(self, name: str) -> None:
         """Remove every header of that name."""
@@ -138,48 +189,35 @@ class Response:
             name: a token.
             value: any text; what a cookie cannot hold is quoted, and unquoted by
                 ``request.cookies``.
-            max_age: seconds until it is forgotten; with the browser's session where neither this
-                nor ``expires`` is given.
+            max_age: seconds until it is forgotten; with the browser's session if neither this nor
+                ``expires`` is given.
             expires: the moment when it is forgotten, with a time zone.
+            samesite: in any case; None leaves it out.
 
         Raises:
-            ValueError: for a name or attribute that no cookie can have.
+            TypeError: an argument is of the wrong type.
+            ValueError: no browser would keep such a cookie: its name is not a token, an attribute
+                is malformed, or name and value have more than 4096 bytes.
 
         Source: RFC 6265, section 4.1.
         """
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no cookie's name: it must be a token")
-        if samesite == "none" and not secure:
-            raise ValueError("a cookie with samesite='none' needs secure=True: browsers refuse it")
-        # quoted byte by byte where it is no plain token, so that any text comes back
-        _, coded = SimpleCookie().value_encode(value.encode("utf-8").decode("latin-1"))
-        morsel: Morsel[str] = Morsel()
-        try:
-            morsel.set(name, value, coded)
-        except CookieError as error:
-            raise ValueError(f"{name!r} is no cookie's name: {error}") from None
-        morsel["path"] = path
-        if max_age is not None:
-            morsel["max-age"] = str(max_age)
-        if expires is not None:
-            if expires.tzinfo is None:
-                raise ValueError("expires needs a time zone, such as datetime.now(UTC)")
-            morsel["expires"] = format_datetime(expires.astimezone(UTC), usegmt=True)
-        if domain is not None:
-            morsel["domain"] = domain
-        if secure:
-            morsel["secure"] = True
-        if httponly:
-            morsel["httponly"] = True
-        if samesite is not None:
-            morsel["samesite"] = samesite.capitalize()
-        if any(character in f"{path}{domain or ''}" for character in ";\r\n"):
-            raise ValueError("a cookie's path and domain hold no semicolon and no line break")
-        self.add_header("set-cookie", morsel.OutputString())
+        header = set_cookie_header(
+            name,
+            value,
+            max_age=max_age,
+            expires=expires,
+            path=path,
+            domain=domain,
+            secure=secure,
+            httponly=httponly,
+            samesite=samesite,
+        )
+        self._headers.append(("set-cookie", header))
 
     def delete_cookie(self, name: str, *, path: str = "/", domain: str | None = None) -> None:
         """Have the browser forget a cookie. Path and domain must be those it was set with."""
-        self.set_cookie(name, "", max_age=0, path=path, domain=domain)
+        secure = isinstance(name, str) and needs_secure(name)
+        self.set_cookie(name, "", max_age=0, path=path, domain=domain, secure=secure)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.status}>"
@@ -201,7 +239,8 @@ class JSONResponse(Response):
     """Any value that msgspec encodes: dict, list, Struct, dataclass, datetime, UUID, ...
 
     Raises:
-        TypeError: for a value that has no JSON form.
+        TypeError: JSON cannot hold a part of it; the message says which.
+        ValueError: it contains itself, is nested too deeply, or has text that is no Unicode.
 
     Example::
 
@@ -217,7 +256,12 @@ class JSONResponse(Response):
         headers: HeaderItems | None = None,
         content_type: str | None = None,
     ) -> None:
-        super().__init__(_encode_json(value), status, headers, content_type)
+        try:
+            body = _encode_json(value)
+        except Exception as error:
+            cls = ValueError if isinstance(error, ValueError | RecursionError) else TypeError
+            raise cls(why_no_json(value)) from error
+        super().__init__(body, status, headers, content_type)
 
 
 class RedirectResponse(Response):
@@ -226,21 +270,54 @@ class RedirectResponse(Response):
     Parameters:
         location: a URL or path; what is no ASCII in it is percent-encoded.
         status: 302 by default; 303 after a POST, 307 and 308 keep the method (RFC 9110, 15.4).
+
+    Raises:
+        TypeError: ``location`` is not text.
+        ValueError: ``location`` is empty, or ``status`` is not one of a redirect.
     """
 
     def __init__(
         self, location: str, status: int = 302, headers: HeaderItems | None = None
     ) -> None:
+        where_to = _checked_location(location)
         super().__init__(b"", status, headers, TEXT)
-        self.set_header("location", quote(location, safe=":/%#?=@[]!$&'()*+,;~"))
+        if self._status not in _REDIRECTS:
+            raise ValueError(
+                f"a RedirectResponse has the status 301, 302, 303, 307 or 308, not {self._status}; "
+                "write Response(status=..., headers={'location': ...}) for any other"
+            )
+        self.set_header("location", quote(where_to, safe=":/%#?=@[]!$&'()*+,;~"))
+
+
+def _checked_location(location: Any) -> str:
+    if not isinstance(location, str):
+        instead = "write .decode() behind it" if isinstance(location, bytes) else hint(location)
+        if location is None:
+            instead = "write '/' for the first page"
+        raise TypeError(
+            f"a RedirectResponse leads to a URL or path, which is text, not {kind(location)}; "
+            f"{instead or 'write str(...) around it'}"
+        )
+    fault = not_text(location)
+    if fault:
+        raise ValueError(f"the location of a RedirectResponse has {fault}")
+    if not location:
+        raise ValueError("a RedirectResponse needs a URL or path, such as '/'")
+    return location
 
 
 class StreamingResponse(Response):
-    """A body that is sent while it is made.
+    """A body that is sent while it is made. It can be returned once.
 
     Parameters:
         chunks: an async iterator of bytes or text. It is closed when the client leaves.
         content_type: ``text/plain`` by default.
+
+    Attributes:
+        origin: what makes the chunks, for errors to name.
+
+    Raises:
+        TypeError: ``chunks`` is not an async iterable.
 
     Example::
 
@@ -252,6 +329,8 @@ class StreamingResponse(Response):
         return StreamingResponse(ticks(), content_type="text/event-stream")
     """
 
+    _returned = False
+
     def __init__(
         self,
         chunks: AsyncIterable[bytes | str],
@@ -259,51 +338,130 @@ class StreamingResponse(Response):
         headers: HeaderItems | None = None,
         content_type: str = TEXT,
     ) -> None:
-        self.body = b""
-        self.chunks: AsyncIterator[bytes | str] = aiter(chunks)
+        self._body = b""
+        self.chunks = chunks
         self._begin(status, headers, content_type)
 
+    @property
+    def chunks(self) -> AsyncIterator[bytes | str]:
+        """The iterator of what is sent. It may be set, to any async iterable."""
+        return self._chunks
 
-def to_response(value: Any, *, origin: str = "the handler") -> Response:
-    """What a handler returned, as a response.
+    @chunks.setter
+    def chunks(self, chunks: AsyncIterable[bytes | str]) -> None:
+        self._chunks = _iterator(chunks)
+        self.origin: object = chunks
+
+    def fresh(self) -> Self:
+        """A copy for one request.
+
+        Raises:
+            RuntimeError: it was copied before, so that its iterator belongs to another request.
+        """
+        if self._returned:
+            raise RuntimeError(
+                f"this StreamingResponse of {where(self.origin)} was returned before, and its "
+                "chunks can be sent once; make a new one for each request"
+            )
+        new = super().fresh()
+        self._returned = True
+        return new
+
+
+def _iterator(chunks: Any) -> AsyncIterator[bytes | str]:
+    if isinstance(chunks, AsyncIterable):
+        return aiter(chunks)
+    raise TypeError(
+        f"a StreamingResponse takes an async iterator, not {kind(chunks)}; {stream_advice(chunks)}"
+    )
+
+
+def chunk_to_bytes(chunk: Any, origin: object) -> bytes:
+    """One chunk of a streamed body as bytes.
+
+    Parameters:
+        chunk: what was yielded.
+        origin: what yielded it, for the error; a generator, or any text.
+
+    Raises:
+        TypeError: it is neither bytes nor text.
+        ValueError: it is text that UTF-8 cannot hold.
+    """
+    if isinstance(chunk, str):
+        try:
+            return chunk.encode("utf-8")
+        except UnicodeEncodeError:
+            raise ValueError(f"{where(origin)} yielded text with {not_text(chunk)}") from None
+    if isinstance(chunk, bytes | bytearray | memoryview):
+        return bytes(chunk)
+    raise TypeError(
+        f"{where(origin)} yielded {kind(chunk)}; a streamed response takes str or bytes: "
+        f"{chunk_advice(chunk)}"
+    )
+
+
+def to_response(value: Any, *, origin: object = "the handler") -> Response:
+    """What a handler returned, as a response that belongs to one request.
 
     Parameters:
         value: ``str`` becomes text, ``bytes`` bytes, ``None`` 204, ``dict``, ``list``, Struct and
             dataclass JSON, an async generator a streamed body; ``(value, status)`` and ``(value,
-            status, headers)`` say more; a :class:`Response` is itself.
-        origin: who returned it, for the error.
+            status, headers)`` say more; a :class:`Response` is copied.
+        origin: who returned it, for the error: the function, or any text.
 
     Raises:
-        TypeError: for anything else.
+        TypeError: it is anything else, or JSON cannot hold it.
+        ValueError: a status or a header cannot be sent, or it is text that is no Unicode.
+        RuntimeError: it is a :class:`StreamingResponse` that was returned before.
     """
     if isinstance(value, Response):
-        return value
-    if isinstance(value, str):
-        return TextResponse(value)
-    if isinstance(value, bytes | bytearray | memoryview):
-        return Response(bytes(value))
-    if value is None:
-        response = Response(b"", 204)
-        response.remove_header("content-type")
-        return response
-    if isinstance(value, dict | list | msgspec.Struct) or (
-        dataclasses.is_dataclass(value) and not isinstance(value, type)
-    ):
-        return JSONResponse(value)
-    if isinstance(value, tuple) and len(value) in (2, 3) and isinstance(value[1], int):
-        response = to_response(value[0], origin=origin)
+        return value.fresh()
+    try:
+        if isinstance(value, str):
+            return TextResponse(value)
+        if isinstance(value, bytes | bytearray | memoryview):
+            return Response(bytes(value))
+        if value is None:
+            response = Response(b"", 204)
+            response.remove_header("content-type")
+            return response
+        if is_json(value):
+            return JSONResponse(value)
+    except (TypeError, ValueError) as error:
+        cls = TypeError if isinstance(error, TypeError) else ValueError
+        raise cls(f"{where(origin)} returned {kind(value)}: {error}") from error.__cause__
+    if isinstance(value, tuple):
+        return _from_tuple(value, origin)
+    if isinstance(value, AsyncIterable):
+        return StreamingResponse(value)
+    raise _no_response(value, origin)
+
+
+def _from_tuple(value: tuple[Any, ...], origin: object) -> Response:
+    if len(value) not in (2, 3) or not isinstance(value[1], int):
+        raise _no_response(value, origin)
+    response = to_response(value[0], origin=origin)
+    try:
         response.status = value[1]
-        if len(value) == 3:
-            items = value[2].items() if isinstance(value[2], Mapping) else list(value[2])
+        if len(value) == 3 and value[2] is not None:
+            items = header_items(value[2], "(value, status, headers)")
             for name, _ in items:
                 response.remove_header(name)
             for name, text in items:
                 response.add_header(name, text)
-        return response
-    if isinstance(value, AsyncIterable):
-        return StreamingResponse(value)
-    raise TypeError(
-        f"{origin} returned {type(value).__name__}, which is no response. Return str, bytes, dict, "
-        "list, a Struct or dataclass, None, an async generator, a Response, or a tuple of "
-        "(value, status) or (value, status, headers)."
+    except (TypeError, ValueError) as error:
+        cls = TypeError if isinstance(error, TypeError) else ValueError
+        raise cls(f"{where(origin)} returned a tuple: {error}") from None
+    return response
+
+
+def _no_response(value: object, origin: object) -> TypeError:
+    name, detail = kind(value).partition(" ")[2], return_advice(value)
+    return TypeError(
+        f"{where(origin)} returned {name}, which is no response{detail and f': {detail}'}. Return "
+        "str, bytes, dict, list, a Struct or dataclass, None, an async generator, a Response, or a "
+        "tuple of (value, status) or (value, status, headers)."
     )
+
+
+_PLAIN: Final = frozenset((Response, TextResponse, HTMLResponse, JSONResponse, RedirectResponse))

@@ -41,6 +41,7 @@ _log = logging.getLogger("finch.server")
 
 _REFUSALS: Final = 64  # connections that are told that they are refused; more are closed at once
 _CLOSINGS: Final = 0.001  # seconds between two sockets' closings at shutdown, where there is time
+_LAST_TURNS: Final = 8  # of the event loop, before a peer is dropped
 _CROWD: Final = 0.02  # seconds whose closings are sent together
 _SETTLED: Final = 0.1  # seconds after which whoever waited for the server has its first answer
 _DEFERRED: Final = ("finch.wire.authority", "finch.wire.body", "finch.wire.extensions")
@@ -400,8 +401,14 @@ class Server:
                     await self._until_empty()
         if self._hurry is not None:
             deadline = min(deadline, trio.current_time() + self._hurry)
-        for item in list(self._watched):
-            item.shut_down()  # a socket's Close, which goes if it goes at once
+        left = list(self._watched)
+        for item in left:
+            item.shut_down()
+        for _ in range(_LAST_TURNS):  # TLS takes some to send a socket's Close
+            if not any(item.transport.pending for item in left):
+                break
+            await trio.lowlevel.checkpoint()
+        for item in left:
             item.drop()
             item.expire(trio.current_time())  # handlers are cancelled; on_disconnect still runs
         with trio.move_on_at(deadline):

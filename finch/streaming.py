@@ -64,16 +64,21 @@ class Stream:
             raise StopAsyncIteration
         return self._chunk
 
-    async def begin(self) -> None:
+    async def begin(self, check: Callable[[Any], object]) -> None:
         """Have the first chunk made, so that what goes wrong before it can still be answered.
 
+        Parameters:
+            check: called with the chunk; raises if it cannot be sent.
+
         Raises:
-            BaseException: whatever the iterator raises.
+            BaseException: whatever the iterator or ``check`` raises.
         """
         try:
-            self._first = [await self.__anext__()]
+            chunk = await self.__anext__()
         except StopAsyncIteration:
-            pass
+            return
+        check(chunk)
+        self._first = [chunk]
 
     async def send_to(self, sink: Sink) -> None:
         """Hand each chunk to a function, until the last.

@@ -46,11 +46,12 @@ async def caught(task: Callable[[], Awaitable[None]]) -> None:
     try:
         await task()
     except BaseException as raised:
-        if not _is_corrupted(raised):
-            try:
-                report(_log, "a bug in Finch: %r failed", task, error=failure_of(raised))
-            except (trio.Cancelled, BaseExceptionGroup):
-                pass
+        if _is_corrupted(raised):
+            return  # a task that was put aside, at the end of the server
+        try:
+            report(_log, "a bug in Finch: %r failed", task, error=failure_of(raised))
+        except (trio.Cancelled, BaseExceptionGroup):
+            pass
     await contain(task)
 
 
@@ -69,9 +70,9 @@ async def contain(owner: object) -> None:
         return
     report(
         _log,
-        "%r left a nursery open, and what runs in it is cancelled. Open nurseries, and what opens "
-        "one, with 'async with' in the function that closes them; for what must go on, use "
-        "app.background_task",
+        "%s left a nursery open, and what runs in it is cancelled. Open a nursery, or what has "
+        "one, with 'async with' in the function that closes it; for what must go on, write "
+        "app.background_task(function)",
         owner,
     )
     for nursery in left:

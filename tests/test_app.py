@@ -12,6 +12,7 @@ from finch import (
     HTTPError,
     JSONResponse,
     Response,
+    SocketEvent,
     SocketManager,
     StreamingResponse,
 )
@@ -142,7 +143,7 @@ async def test_a_value_that_is_no_response_is_500_and_the_log_teaches(caplog):
         return object()
 
     assert (await get(app)).status == 500
-    assert "the handler of / returned object, which is no response" in caplog.text
+    assert " returned object, which is no response" in caplog.text
 
 
 async def test_middleware_stands_around_handlers_errors_and_unknown_paths():
@@ -445,3 +446,196 @@ async def test_a_method_that_nobody_knows_is_501_and_one_of_another_route_405():
         assert (await client.request("PROPFIND", "/")).status == 405
         assert (await client.request("DELETE", "/")).status == 405
         assert (await client.request("DELETE", "/nowhere")).status == 404
+
+
+# What a nursery's group counts as
+
+
+async def raising(error):
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.sleep_forever)
+
+        @nursery.start_soon
+        async def fail():
+            raise error
+
+
+async def test_an_http_error_alone_in_a_group_is_that_error():
+    app = FinchApp()
+
+    @app.get("/")
+    async def index(request):
+        await raising(ExceptionGroup("inner", [HTTPError(404, "no bird", {"x-why": "gone"})]))
+
+    @app.error_handler(404)
+    async def missing(request, error):
+        return {"said": error.message}
+
+    async with TestClient(app) as client:
+        response = await client.get("/")
+    assert (response.status, response.json()) == (404, {"said": "no bird"})
+    assert response.headers["x-why"] == "gone"
+
+
+async def test_middleware_sees_the_answer_to_an_http_error_in_a_group():
+    app = FinchApp()
+    seen = []
+
+    @app.get("/")
+    async def index(request):
+        await raising(HTTPError(404))
+
+    @app.middleware
+    async def look(request, call_next):
+        response = await call_next(request)
+        seen.append(response.status)
+        return response
+
+    async with TestClient(app) as client:
+        await client.get("/")
+    assert seen == [404]
+
+
+@pytest.mark.parametrize("kind", [KeyError, ExceptionGroup])
+async def test_an_error_handler_finds_what_it_was_registered_for_in_a_group(kind):
+    app = FinchApp()
+    found = []
+
+    @app.get("/")
+    async def index(request):
+        await raising(KeyError("x"))
+
+    @app.error_handler(kind)
+    async def answer(request, error):
+        found.append(type(error))
+        return "answered"
+
+    async with TestClient(app) as client:
+        assert (await client.get("/")).text == "answered"
+    assert found == [KeyError] if kind is KeyError else found == [ExceptionGroup]
+
+
+async def test_several_errors_in_a_group_are_a_500(caplog):
+    app = FinchApp()
+
+    @app.get("/")
+    async def index(request):
+        raise ExceptionGroup("several", [HTTPError(404), HTTPError(403)])
+
+    async with TestClient(app) as client:
+        assert (await client.get("/")).status == 500
+    assert "several" in caplog.text
+
+
+async def test_only_finchs_own_errors_say_how_they_are_answered():
+    class Foreign(Exception):
+        headers = {"set-cookie": "upstream=secret"}  # noqa: RUF012
+        status = 418
+
+    app = FinchApp()
+
+    @app.get("/")
+    async def index(request):
+        raise Foreign
+
+    @app.error_handler(Foreign)
+    async def answer(request, error):
+        return {"error": "the service behind does not answer"}
+
+    async with TestClient(app) as client:
+        response = await client.get("/")
+    assert response.status == 500
+    assert "set-cookie" not in response.headers
+
+
+async def test_a_wrapper_of_an_async_handler_stays_on_the_event_loop():
+    import functools
+    import threading
+
+    app = FinchApp()
+    threads = []
+
+    def timed(function):
+        @functools.wraps(function)
+        def wrapper(*args, **kwargs):
+            threads.append(threading.get_ident())
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    @app.get("/")
+    @timed
+    async def index(request):
+        return "hello"
+
+    @app.socket("say")
+    @timed
+    async def say(socket, data):
+        return "hello"
+
+    async with TestClient(app) as client, client.socket() as socket:
+        assert (await client.get("/")).text == "hello"
+        await socket.send("say")
+        assert (await socket.receive()).data == "hello"
+    assert set(threads) == {threading.get_ident()}
+
+
+async def test_an_upgrade_needs_no_await():
+    app = FinchApp(socket_path=None)
+
+    @app.get("/ws")
+    async def upgrade(request):
+        return app.socket_manager.request_handle(request, user_id=7)
+
+    @app.get("/awaited")
+    async def awaited(request):
+        return await app.socket_manager.request_handle(request, user_id=7)
+
+    async with TestClient(app) as client:
+        async with client.socket(), client.socket("/awaited"):
+            assert app.socket_manager.count_users == 1
+
+
+async def test_a_background_task_may_be_begun_in_a_thread():
+    app = FinchApp()
+    done = trio.Event()
+
+    async def mail(to):
+        assert to == "ada"
+        done.set()
+
+    @app.post("/order")
+    def order(request):
+        app.background_task(mail, "ada")
+        return "ok"
+
+    async with TestClient(app) as client:
+        assert (await client.post("/order")).status == 200
+        with trio.fail_after(5):
+            await done.wait()
+
+
+async def test_a_root_event_stays_concurrent_behind_a_decorator():
+    app = FinchApp()
+    both = trio.Event()
+    begun = []
+
+    async def wait_for_both(socket, data):
+        begun.append(data)
+        if len(begun) == 2:
+            both.set()
+        await both.wait()
+        return "done"
+
+    manager = SocketManager(
+        app, path="/m", event=SocketEvent(on_message=wait_for_both, concurrent=True)
+    )
+
+    @manager.on_connect
+    async def greet(socket):
+        pass
+
+    async with TestClient(app) as client, client.socket("/m") as socket:
+        await socket.send("a", 1)
+        await socket.send("b", 2)
+        assert (await socket.receive()).data == "done"

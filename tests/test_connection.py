@@ -329,3 +329,26 @@ async def test_an_http_error_carries_its_headers():
 async def test_the_absolute_form_of_a_target_is_accepted(app):
     assert statuses(await talk(app, b"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n")) == [200]
     assert statuses(await talk(app, b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n")) == [204]
+
+
+async def test_a_large_response_waits_as_little_and_arrives_whole(serve_over, leaping_clock):
+    size = 8 * 1024 * 1024
+    app = app_with()
+
+    @app.get("/large")
+    async def large(request):
+        return bytes(size)
+
+    @app.get("/streamed")
+    async def streamed(request):
+        yield bytes(size)
+
+    async with serve_over(app) as server:
+        for path in (b"/large", b"/streamed"):
+            peer = await server.connect()
+            await peer.say(b"GET %b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path)
+            await peer.hear(b"\r\n\r\n")
+            await trio.sleep(5)
+            waiting = [item.transport.pending for item in server.server._watched]
+            assert max(waiting) <= 256 * 1024  # backpressure, a slice, and what TLS has in hand
+            assert (await peer.hear_all()).count(b"\0") >= size

@@ -9,7 +9,10 @@ ROOT = Path(__file__).parent.parent / "finch"
 
 # Bottom to top. A module imports only from above it in this list.
 HOUSE = """
+explain
+headers
 errors
+conversions
 config
 turns
 failures
@@ -35,8 +38,9 @@ calls
 transport
 streams
 streaming
-headers
 language
+cookies
+advice
 response
 request
 paths
@@ -47,6 +51,7 @@ proxies
 sockets.workers
 sockets.lag
 sockets.link
+sockets.annotations
 sockets.event
 sockets.registry
 sockets.upgrade

@@ -4,15 +4,21 @@ Those of WebSockets are in ``tests/test_socket_limits.py``.
 """
 
 import ast
+import copy
+import math
+import pickle
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
+from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 
-from finch import Limits, config
+from finch import ConfigurationError, Limits, config
 from finch.request import Address
 from finch.streams import StreamTransport
 from finch.testing import TestClient
@@ -292,3 +298,114 @@ def test_every_limit_is_documented_and_crossed_by_a_test():
     assert documented == names
     tests = "".join(path.read_text() for path in Path(__file__).parent.rglob("test_*.py"))
     assert {name for name in names if not re.search(rf'\b{name}(=|",)', tests)} == set()
+
+
+# What may be set
+
+
+WHOLE = {field.name for field in fields(Limits) if "int" in str(field.type)}
+MAY_BE_ZERO = {"max_body", "backpressure", "leave_grace", "shutdown_timeout", "shutdown_spread"}
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Limits)])
+def test_a_limit_is_a_number_of_its_unit_or_a_configuration_error(name):
+    given: dict[str, Any]
+    for value in (-1, True, False, "5", b"5", "", [], timedelta(seconds=1), Decimal(1), 1j):
+        with pytest.raises(ConfigurationError, match=rf"^Limits\({name}=.*\): {name} is a .*; "):
+            Limits(**{name: value})
+    for value in (math.nan, -math.inf, -0.5):
+        with pytest.raises(ConfigurationError, match=name):
+            Limits(**{name: value})
+    if name in WHOLE:
+        for value in (1.0, 1.5, math.inf):
+            with pytest.raises(ConfigurationError, match=f"{name} is a whole number of"):
+                Limits(**{name: value})
+    else:
+        for value in (0.5, 3):
+            given = {name: value}
+            assert getattr(Limits(**given), name) == value
+        with pytest.raises(ConfigurationError, match=f"{name} is a number of seconds"):
+            Limits(**{name: 10**400})
+    given = {name: 1}
+    assert getattr(Limits(**given), name) == 1
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Limits)])
+def test_nothing_is_a_limit_only_where_that_means_something(name):
+    given: dict[str, Any] = {name: 0}
+    if name in MAY_BE_ZERO:
+        assert getattr(Limits(**given), name) == 0
+    else:
+        with pytest.raises(ConfigurationError, match="more than 0"):
+            Limits(**given)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Limits)])
+def test_every_timeout_but_one_can_be_switched_off(name):
+    given: dict[str, Any] = {name: math.inf}
+    if name in WHOLE or name == "leave_grace":
+        with pytest.raises(ConfigurationError):
+            Limits(**given)
+    else:
+        assert Limits(**given).tick <= 0.5
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Limits)])
+def test_none_is_a_limit_only_for_connections(name):
+    given: dict[str, Any] = {name: None}
+    if name == "max_connections":
+        assert Limits(**given).max_connections is None
+    else:
+        with pytest.raises(ConfigurationError, match="the default is"):
+            Limits(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"max_body": 1e6}, "bytes, 0 or more; write 1000000$"),
+        ({"ping_interval": "20"}, "seconds, more than 0; write 20, without quotes"),
+        ({"ping_interval": timedelta(seconds=5)}, r"write .total_seconds\(\)"),
+        ({"ping_interval": 0}, "the default is 20.0, and math.inf switches it off"),
+        ({"body_rate": 0}, "bytes a second, more than 0; body_grace=math.inf"),
+        ({"inbox": 0}, "whole number of messages, more than 0; the default is 16"),
+        ({"max_connections": 0}, "connections, more than 0; leave it out"),
+    ],
+)
+def test_a_wrong_limit_says_what_to_write(given, says):
+    with pytest.raises(ConfigurationError, match=says):
+        Limits(**given)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("max_bdy", "did you mean max_body?"),
+        ("pingInterval", "did you mean ping_interval?"),
+        ("workers", "there are max_request_line, "),
+    ],
+)
+def test_a_limit_that_does_not_exist_says_which_do(name, says):
+    given: dict[str, Any] = {name: 1}
+    with pytest.raises(TypeError, match=re.escape(f"Limits has no {name}; {says}")):
+        Limits(**given)
+
+
+def test_limits_are_given_by_name():
+    unnamed: Any = Limits
+    with pytest.raises(TypeError, match="by its name"):
+        unnamed(5)
+
+
+def test_limits_are_copied_and_replaced_as_any_dataclass():
+    limits = Limits(max_body=5)
+    assert copy.copy(limits) == pickle.loads(pickle.dumps(limits)) == limits
+    assert replace(limits, max_head=300) == Limits(max_body=5, max_head=300)
+    with pytest.raises(ConfigurationError):
+        replace(limits, max_head="300")
+
+
+def test_a_very_short_timeout_does_not_keep_the_processor_busy():
+    assert Limits(ping_interval=1e-9).tick == 0.01
+    assert Limits(ping_interval=1).tick == 0.25
+    assert Limits(leave_grace=0).tick == Limits().tick == 0.5

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import pathlib
 import uuid
+from array import array
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
+from http import HTTPStatus
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from finch.headers import Headers
 from finch.request import Request
 from finch.response import (
     HTMLResponse,
@@ -19,6 +24,7 @@ from finch.response import (
     Response,
     StreamingResponse,
     TextResponse,
+    chunk_to_bytes,
     to_response,
 )
 from finch.wire.http import RequestHead
@@ -76,12 +82,61 @@ def test_what_a_handler_returns_becomes_a_response(value, status, body, content_
     assert response.headers.get("content-type") == content_type
 
 
-def test_a_response_is_itself():
-    response = Response(b"x")
+class Page(Response):
+    """A response of an application, with something of its own."""
 
-    assert to_response(response) is response
-    assert to_response((response, 201)) is response
-    assert response.status == 201
+    __slots__ = ("place",)
+
+    def __init__(self, body, user):
+        super().__init__(body)
+        self.user = user
+        self.place = "a slot"
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        Response(b"x", headers={"x-a": "b"}),
+        TextResponse("x"),
+        HTMLResponse("x"),
+        JSONResponse({}),
+        RedirectResponse("/"),
+        Page(b"x", "ada"),
+    ],
+    ids=lambda response: type(response).__name__,
+)
+def test_a_response_that_is_kept_does_not_gather_what_is_one_visitors(kept):
+    before = (kept.status, kept.body, kept.headers)
+    for value in (kept, (kept, 201), (kept, 201, {"x-user": "ada"})):
+        response = to_response(value)
+        assert type(response) is type(kept)
+        assert response.body == kept.body
+        response.set_cookie("id", "7")
+        response.set_header("x-user", "ada")
+        response.status = 418
+        response.body = b"for ada"
+        assert (kept.status, kept.body, kept.headers) == before
+
+
+def test_the_copy_of_a_response_has_all_that_it_has():
+    page = to_response(Page(b"x", "ada"))
+
+    assert isinstance(page, Page)
+    assert (page.user, page.place) == ("ada", "a slot")
+    assert to_response((page, 201, {"x-a": "b"})).status == 201
+
+
+def test_a_stream_is_sent_once():
+    kept = StreamingResponse(agen())
+    first = to_response(kept)
+    assert to_response(first).chunks is kept.chunks  # through the middleware of one request
+
+    for again in (kept, first):
+        with pytest.raises(RuntimeError) as caught:
+            to_response(again)
+        said = str(caught.value)
+        assert "this StreamingResponse of agen (test_response.py, line " in said
+        assert "make a new one for each request" in said
 
 
 async def test_an_async_generator_is_streamed():
@@ -135,10 +190,89 @@ def test_what_is_no_response_is_a_type_error_that_teaches(value):
         assert word in said
 
 
-@pytest.mark.parametrize("value", [{"a": object()}, [lambda: None]])
-def test_a_value_without_a_json_form_is_a_type_error(value):
-    with pytest.raises(TypeError):
-        to_response(value)
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (("x", "404"), "its status is '404'; write 404, without quotes"),
+        (("x", 404.0), "its status is 404.0; write 404."),
+        (("x", None), "its status is None; write a number"),
+        (("x", {"x-a": "b"}), "the status comes second: write (value, 200, headers)"),
+        (("x", {"x-a": "b"}, 200), "the status comes second: write (value, 200, headers)"),
+        ((), "it has 0 items; for a JSON array return a list"),
+        (("x", 200, {}, 1), "it has 4 items; for a JSON array return a list"),
+        (5, "write str(...) around it"),
+        ({1, 2}, "write list(...) around it"),
+        ((item for item in "abc"), "write 'async def' with 'yield', or return ''.join(...)"),
+        (Bird, "make an instance of it"),
+        (agen, "call it, with parentheses"),
+        (ValueError("x"), "raise it, do not return it"),
+        (pathlib.Path("a"), "return its content: .read_bytes()"),
+    ],
+)
+def test_what_is_no_response_says_what_to_return_instead(value, says):
+    def load(): ...
+
+    with pytest.raises(TypeError) as caught:
+        to_response(value, origin=load)
+    said = str(caught.value)
+    assert said.startswith("load (")
+    assert f", which is no response: {says}" in said
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "says"),
+    [
+        (("x", True), ValueError, "a response's status is 200 to 599, not True"),
+        (("x", 600), ValueError, "a response's status is 200 to 599, not 600"),
+        (("x", 200, "x: y"), TypeError, "takes headers as a dict or as pairs"),
+        (("x", 200, {"x": 5}), ValueError, "'x': 5 is no header value"),
+        (("x", 200, ["x: y"]), TypeError, "'x: y' is not such a pair"),
+        (("x", 200, 5), TypeError, "not an int"),
+    ],
+)
+def test_a_tuple_that_cannot_be_sent_says_who_returned_it_and_why(value, kind, says):
+    with pytest.raises(kind) as caught:
+        to_response(value, origin=agen)
+    assert str(caught.value).startswith("agen (test_response.py, line ")
+    assert " returned a tuple: " in str(caught.value)
+    assert says in str(caught.value)
+
+
+def test_a_tuple_without_headers_may_say_so():
+    assert to_response(("x", 200, None)).headers.multi_items() == [("content-type", TEXT)]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "says"),
+    [
+        ({"a": object()}, TypeError, "returned a dict: $.a is an object, which JSON cannot hold"),
+        ([{"b": 1j}], TypeError, "returned a list: $[0].b is a complex"),
+        (Bird(pathlib.PurePosixPath("x")), TypeError, "a Bird: $.name is a PurePosixPath"),
+        (Nest(print), TypeError, "returned a Nest: $.eggs is a builtin_function_or_method"),
+        ({(1, 2): 3}, TypeError, "returned a dict: the value has a tuple as a key"),
+        ({"a": "\ud800"}, ValueError, "returned a dict: $.a has a lone surrogate"),
+        ("\ud800", ValueError, "returned a str: the body of a TextResponse has a lone surrogate"),
+        (({"a": 1j}, 201), TypeError, "returned a dict: $.a is a complex"),
+    ],
+)
+def test_a_value_that_cannot_be_sent_says_who_returned_it_and_which_part(value, kind, says):
+    with pytest.raises(kind) as caught:
+        to_response(value, origin=agen)
+    said = str(caught.value)
+    assert said.startswith("agen (test_response.py, line ")
+    assert says in said
+
+
+def test_json_that_contains_itself_or_is_too_deep_is_a_value_error():
+    cycle: list = []
+    cycle.append({"again": cycle})
+    with pytest.raises(ValueError, match=r"^\$\[0\].again contains itself"):
+        JSONResponse(cycle)
+    deep: list = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(ValueError, match="nested too deeply"):
+        JSONResponse(deep)
 
 
 @pytest.mark.parametrize("status", [0, 100, 101, 199, 600, -1, True])
@@ -147,7 +281,7 @@ def test_a_status_that_is_none_is_refused(status):
         to_response(("x", status))
 
 
-@pytest.mark.parametrize("status", [199, 600, "200", None])
+@pytest.mark.parametrize("status", [199, 600, "200", None, True, 200.0, {}, Response(), b"200"])
 def test_a_response_has_no_such_status_either(status):
     with pytest.raises(ValueError, match="200 to 599"):
         Response(b"", status)
@@ -157,6 +291,76 @@ def test_a_response_has_no_such_status_either(status):
 def test_any_other_status_is_taken(status):
     assert Response(b"", status).status == status
     assert to_response(("x", status)).status == status
+
+
+def test_a_status_may_be_one_of_pythons_own():
+    response = Response(b"", HTTPStatus.CREATED)
+    assert (response.status, type(response.status)) == (201, int)
+    response.status = HTTPStatus.ACCEPTED
+    assert to_response(("x", HTTPStatus.NOT_FOUND)).status == 404
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [("200", "write 200, without quotes"), (200.0, "write 200$"), ({}, "headers come after")],
+)
+def test_a_wrong_status_says_what_to_write(status, says):
+    response = Response()
+    with pytest.raises(ValueError, match=says):
+        response.status = status
+    assert response.status == 200
+
+
+# Bodies
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"a": 1}, r"not a dict; JSONResponse\(...\)"),
+        ([1], r"not a list; JSONResponse\(...\)"),
+        (Bird("a"), r"not a Bird; JSONResponse\(...\)"),
+        (None, "not None; leave it out for an empty body"),
+        (5, r"not an int; write str\(...\)"),
+        (True, r"not a bool; write str\(...\)"),
+        (object(), r"not an object; write str\(...\)"),
+        (agen(), r"not an async_generator; StreamingResponse\(...\)"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Response, TextResponse, HTMLResponse])
+def test_a_body_that_is_neither_bytes_nor_text_is_refused(kind, body, says):
+    with pytest.raises(TypeError, match=f"the body of a {kind.__name__} is bytes or str, {says}"):
+        kind(body)
+    response = kind("x")
+    with pytest.raises(TypeError, match=says):
+        response.body = body
+    assert response.body == b"x"
+
+
+def test_a_body_may_be_set():
+    response = Response(b"x")
+    response.body = "é"
+    assert response.body == "é".encode()
+
+
+@pytest.mark.parametrize("of", [bytearray, lambda data: memoryview(bytearray(data))])
+def test_a_body_that_may_change_is_copied(of):
+    body = of(b"abc")
+    responses = [Response(body), to_response(body)]
+    body[0] = 0
+    assert [response.body for response in responses] == [b"abc", b"abc"]
+
+
+def test_a_view_is_sent_as_its_bytes():
+    numbers = array("I", [1, 2])
+    assert Response(memoryview(numbers)).body == numbers.tobytes()  # type: ignore[arg-type]
+    assert chunk_to_bytes(memoryview(numbers), "x") == numbers.tobytes()
+    assert to_response(memoryview(b"abcdef")[::2]).body == b"ace"
+
+
+def test_a_body_that_utf_8_cannot_hold_is_refused():
+    with pytest.raises(ValueError, match="the body of a HTMLResponse has a lone surrogate"):
+        HTMLResponse("\ud800")
 
 
 # Kinds
@@ -256,6 +460,116 @@ def test_a_media_type_that_would_break_the_message_is_refused(content_type):
         Response(b"", content_type=content_type)
 
 
+def test_a_header_that_is_refused_leaves_the_one_before():
+    response = Response(b"", headers={"x-a": "1"})
+    wrong: Any = 5
+    with pytest.raises(ValueError):
+        response.set_header("x-a", wrong)
+    assert response.headers["x-a"] == "1"
+
+
+@pytest.mark.parametrize("headers", ["x: y", b"x: y", 5, ["x: y"], [("x", "y", "z")], [5]])
+def test_headers_of_another_type_are_refused(headers):
+    with pytest.raises(TypeError, match=r"Response takes headers as a dict or as pairs, such as"):
+        Response(b"", headers=headers)
+
+
+def test_headers_of_another_message_keep_every_value():
+    others = Headers([("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
+    assert Response(b"", headers=others).headers.getlist("set-cookie") == ["a=1", "b=2"]
+
+
+def test_the_headers_of_a_response_are_a_copy_and_say_so():
+    headers: Any = Response(b"").headers
+    with pytest.raises(TypeError, match=r"write response.set_header\('x', 'y'\)"):
+        headers["x"] = "y"
+    with pytest.raises(TypeError, match=r"write response.remove_header\('x'\)"):
+        del headers["x"]
+    with pytest.raises(AttributeError, match=r"have no update; write response.set_header"):
+        headers.update({"x": "y"})
+    assert not hasattr(headers, "other")
+
+
+# Streams
+
+
+@pytest.mark.parametrize(
+    ("chunks", "says"),
+    [
+        ([b"a"], "not a list; write an async generator"),
+        ((item for item in "ab"), "not a generator; write an async generator"),
+        ("text", r"not a str; Response\(...\) sends it at once"),
+        (agen, "not a function; call it"),
+        (None, "not None; write an async generator"),
+        (5, "not an int; write an async generator"),
+    ],
+)
+def test_chunks_that_are_not_asynchronous_are_refused(chunks, says):
+    with pytest.raises(TypeError, match=f"a StreamingResponse takes an async iterator, {says}"):
+        StreamingResponse(chunks)
+    response = StreamingResponse(agen())
+    with pytest.raises(TypeError, match=says):
+        response.chunks = chunks
+
+
+def test_a_coroutine_is_no_stream():
+    async def ticks(): ...
+
+    coroutine: Any = ticks()
+    with pytest.raises(TypeError, match="not a coroutine; write an async generator, 'async def'"):
+        StreamingResponse(coroutine)
+    coroutine.close()
+
+
+@pytest.mark.parametrize(
+    ("chunk", "data"),
+    [
+        ("é", "é".encode()),
+        (b"a", b"a"),
+        (bytearray(b"a"), b"a"),
+        (memoryview(b"a"), b"a"),
+        ("", b""),
+    ],
+)
+def test_a_chunk_is_text_or_bytes(chunk, data):
+    assert chunk_to_bytes(chunk, "x") == data
+
+
+@pytest.mark.parametrize(
+    ("chunk", "says"),
+    [
+        ({"a": 1}, r"a dict; .* for one JSON per line, yield msgspec.json.encode\(...\) \+ b'\\n'"),
+        ([1], "a list; .* for one JSON per line"),
+        (5, r"an int; .* write str\(...\)"),
+        (None, "None; .* leave out the yield"),
+        (object(), r"an object; .* write str\(...\)"),
+    ],
+)
+def test_any_other_chunk_is_refused_and_the_generator_is_named(chunk, says):
+    with pytest.raises(TypeError, match=rf"^agen \(test_response.py, line \d+\) yielded {says}"):
+        chunk_to_bytes(chunk, agen())
+
+
+def test_a_chunk_that_utf_8_cannot_hold_is_refused():
+    with pytest.raises(ValueError, match="yielded text with a lone surrogate"):
+        chunk_to_bytes("\ud800", "ticks")
+
+
+async def test_a_wrong_first_chunk_is_told_before_anything_is_sent_and_ends_the_generator():
+    ended = []
+
+    async def ticks():
+        try:
+            yield {"n": 1}
+        finally:
+            ended.append(True)
+
+    response: Any = to_response(ticks())
+    with pytest.raises(TypeError, match=r"ticks \(test_response.py, line \d+\) yielded a dict"):
+        await response.begin()
+    assert ended == [True]
+
+
 # Redirects
 
 
@@ -283,6 +597,36 @@ def test_a_redirect_may_have_another_status(status):
     response = RedirectResponse("/a", status, {"x-a": "b"})
 
     assert (response.status, response.headers["x-a"]) == (status, "b")
+
+
+@pytest.mark.parametrize(
+    ("location", "says"),
+    [
+        (None, "which is text, not None"),
+        (b"/a", "not a bytes; write .decode"),
+        (5, r"not an int; write str\(...\)"),
+        (pathlib.PurePosixPath("/a"), r"not a PurePosixPath; write str\(...\)"),
+    ],
+)
+def test_a_redirect_leads_to_text(location, says):
+    with pytest.raises(TypeError, match=f"a RedirectResponse leads to a URL or path, .*{says}"):
+        RedirectResponse(location)
+
+
+@pytest.mark.parametrize(
+    ("location", "status", "says"),
+    [
+        ("", 302, "needs a URL or path"),
+        ("\ud800", 302, "has a lone surrogate"),
+        ("/a", 200, "has the status 301, 302, 303, 307 or 308, not 200"),
+        ("/a", 304, "not 304"),
+        ("/a", 404, "not 404"),
+        ("/a", 600, "200 to 599"),
+    ],
+)
+def test_a_redirect_that_leads_nowhere_is_refused(location, status, says):
+    with pytest.raises(ValueError, match=says):
+        RedirectResponse(location, status)
 
 
 # Cookies
@@ -396,8 +740,78 @@ def test_any_latin_1_text_comes_back_as_it_was_set(value):
         ("id", {"path": "/\x00"}),
         ("id", {"samesite": "none"}),
         ("id", {"expires": datetime(2024, 1, 1)}),
+        ("id", {"expires": datetime.max.replace(tzinfo=timezone(-timedelta(hours=1)))}),
+        ("id", {"path": "a"}),
+        ("id", {"path": ""}),
+        ("id", {"path": "/ä"}),
+        ("id", {"path": "/" + "x" * 1024}),
+        ("id", {"domain": "https://a.example"}),
+        ("id", {"domain": "a.example:80"}),
+        ("id", {"domain": "grüße.example"}),
+        ("id", {"domain": "a..example"}),
+        ("id", {"samesite": "loose"}),
+        ("id", {"samesite": ""}),
+        ("id", {"samesite": "None"}),
+        ("__Host-id", {}),
+        ("__Secure-id", {}),
+        ("__Host-id", {"secure": True, "path": "/a"}),
+        ("__Host-id", {"secure": True, "domain": "a.example"}),
     ],
 )
 def test_a_cookie_that_no_browser_would_keep_is_refused(name, options):
     with pytest.raises(ValueError):
         set_cookie(name, "7", **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "options", "says"),
+    [
+        (b"id", "7", {}, "a cookie's name is text, not a bytes"),
+        (None, "7", {}, "a cookie's name is text, not None"),
+        ("id", 7, {}, r"the value of the cookie 'id' is text, not an int; write str\(...\)"),
+        ("id", None, {}, r"not None; delete_cookie\('id'\)"),
+        ("id", b"7", {}, r"not a bytes; write value.decode\(\)"),
+        ("id", {}, {}, r"not a dict; write json.dumps\(...\)"),
+        ("id", "7", {"max_age": True}, "a whole number of seconds, not True"),
+        ("id", "7", {"max_age": 1.5}, r"not 1.5; write int\(...\)"),
+        ("id", "7", {"max_age": "60"}, "not '60'"),
+        ("id", "7", {"max_age": timedelta(1)}, r"write int\(max_age.total_seconds\(\)\)"),
+        ("id", "7", {"expires": "Thu"}, r"is a datetime, not 'Thu'; write datetime.now\(UTC\)"),
+        ("id", "7", {"expires": 5}, "or give max_age"),
+        ("id", "7", {"expires": date(2024, 2, 29)}, "not a date"),
+        ("id", "7", {"path": None}, "a cookie's path is text, not None"),
+        ("id", "7", {"domain": 5}, "a cookie's domain is text, not an int"),
+        ("id", "7", {"samesite": False}, "samesite is text or None, not False"),
+        ("id", "7", {"secure": "false"}, "secure of the cookie 'id' is True or False, not 'false'"),
+        ("id", "7", {"httponly": 1}, "httponly of the cookie 'id' is True or False, not 1"),
+    ],
+)
+def test_a_cookie_of_wrong_types_says_what_to_write(name, value, options, says):
+    with pytest.raises(TypeError, match=says):
+        set_cookie(name, value, **options)
+
+
+def test_a_cookie_that_browsers_would_drop_for_its_length_is_refused():
+    assert len(set_cookie("id", "x" * 4094)) > 4096
+    for value in ("x" * 4095, "ä" * 1000):
+        with pytest.raises(ValueError, match="browsers drop one of more than 4096"):
+            set_cookie("id", value)
+    with pytest.raises(ValueError, match="lone surrogate"):
+        set_cookie("id", "\ud800")
+
+
+@pytest.mark.parametrize("samesite", ["Lax", "LAX", "lax"])
+def test_samesite_may_be_written_in_any_case(samesite):
+    assert set_cookie("id", "7", samesite=samesite) == "id=7; Path=/; SameSite=Lax"
+
+
+def test_the_dot_before_a_domain_is_left_out():
+    assert "Domain=a.example;" in set_cookie("id", "7", domain=".a.example")
+    assert "Domain" not in set_cookie("id", "7", domain="")
+
+
+def test_a_cookie_with_a_prefix_is_kept_and_can_be_deleted():
+    assert "Secure" in set_cookie("__Host-id", "7", secure=True)
+    response = Response()
+    response.delete_cookie("__Host-id")
+    assert "Secure" in response.headers["set-cookie"]

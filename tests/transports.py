@@ -126,8 +126,9 @@ def masked(opcode, payload, *, fin=True):
 class Reached:
     """A server that runs, and how it is reached."""
 
-    def __init__(self, server, dial, trusting):
+    def __init__(self, server, dial, trusting, cancel):
         self.server = server
+        self.cancel = cancel
         self._dial = dial
         self._trusting = trusting
         self._streams = []
@@ -172,9 +173,15 @@ async def serving_over(kind, folder, app, *, bystander=True):
         dial = partial(trio.open_tcp_stream, *listeners[0].getsockname()[:2])
     if kind == "tls":
         tls, trusting = certificates(folder)
+    running = trio.CancelScope()
+
+    async def run(task_status):
+        with running:
+            await server.run(listeners, tls=tls, task_status=task_status)
+
     async with trio.open_nursery() as nursery:
-        await nursery.start(partial(server.run, listeners, tls=tls))
-        reached = Reached(server, dial, trusting)
+        await nursery.start(run)
+        reached = Reached(server, dial, trusting, running.cancel)
         try:
             async with trio.open_nursery() as beside:
                 if bystander:

@@ -19,6 +19,7 @@ import trio
 from finch.calls import attempt, call
 from finch.declaring import Spelled
 from finch.errors import HTTPError
+from finch.explain import where, why_no_json
 from finch.failures import close_iterator, failure_of, report
 from finch.request import Request
 from finch.sockets.event import Handlers
@@ -319,14 +320,14 @@ class SocketClient(Spelled, Owner, Job):
                     _log,
                     "on_connect of %s returned False for %r, which is refused; to refuse a client, "
                     "write 'raise HTTPError(403, \"why\")'",
-                    handlers.where,
+                    handlers.named,
                     self,
                 )
                 error = HTTPError(403)
             if isinstance(error, HTTPError):
                 await self._send_error(error, None)
                 self._inbox.clear()
-                self._link.close(1008, str(error.message))
+                self._link.close(1008, error.answer()[1])
                 return
             if error is not None:
                 await self._failed(error, handlers, "on_connect", None)
@@ -384,9 +385,9 @@ class SocketClient(Spelled, Owner, Job):
             if result is None and message.id is None:
                 return
             if isinstance(result, AsyncGeneratorType):
-                await self._stream(result, message)
+                await self._stream(result, message, handler.function)
             else:
-                await self._send_one(_answer(result, message))
+                await self._send_one(_answer(result, message, handler.function))
         except BaseException as raised:
             error = failure_of(raised)
             if isinstance(error, HTTPError):
@@ -394,12 +395,12 @@ class SocketClient(Spelled, Owner, Job):
             else:
                 await self._failed(error, handlers, f"the handler of {message.path!r}", message)
 
-    async def _stream(self, chunks: Any, message: Message) -> None:
+    async def _stream(self, chunks: Any, message: Message, function: object) -> None:
         answered = False
         try:
             async for chunk in chunks:
                 answered = True
-                answer = _answer(chunk, message)
+                answer = _answer(chunk, message, function)
                 if not await self._send_one(answer):
                     return
                 if account.spend(answer.size):
@@ -407,7 +408,7 @@ class SocketClient(Spelled, Owner, Job):
         finally:
             await close_iterator(chunks)
         if not answered and message.id is not None:
-            await self._send_one(_answer(None, message))
+            await self._send_one(_answer(None, message, function))
 
     async def _failed(
         self, error: BaseException, handlers: Handlers, what: str, message: Message | None
@@ -423,7 +424,7 @@ class SocketClient(Spelled, Owner, Job):
         await self._send_error(HTTPError(500, "Internal Server Error"), message)
 
     async def _send_error(self, error: HTTPError, message: Message | None) -> None:
-        text = str(error.message)
+        status, text, _ = error.answer()
         data = {"message": text}
         reply = None
         if message is not None:
@@ -431,9 +432,9 @@ class SocketClient(Spelled, Owner, Job):
                 data["path"] = message.path
             reply = message.id
         try:
-            envelope = Envelope(data, "error", error.status, epoch_ms(), reply)
+            envelope = Envelope(data, "error", status, epoch_ms(), reply)
         except Exception:  # an id that was decoded may be too deep to encode
-            envelope = Envelope({"message": text}, "error", error.status, epoch_ms())
+            envelope = Envelope({"message": text}, "error", status, epoch_ms())
         await self._send_one(envelope)
 
     def call_done(self) -> None:
@@ -476,8 +477,17 @@ class _ConcurrentCall(Job):
             client.call_done()
 
 
-def _answer(data: Any, message: Message) -> Envelope:
-    return Envelope(data, message.path, 200, epoch_ms(), message.id)
+def _answer(data: Any, message: Message, function: object) -> Envelope:
+    try:
+        return Envelope(data, message.path, 200, epoch_ms(), message.id)
+    except Exception as error:
+        raise TypeError(
+            f"{where(function)} returned what cannot be sent: {_why(data, error)}"
+        ) from None
+
+
+def _why(data: Any, error: Exception) -> str:
+    return why_no_json(data) or str(error)
 
 
 def new_envelope(data: Any, path: str, status: int) -> Envelope:
@@ -493,7 +503,10 @@ def new_envelope(data: Any, path: str, status: int) -> Envelope:
         )
     if not isinstance(status, int) or isinstance(status, bool):
         raise TypeError(f"the status of a message is an int such as 200, not {status!r}")
-    return Envelope(data, path, status, epoch_ms())
+    try:
+        return Envelope(data, path, status, epoch_ms())
+    except Exception as error:
+        raise TypeError(f"the data of a message cannot be sent: {_why(data, error)}") from None
 
 
 def epoch_ms() -> int:

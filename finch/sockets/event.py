@@ -6,20 +6,19 @@ inline, and what its second parameter is converted to.
 
 from __future__ import annotations
 
-import functools
 import inspect
-import types
-import typing
-from collections.abc import Callable
-from typing import Any, ClassVar
-
-import msgspec
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
 from finch.calls import runs_inline
-from finch.errors import ConfigurationError, HTTPError
-from finch.wire.envelope import Message
+from finch.conversions import DecHook
+from finch.errors import ConfigurationError
+from finch.explain import closest, kind, shown
+from finch.explain import where as place
+from finch.sockets.annotations import Callback, converter
 
-Callback = Callable[..., Any]
+_ONE_PATH: Final = "the socket path"
+"""How errors name the event of a named path. The root event's functions may come one by one."""
 
 
 class SocketEvent:
@@ -56,6 +55,10 @@ class SocketEvent:
 
     names: ClassVar = ("on_connect", "on_message", "on_disconnect", "on_error")
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        _check_names(vars(cls), cls, cls.__qualname__.rpartition("<locals>.")[2])
+
     def __init__(
         self,
         on_connect: Callback | None = None,
@@ -80,26 +83,33 @@ class SocketEvent:
 class Handlers:
     """A :class:`SocketEvent`, made ready to be called.
 
+    Parameters:
+        event: the event.
+        named: what it is, for errors: the root event, or the socket path 'time'.
+        dec_hook: makes the types of annotations that msgspec does not know.
+
     Raises:
-        ConfigurationError: where a callback is not callable or takes other arguments.
+        ConfigurationError: ``event`` is not an event, or one of its callbacks cannot be called, is
+            misspelt or has an annotation that nothing can be converted to.
     """
 
-    __slots__ = ("concurrent", "on_connect", "on_disconnect", "on_error", "on_message", "where")
+    __slots__ = ("concurrent", "named", "on_connect", "on_disconnect", "on_error", "on_message")
 
-    def __init__(self, event: SocketEvent, where: str) -> None:
-        self.where = where
+    def __init__(self, event: SocketEvent, named: str, dec_hook: DecHook | None = None) -> None:
+        self.named = named
+        _check_event(event, named)
         for name in SocketEvent.names:
             callback = getattr(event, name)
             if callback is not None:
                 takes = 2 if name in ("on_message", "on_error") else 1
-                _check_shape(callback, takes, f"{name} of {where}")
+                _check_shape(callback, takes, f"{name} of {named}")
         self.on_connect = event.on_connect
         self.on_disconnect = event.on_disconnect
         self.on_error = event.on_error
         self.on_message = (
             None
             if event.on_message is None
-            else MessageHandler(event.on_message, f"on_message of {where}")
+            else MessageHandler(event.on_message, f"on_message of {named}", dec_hook)
         )
         self.concurrent = event.concurrent
 
@@ -109,79 +119,69 @@ class MessageHandler:
 
     __slots__ = ("convert", "function", "inline")
 
-    def __init__(self, function: Callback, where: str) -> None:
+    def __init__(self, function: Callback, named: str, dec_hook: DecHook | None = None) -> None:
         self.function = function
-        self.convert = _converter(function, where)
-        """From the message to the second argument. Raises HTTPError: 422 where the data does not
-        fit the annotation, 400 where it cannot be read."""
+        self.convert = converter(function, named, dec_hook)
+        """From the message to the second argument. Raises HTTPError: 422 if the data does not fit
+        the annotation, 400 if it cannot be read."""
         self.inline = runs_inline(function)
         """Whether the function is called on the event loop, and not in a thread."""
 
 
-def _converter(function: Callback, where: str) -> Callable[[Message], Any]:
-    annotation = _annotation(function, where)
-    if annotation is inspect.Parameter.empty or annotation is Any:
-        return _data
-    if annotation is Message:
-        return _whole
-    try:
-        decode = msgspec.json.Decoder(annotation).decode
-    except TypeError as error:
+def _check_event(event: Any, named: str) -> None:
+    if not isinstance(event, SocketEvent):
+        instead = "write SocketEvent(on_message=...)"
+        if isinstance(event, type) and issubclass(event, SocketEvent):
+            instead = f"write {event.__name__}(), with parentheses"
+        raise ConfigurationError(f"{named} is a SocketEvent, not {kind(event)}; {instead}")
+    _check_names(vars(event), type(event), named)
+    if not isinstance(event.concurrent, bool):
         raise ConfigurationError(
-            f"{where} is annotated {annotation!r}, which JSON cannot be converted to: {error}"
-        ) from None
-
-    def convert(message: Message) -> Any:
-        try:
-            return decode(message.raw)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise HTTPError(422, f"data does not fit: {error}") from None
-
-    return convert
-
-
-def _data(message: Message) -> Any:
-    return message.data
-
-
-def _whole(message: Message) -> Message:
-    return message
-
-
-def _annotation(function: Callback, where: str) -> Any:
-    parameters = list(inspect.signature(function).parameters.values())
-    parameter = parameters[min(1, len(parameters) - 1)]  # (*args) has but one
-    if parameter.annotation is inspect.Parameter.empty:
-        return parameter.annotation
-    if not isinstance(parameter.annotation, str):
-        return parameter.annotation
-    plain = function
-    while isinstance(plain, functools.partial):
-        plain = plain.func
-    if not inspect.isroutine(plain):
-        plain = type(plain).__call__
-    # only this one: what else the function is annotated with may be there for type checkers only
-    alone = types.SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
-    names = getattr(inspect.unwrap(plain), "__globals__", {})
-    try:
-        return typing.get_type_hints(alone, globalns=names, include_extras=True)[parameter.name]
-    except NameError as error:
+            f"concurrent of {named} is True or False, not {shown(event.concurrent)}"
+        )
+    if event.concurrent and event.on_message is None and named.startswith(_ONE_PATH):
         raise ConfigurationError(
-            f"{where} is annotated {parameter.annotation!r}, and {error}; define it at the top of "
-            "the module, or leave out 'from __future__ import annotations'"
-        ) from None
+            f"{named} is concurrent and has no on_message; write on_message, or leave concurrent "
+            "out: it lets a message be handled before the one that came before it is done"
+        )
 
 
-def _check_shape(function: Callback, takes: int, where: str) -> None:
+def _check_names(given: Mapping[str, Any], cls: type, named: str) -> None:
+    """Refuse what was certainly meant to be a callback and would never be called."""
+    meant = {name.replace("_", ""): name for name in SocketEvent.names}
+    for name, value in given.items():
+        plain = name.replace("_", "").lower()
+        if name.startswith("_") or name in SocketEvent.names or not plain.startswith("on"):
+            continue
+        if not callable(value) and not isinstance(value, staticmethod | classmethod):
+            continue
+        name_meant = meant.get(closest(plain, meant) or "")
+        if name_meant is not None and getattr(cls, name_meant) is None:
+            raise ConfigurationError(
+                f"{named} has a function {name}, which would never be called; "
+                f"did you mean {name_meant}?"
+            )
+
+
+def _check_shape(function: Any, takes: int, named: str) -> None:
     if not callable(function):
-        raise ConfigurationError(f"{where} is not callable: {function!r}")
+        instead = ""
+        if inspect.iscoroutine(function) or inspect.isasyncgen(function):
+            instead = f"; {place(function)} was called: write its name, without parentheses"
+            if inspect.iscoroutine(function):
+                function.close()  # or Python complains that it was never awaited
+        raise ConfigurationError(f"{named} is not callable: {shown(function)}{instead}")
     try:
-        inspect.signature(function).bind(*range(takes))
+        signature = inspect.signature(function)
+    except ValueError:  # a builtin does not say what it takes
+        return
+    try:
+        signature.bind(*range(takes))
     except TypeError:
         wanted = "(socket)" if takes == 1 else "(socket, data)"
-        if where.startswith("on_error"):
+        if named.startswith("on_error"):
             wanted = "(socket, error)"
         raise ConfigurationError(
-            f"{where} is called with {wanted}, but is written "
-            f"{getattr(function, '__name__', function)}{inspect.signature(function)}"
+            f"{named} is called with {wanted}, but is written "
+            f"{getattr(function, '__name__', function)}{signature}; see {place(function)}"
         ) from None

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 import trio
 
 from finch.config import Limits
+from finch.conversions import DecHook
 from finch.declaring import Spelled, bare, check_parentheses
 from finch.errors import ConfigurationError
 from finch.request import Request
@@ -30,6 +31,7 @@ class Application(Protocol):
     limits: Limits
     languages: tuple[str, ...]
     socket_options: SocketOptions
+    dec_hook: DecHook | None
 
     def attach_manager(self, manager: SocketManager) -> None:
         """A manager is made for this application."""
@@ -85,7 +87,7 @@ class SocketManager(Spelled):
         )
         self._app = app
         self._event = event or SocketEvent()
-        self.root = Handlers(self._event, "the root event")
+        self.root = Handlers(self._event, "the root event", app.dec_hook)
         self._events: dict[str, SocketEvent] = {}
         self._named: dict[str, Handlers] = {}
         self._noted = False  # whether the server knows that something was sent to many
@@ -146,7 +148,7 @@ class SocketManager(Spelled):
             raise ConfigurationError(
                 f"the socket path {path!r} is given {event!r}; wrap it: SocketEvent(on_message=...)"
             )
-        self._named[path] = Handlers(event, f"the socket path {path!r}")
+        self._named[path] = Handlers(event, f"the socket path {path!r}", self._app.dec_hook)
         self._events[path] = event
         self._find_callbacks()
         self._app.mount_manager(self)
@@ -182,7 +184,7 @@ class SocketManager(Spelled):
         merged = SocketEvent(**{other: getattr(self._event, other) for other in SocketEvent.names})
         merged.concurrent = self._event.concurrent
         setattr(merged, name, callback)
-        self.root = Handlers(merged, "the root event")
+        self.root = Handlers(merged, "the root event", self._app.dec_hook)
         self._event = merged
         self._find_callbacks()
         self._app.mount_manager(self)

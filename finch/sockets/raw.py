@@ -23,6 +23,7 @@ from finch.failures import report
 from finch.request import Request
 from finch.sockets.link import MESSAGE, Link, Owner
 from finch.sockets.upgrade import SocketOptions, Upgrade, accept
+from finch.tasks import contain
 from finch.turns import account
 from finch.wire.websocket import check_close
 
@@ -184,19 +185,20 @@ class WebSocket(Spelled, Owner):
     async def run(self, handler: Callable[[WebSocket], Awaitable[None]]) -> None:
         """Run the handler; close when it returns, with 1011 where it raised."""
         code, reason = 1000, ""
-        try:
-            with self._scope:
+        with self._scope:
+            try:
                 _, error = await attempt(handler, self)
                 # where the peer left while the handler sent, nobody did anything wrong
                 if error is not None and not (self._noticed and _is_only_closed(error)):
                     report(_log, "the handler of %s raised", self.request.raw_path, error=error)
                     code, reason = 1011, "internal error"
-        finally:
-            self._noticed = True
-            self._link.close(code, reason)
-            if self._leaving:
-                self._link.finish()
-            self._link.release()
+            finally:
+                self._noticed = True
+                self._link.close(code, reason)
+                if self._leaving:
+                    self._link.finish()
+                self._link.release()
+                await contain(f"the handler of {self.request.raw_path}")
 
 
 def _is_only_closed(error: BaseException) -> bool:

@@ -115,7 +115,10 @@ class Upgrade(Response):
         extensions: list[Extension],
         options: SocketOptions,
         attach: Callable[[Link], Owner],
+        request: Request,
     ) -> None:
+        self.request = request
+        """The request that it answers; it can answer no other."""
         self.body = b""
         self._begin(101, None, None)
         self._handshake_headers = headers
@@ -174,7 +177,7 @@ def accept(
         if agreed is not None:
             extensions.append(agreed[0])
             headers.append((b"sec-websocket-extensions", agreed[1]))
-    return Upgrade(headers, extensions, options, lambda link: attach(link, subprotocol))
+    return Upgrade(headers, extensions, options, lambda link: attach(link, subprotocol), request)
 
 
 def _refuse(request: Request, origin: str, log: Seldom) -> HTTPError:

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import array
+import enum
 import functools
-from collections.abc import Callable
+import pathlib
+import re
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    TypedDict,
+    TypeVar,
+)
 
 import msgspec
 import pytest
@@ -299,6 +313,241 @@ def test_an_annotation_that_json_cannot_become_is_refused():
     assert "JSON cannot be converted to" in str(caught.value)
 
 
+class Plain:
+    pass
+
+
+class Model:
+    """As pydantic's, as far as Finch is concerned."""
+
+    def __init__(self, **values):
+        self.values = values
+
+    def __eq__(self, other):
+        return isinstance(other, Model) and other.values == self.values
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @classmethod
+    def model_validate(cls, value):
+        if not isinstance(value, dict):
+            raise ValueError("not an object")
+        return cls(**value)
+
+
+class Street(msgspec.Struct):
+    rooms: list[Street] = []
+    owner: Plain | None = None
+
+
+@dataclass
+class Garden:
+    owner: Plain
+
+
+class Park(TypedDict):
+    owner: Plain
+
+
+class Point(NamedTuple):
+    owner: Plain
+
+
+T = TypeVar("T")
+
+
+class Box(Generic[T]):
+    pass
+
+
+class Crate(msgspec.Struct, Generic[T]):
+    inside: T
+
+
+class Own(str):
+    __slots__ = ()
+
+
+UNKNOWN: list[Any] = [
+    Plain,
+    Model,
+    Own,
+    array.array,
+    pathlib.Path,
+    complex,
+    Callable[[int], int],
+    Iterable[int],
+    deque[int],
+    Box,
+    Box[int],
+    Plain | None,
+    list[Plain],
+    dict[str, list[Model]],
+    Annotated[Plain, "for somebody"],
+    Street,
+    Garden,
+    Park,
+    Point,
+    Crate[Plain],
+    tuple[int, Plain],
+]
+
+
+@pytest.mark.parametrize("as_text", [False, True], ids=["objects", "future annotations"])
+@pytest.mark.parametrize("annotation", UNKNOWN, ids=str)
+def test_an_annotation_that_msgspec_cannot_fill_is_refused_when_it_is_registered(
+    annotation, as_text
+):
+    with pytest.raises(ConfigurationError) as caught:
+        MessageHandler(echo(annotation, as_text=as_text), WHERE)
+    said = str(caught.value)
+    assert said.startswith(f"{WHERE} is annotated ")
+    assert "which JSON cannot be converted to: " in said
+    assert "msgspec.Struct" in said
+    assert "FinchApp(dec_hook=" in said
+    assert said.endswith(
+        "It is the second parameter of handler (somebody's module, line "
+        + ("2)." if as_text else "1).")
+    )
+
+
+def test_a_pydantic_model_is_told_its_hook():
+    with pytest.raises(ConfigurationError) as caught:
+        MessageHandler(echo(list[Model], as_text=False), WHERE)
+    assert (
+        "Model is a pydantic model, and msgspec does the converting; write "
+        "FinchApp(dec_hook=lambda cls, value: cls.model_validate(value))"
+    ) in str(caught.value)
+
+
+@pytest.mark.parametrize("annotation", UNKNOWN, ids=str)
+def test_with_a_hook_any_class_may_be_an_annotation(annotation):
+    MessageHandler(echo(annotation, as_text=False), WHERE, lambda cls, value: value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "says"),
+    [
+        (dict[tuple[int, int], str], "no text becomes a tuple; write dict[str, ...]"),
+        (dict[bool, int], "no text becomes a bool"),
+        (list[dict[Bird, int]], "no text becomes Bird"),
+        (set[list[int]], "a set cannot hold a list; write list[...]"),
+        (frozenset[dict[str, int]], "a set cannot hold a dict"),
+        (set[tuple[list[int], ...]], "a set cannot hold a list"),
+        (set[Bird], "a set cannot hold Bird"),
+        (dict[str, set[Nest]], "a set cannot hold Nest"),
+        (Bird | Cat, "is not supported"),
+        (int | Plain, "Type unions containing a custom type"),
+        (Literal[1.5], "Literal may only contain"),
+        (5, "Type '5' is not supported"),
+        (Message | None, "write Message alone"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("hook", [None, lambda cls, value: value], ids=["", "hook"])
+def test_what_no_hook_can_help_is_refused(annotation, says, hook):
+    with pytest.raises(ConfigurationError) as caught:
+        MessageHandler(echo(annotation, as_text=False), WHERE, hook)
+    assert says in str(caught.value)
+
+
+class Frozen(msgspec.Struct, frozen=True):
+    name: str
+
+
+class Kind(enum.IntEnum):
+    ONE = 1
+
+
+@pytest.mark.parametrize(
+    ("annotation", "data", "value"),
+    [
+        (object, "[1]", [1]),
+        (list[object], '["a"]', ["a"]),
+        (set[int], "[1]", {1}),
+        (set[Frozen], '[{"name":"a"}]', {Frozen("a")}),
+        (dict[int, int], '{"1":2}', {1: 2}),
+        (dict[int | None, int], '{"1":2}', {1: 2}),
+        (dict[Kind, int], '{"1":2}', {Kind.ONE: 2}),
+        (list["int"], "[1]", [1]),
+        (Crate[int], '{"inside":1}', Crate(1)),
+        (None, "null", None),
+    ],
+    ids=str,
+)
+async def test_what_looks_alike_and_can_be_filled_is_accepted(annotation, data, value):
+    assert await told(echo(annotation, as_text=False), data) == value
+
+
+@pytest.mark.parametrize("written", ["not a type!", "1+", "msgspec.Strct", "[int]"])
+def test_an_annotation_in_quotes_that_is_no_type_is_refused(written):
+    async def handler(socket, data):
+        return data
+
+    handler.__annotations__["data"] = written
+    with pytest.raises(ConfigurationError, match="which JSON cannot be converted to") as caught:
+        MessageHandler(handler, WHERE)
+    assert "handler (test_event.py, line " in str(caught.value)
+
+
+async def test_data_that_a_set_cannot_hold_is_the_clients_fault():
+    error = await refused(echo(set, as_text=False), "[[1]]")
+    assert (error.status, error.message) == (422, "data does not fit: unhashable type: 'list'")
+
+
+# The hook
+
+
+def validate(cls, value):
+    return cls.model_validate(value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "data", "value"),
+    [
+        (Model, '{"a":1}', Model(a=1)),
+        (list[Model], '[{"a":1}]', [Model(a=1)]),
+        (dict[str, Model | None], '{"x":{"a":1},"y":null}', {"x": Model(a=1), "y": None}),
+        (list[object], "[1]", [1]),
+        (Bird, FINCH, Bird("finch")),
+    ],
+    ids=str,
+)
+async def test_a_hook_makes_what_msgspec_does_not_know(annotation, data, value):
+    handler = MessageHandler(echo(annotation, as_text=False), WHERE, validate)
+    assert await handle(handler, None, message(data)) == value
+
+
+@pytest.mark.parametrize("kind", [ValueError, TypeError])
+async def test_a_value_that_a_hook_refuses_is_422_and_says_where(kind):
+    def refuse(cls, value):
+        raise kind("too young")
+
+    handler = MessageHandler(echo(dict[str, list[Model]], as_text=False), WHERE, refuse)
+    with pytest.raises(HTTPError) as caught:
+        handler.convert(message('{"birds":[1]}'))
+    assert caught.value.status == 422
+    assert caught.value.message == "data does not fit: too young - at `$[...][0]`"
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), NotImplementedError("x"), ZeroDivisionError("x")])
+def test_any_other_exception_of_a_hook_is_the_applications(error):
+    def fail(cls, value):
+        raise error
+
+    handler = MessageHandler(echo(Model, as_text=False), WHERE, fail)
+    with pytest.raises(type(error)) as caught:
+        handler.convert(message("1"))
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("made", [None, 5, {}])
+def test_a_hook_that_makes_something_else_is_the_applications_fault(made):
+    handler = MessageHandler(echo(list[Model], as_text=False), WHERE, lambda cls, value: made)
+    with pytest.raises(RuntimeError, match=r"dec_hook, .*, was asked for Model and"):
+        handler.convert(message("[1]"))
+
+
 async def none():
     pass
 
@@ -309,6 +558,10 @@ async def one(socket):
 
 async def two(socket, data):
     pass
+
+
+async def many(socket, data):
+    yield data
 
 
 async def three(socket, data, more):
@@ -334,6 +587,9 @@ async def keyword(socket, *, data):
         ("on_message", "two", "on_message of 'say' is not callable: 'two'"),
         ("on_connect", 5, "on_connect of 'say' is not callable: 5"),
         ("on_error", [one], "on_error of 'say' is not callable"),
+        ("on_connect", two(1, 2), "not callable: a coroutine; two (test_event.py, line "),
+        ("on_message", two(1, 2), "was called: write its name, without parentheses"),
+        ("on_message", many(1, 2), "not callable: an async_generator; many (test_event.py, line "),
     ],
 )
 def test_a_function_of_the_wrong_shape_is_refused_with_the_right_one(name, function, said):
@@ -394,3 +650,97 @@ async def test_a_function_that_is_given_replaces_the_method_of_the_class():
 @pytest.mark.parametrize("concurrent", [False, True])
 def test_an_event_may_be_concurrent(concurrent):
     assert Handlers(SocketEvent(concurrent=concurrent), "").concurrent is concurrent
+
+
+@pytest.mark.parametrize(
+    ("event", "says"),
+    [
+        (Diary, "'say' is a SocketEvent, not a type; write Diary(), with parentheses"),
+        (two, r"not a function; write SocketEvent(on_message=...)"),
+        (None, "not None; write SocketEvent(on_message=...)"),
+    ],
+)
+def test_what_is_no_event_is_refused(event, says):
+    with pytest.raises(ConfigurationError, match=re.escape(says)):
+        Handlers(event, "'say'")
+
+
+@pytest.mark.parametrize("concurrent", ["yes", 1, 0, None])
+def test_concurrent_is_true_or_false(concurrent):
+    event = SocketEvent(on_message=two)
+    event.concurrent = concurrent
+    with pytest.raises(ConfigurationError, match=r"concurrent of 'say' is True or False, not"):
+        Handlers(event, "'say'")
+
+
+def test_a_named_path_that_is_concurrent_handles_messages():
+    event = SocketEvent(on_connect=one, concurrent=True)
+    with pytest.raises(ConfigurationError, match="is concurrent and has no on_message"):
+        Handlers(event, "the socket path 'say'")
+    assert Handlers(event, "the root event").concurrent  # its on_message may come later
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("on_mesage", "on_message"),
+        ("on_messages", "on_message"),
+        ("onMessage", "on_message"),
+        ("onConnect", "on_connect"),
+        ("on_connected", "on_connect"),
+        ("on_conect", "on_connect"),
+        ("on_disconect", "on_disconnect"),
+        ("onDisconnect", "on_disconnect"),
+        ("on_errors", "on_error"),
+        ("OnError", "on_error"),
+    ],
+)
+@pytest.mark.parametrize("wrapped", [lambda f: f, staticmethod, classmethod])
+def test_a_misspelt_method_is_refused_where_the_class_is_written(written, meant, wrapped):
+    with pytest.raises(ConfigurationError) as caught:
+        type("Room", (SocketEvent,), {written: wrapped(two)})
+    assert str(caught.value) == (
+        f"Room has a function {written}, which would never be called; did you mean {meant}?"
+    )
+
+
+def test_a_misspelt_function_of_an_event_is_refused():
+    event: Any = SocketEvent()
+    event.on_mesage = two
+    with pytest.raises(ConfigurationError, match=r"did you mean on_message\?"):
+        Handlers(event, "'say'")
+
+
+def test_an_event_may_have_functions_of_its_own():
+    class Room(SocketEvent):
+        on_time = 5
+
+        async def on_message(self, socket, data):
+            return await self.on_messages([data])
+
+        async def on_messages(self, data): ...
+
+        async def on_quiz_answered(self, data): ...
+
+        async def connect(self): ...
+
+        async def _on_connected(self): ...
+
+        async def once(self): ...
+
+    assert Handlers(Room(), "'say'").on_message is not None
+
+
+class Quiet(SocketEvent):
+    on_message = None
+
+    async def on_connect(self, socket): ...
+
+
+def test_a_callback_may_be_left_out_in_a_subclass():
+    assert Handlers(Quiet(), "'say'").on_message is None
+
+
+def test_a_builtin_that_does_not_say_what_it_takes_is_accepted():
+    handler = MessageHandler(dict.fromkeys, WHERE)  # type: ignore[arg-type]
+    assert handler.convert(message("1")) == 1

@@ -1,0 +1,126 @@
+"""From the annotation of a handler's second parameter to a function that converts messages to it.
+
+All of it happens when the handler is registered. An annotation that no message can be converted to
+is a ``ConfigurationError`` there, and not an error of each message.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from finch.conversions import DecHook, checked_hook, type_name, why_never_filled
+from finch.errors import ConfigurationError, HTTPError
+from finch.explain import where
+from finch.wire.envelope import Message
+
+Callback = Callable[..., Any]
+
+
+def converter(
+    function: Callback, named: str, dec_hook: DecHook | None = None
+) -> Callable[[Message], Any]:
+    """What makes a handler's second argument of a message.
+
+    Parameters:
+        function: the handler.
+        named: what it is, for errors, such as ``on_message of 'say'``.
+        dec_hook: makes the types that msgspec does not know.
+
+    Returns:
+        A function that raises HTTPError: 422 if the data does not fit the annotation, 400 if it
+        cannot be read. What else ``dec_hook`` raises passes.
+
+    Raises:
+        ConfigurationError: nothing can be converted to the annotation.
+    """
+    annotation = _annotation(function, named)
+    if annotation is inspect.Parameter.empty or annotation is Any or annotation is object:
+        return _data
+    if annotation is Message:
+        return _whole
+    hook = None if dec_hook is None else checked_hook(dec_hook)
+    try:
+        decode = _decoder(annotation, hook)
+        fault = _fault(annotation, hook)
+    except Exception as error:
+        raise _unusable(named, function, annotation, str(error)) from None
+    if fault:
+        raise _unusable(named, function, annotation, fault)
+
+    def convert(message: Message) -> Any:
+        try:
+            return decode(message.raw)
+        except (msgspec.DecodeError, RecursionError, TypeError) as error:
+            # TypeError: a list in a set, which cannot be hashed. One of dec_hook is a DecodeError.
+            raise HTTPError(422, f"data does not fit: {error}") from None
+
+    return convert
+
+
+def _decoder(annotation: Any, hook: DecHook | None) -> Callable[[msgspec.Raw], Any]:
+    decoder: Any = msgspec.json.Decoder(annotation, dec_hook=hook)
+    decode: Callable[[msgspec.Raw], Any] = decoder.decode
+    return decode
+
+
+def _data(message: Message) -> Any:
+    return message.data
+
+
+def _whole(message: Message) -> Message:
+    return message
+
+
+# The annotation
+
+
+def _annotation(function: Callback, named: str) -> Any:
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except ValueError:  # a builtin does not say what it takes
+        return inspect.Parameter.empty
+    parameter = parameters[min(1, len(parameters) - 1)]  # (*args) has but one
+    if parameter.annotation is inspect.Parameter.empty:
+        return parameter.annotation
+    plain = function
+    while isinstance(plain, functools.partial):
+        plain = plain.func
+    if not inspect.isroutine(plain) and not inspect.isclass(plain):
+        plain = type(plain).__call__
+    # only this one: what else the function is annotated with may be there for type checkers only
+    alone = types.SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
+    names = getattr(inspect.unwrap(plain), "__globals__", {})
+    try:
+        return typing.get_type_hints(alone, globalns=names, include_extras=True)[parameter.name]
+    except NameError as error:
+        raise ConfigurationError(
+            f"{named} is annotated {parameter.annotation!r}, and {error}; define it at the top of "
+            "the module, or leave out 'from __future__ import annotations'"
+        ) from None
+    except Exception as error:
+        raise _unusable(
+            named, function, parameter.annotation, f"it is not a type ({str(error)[:200]})"
+        ) from None
+
+
+def _unusable(named: str, function: Callback, annotation: Any, fault: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{named} is annotated {type_name(annotation)}, which JSON cannot be converted to: "
+        f"{fault}. It is the second parameter of {where(function)}."
+    )
+
+
+def _fault(annotation: Any, hook: DecHook | None) -> str:
+    if any(part is Message for part in typing.get_args(annotation)):
+        return "write Message alone, and not as a part of another type"
+    try:
+        return why_never_filled(annotation, has_hook=hook is not None)
+    except Exception:  # the decoder has accepted it
+        return ""
