@@ -4,10 +4,10 @@ h11 takes bodies apart, but reads the chunked coding more loosely than RFC 9112,
 it: any bytes as chunk extensions and any number of them, sizes of 20 digits, bare LFs and folded
 lines among the trailers. So each line of a body's framing is read here first.
 
-Chunks that have come whole are taken straight from the buffer, many at a time: h11 stands between
-two chunks before and after them, so it misses nothing. It costs 6 us for each, and a megabyte may
-come in a million of them. Property tests show that the body is the same. All else is h11's: a
-chunk that has come in part, the last one, trailers, and a body whose length is known.
+Chunks that have come whole are taken straight from the buffer, several at a time: h11 stands
+between two chunks before and after them, so it misses nothing. It costs 6 us for each, and a
+megabyte may come in a million of them. Property tests show that the body is the same. All else is
+h11's: a chunk that has come in part, the last one, trailers, and a body whose length is known.
 
 h11 takes a while to import, and most requests have no body: ``finch.wire.http`` imports this module
 when the first one has.
@@ -32,7 +32,6 @@ _QUOTED: Final = (  # RFC 9110, section 5.6.4
 _EXTENSION: Final = rb"[ \t]*+;[ \t]*+%b(?:[ \t]*+=[ \t]*+(?:%b|%b))?" % (TOKEN, TOKEN, _QUOTED)
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16}+)((?:%b)*+)\r\n" % _EXTENSION)
 _SHORT_LINE: Final = 18  # a size of 16 digits and its CRLF
-
 _TRAILER: Final = re.compile(FIELD_LINE)
 
 
