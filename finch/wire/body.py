@@ -59,11 +59,12 @@ class RequestBody:
         limits: as for :class:`BodyScanner`.
     """
 
-    __slots__ = ("_begun", "_h11", "_scanner")
+    __slots__ = ("_begun", "_h11", "_hungry", "_scanner")
 
     def __init__(self, head: bytes, length: int | None, limits: Limits) -> None:
         self._scanner = BodyScanner(length, limits)
         self._begun = False  # whether h11 has missed some of it
+        self._hungry = False  # whether h11 has asked for more, and got nothing since
         self._h11 = h11.Connection(h11.SERVER, limits.max_head)
         self._h11.receive_data(head)
         self._next_event()  # the head
@@ -96,10 +97,11 @@ class RequestBody:
                 left in the middle.
         """
         while self.unread:
-            event = self._next_event()
+            event = h11.NEED_DATA if self._hungry else self._next_event()
             if isinstance(event, h11.Data):
                 return bytes(event.data)
             if event is h11.NEED_DATA:
+                self._hungry = True
                 chunks = self._scanner.take_chunks(buffer)
                 if chunks:
                     self._begun = True
@@ -107,6 +109,7 @@ class RequestBody:
                 end = self._scanner.advance(buffer)
                 if not end and not closed:
                     return None
+                self._hungry = False
                 self._h11.receive_data(bytes(buffer[:end]))  # b"" tells it that no more will come
                 del buffer[:end]
         return b""
