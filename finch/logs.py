@@ -50,6 +50,13 @@ class Seldom:
         Parameters:
             message: a constant, with a place for each argument; what is counted.
         """
+        self._log(logging.ERROR, message, arguments)
+
+    def warning(self, message: str, *arguments: object) -> None:
+        """Log a warning. Parameters: as :meth:`error`."""
+        self._log(logging.WARNING, message, arguments)
+
+    def _log(self, level: int, message: str, arguments: tuple[object, ...]) -> None:
         now = time.monotonic()
         if now < self._next.get(message, now):
             self._left_out[message] = self._left_out.get(message, 0) + 1
@@ -57,4 +64,4 @@ class Seldom:
         self._next[message] = now + _EVERY
         left_out = self._left_out.pop(message, 0)
         more = f" (and {left_out} times since this was last said)" if left_out else ""
-        self._logger.error(message + more, *arguments)
+        self._logger.log(level, message + more, *arguments)

@@ -16,6 +16,7 @@ from finch.headers import Headers, QueryParams
 from finch.language import choose_language
 from finch.response import Response, TextResponse
 from finch.streaming import Spawn, Stream
+from finch.typed import Decode, decoder, shared_decoder
 from finch.wire.head import RawHeaders, RequestHead
 
 T = TypeVar("T")
@@ -37,6 +38,8 @@ _CHARSETS: Final = {
     "utf-16": "utf-16",
     "utf-32": "utf-32",
 }
+
+_decode_any: Final = msgspec.json.Decoder().decode
 
 SOCKET_REQUESTED = "Socket is requested!"
 
@@ -196,14 +199,23 @@ class Request(Spelled):
 
     @property
     def cookies(self) -> Mapping[str, str]:
-        """The cookies, by name (RFC 6265, section 5.4)."""
+        """The cookies, by name; the first of a name counts.
+
+        Every name and value is read by one rule: what is in double quotes is unquoted, and then its
+        bytes are UTF-8 text, or Latin-1 if they are not UTF-8. Nothing is percent-decoded: software
+        that encodes a value so decodes it itself. What ``set_cookie`` wrote comes back the same.
+
+        Source: RFC 6265, section 5.4.
+        """
         if self._cookies is None:
             cookies: dict[str, str] = {}
             for header in self.headers.getlist("cookie"):
                 for pair in header.split(";"):
-                    name, equals, value = (part.strip() for part in pair.partition("="))
+                    # blanks only: the bytes of a letter may look like another kind of space
+                    name, equals, value = (part.strip(" \t") for part in pair.partition("="))
+                    name = _as_utf8(name)
                     if equals and name not in cookies:
-                        cookies[name] = _unquote_cookie(value)
+                        cookies[name] = _as_utf8(_unquote_cookie(value))
             self._cookies = cookies
         return self._cookies
 
@@ -319,12 +331,13 @@ class Request(Spelled):
             type: anything msgspec converts to: a Struct, dataclass, TypedDict, ``list[int]``, ...
 
         Raises:
-            HTTPError: 400 where it is not JSON, 422 where it does not fit the type; 413 as
-                :meth:`body`.
+            HTTPError: 400 where it is not JSON; 422 where it does not fit the type, or has too many
+                elements for a set or dict (:mod:`finch.typed`); 413 as :meth:`body`.
+            TypeError: where JSON cannot be converted to the type.
         """
         body = await self.body()
         try:
-            return msgspec.json.decode(body, type=type)
+            return _decoder(type)(body)
         except msgspec.ValidationError as error:
             raise HTTPError(422, f"the body does not fit: {error}") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -405,14 +418,28 @@ def _split_target(target: bytes) -> tuple[str, str]:
     return path or "/", query
 
 
+def _decoder(type: Any) -> Decode:
+    if type is Any:
+        return _decode_any
+    try:
+        hash(type)
+    except TypeError:  # Annotated[int, {}]
+        return decoder(type)
+    return shared_decoder(type)
+
+
 def _unquote_cookie(value: str) -> str:
     # By hand, for http.cookies takes half a second for 12 KiB of backslashes (CVE-2024-7592).
     if len(value) < 2 or not value.startswith('"') or not value.endswith('"'):
         return value
-    unquoted = _ESCAPED.sub(
-        lambda found: chr(int(found[1], 8)) if found[1] else found[2], value[1:-1]
-    )
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 8)) if found[1] else found[2], value[1:-1])
+
+
+def _as_utf8(text: str) -> str:
+    """Text that was decoded as Latin-1, as what it is."""
+    if text.isascii():
+        return text
     try:
-        return unquoted.encode("latin-1").decode("utf-8")
+        return text.encode("latin-1").decode("utf-8")
     except UnicodeError:
-        return unquoted
+        return text

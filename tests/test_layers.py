@@ -27,9 +27,12 @@ wire.extensions
 wire.authority
 wire.websocket
 wire.handshake
+wire.origins
 wire.envelope
 wire.forwarded
 wire.proxy
+wire.hello
+typed
 tasks
 calls
 transport

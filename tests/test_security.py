@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finch import Limits
+from finch import FinchApp, Limits
 from finch.testing import HandshakeRefused, TestClient
 
 PAGE = (Path(__file__).parent.parent / "docs" / "security.md").read_text(encoding="utf-8")
@@ -74,9 +74,94 @@ async def test_every_response_carries_the_protections():
             assert "server" not in headers
 
 
+@pytest.mark.parametrize(
+    ("listed", "sent"),
+    [
+        ("capacitor://localhost", "capacitor://localhost"),
+        ("chrome-extension://abcdefghijklmnop", "chrome-extension://abcdefghijklmnop"),
+        ("file://", "file://"),
+        ("https://münchen.example", "https://xn--mnchen-3ya.example"),
+        ("https://example.org/", "https://example.org"),
+        ("null", "null"),
+    ],
+)
+async def test_origins_of_apps_and_of_names_in_unicode_can_be_allowed(listed, sent):
+    app = FinchApp(allowed_origins=[listed])
+    app.socket("echo")(_echo)
+    async with TestClient(app) as client:
+        async with client.socket("/ws", headers={"origin": sent}):
+            pass
+        with pytest.raises(HandshakeRefused):
+            async with client.socket("/ws", headers={"origin": "https://evil.example"}):
+                pass
+
+
+@pytest.mark.parametrize("sent", ["*", "https://a.example, x", "NULL", "a.example"])
+async def test_what_is_no_origin_is_refused_whatever_is_listed(sent):
+    app = FinchApp(allowed_origins=["https://a.example", "null"])
+    app.socket("echo")(_echo)
+    async with TestClient(app) as client:
+        with pytest.raises(HandshakeRefused):
+            async with client.socket("/ws", headers={"origin": sent}):
+                pass
+
+
+async def _refused(app, origin, path="/ws"):
+    async with TestClient(app) as client:
+        for _ in range(3):
+            with pytest.raises(HandshakeRefused) as refused:
+                async with client.socket(path, headers={"origin": origin}):
+                    pass
+    assert refused.value.response.status == 403
+
+
+async def test_a_refused_origin_is_logged_once_with_the_option_that_allows_it(caplog):
+    app = FinchApp()
+    app.socket("echo")(_echo)
+    await _refused(app, "https://friend.example:8443")
+
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    said = record.getMessage()
+    assert "https://friend.example:8443" in said
+    assert "/ws" in said
+    assert "http://testserver" in said
+    [option] = re.findall(r"allowed_origins=\[.*\]", said)
+    app = eval(f"FinchApp({option})")
+    app.socket("echo")(_echo)
+    async with TestClient(app) as client:
+        async with client.socket("/ws", headers={"origin": "https://friend.example:8443"}):
+            pass
+
+
+@pytest.mark.parametrize("origin", ["https://a, https://b", "evil", "https://a\tb", "x" * 5000])
+async def test_what_is_no_origin_gets_no_such_advice_and_writes_no_line_of_its_own(caplog, origin):
+    app = FinchApp()
+    app.websocket("/raw")(_raw)
+    await _refused(app, origin, "/raw")
+
+    [record] = caplog.records
+    assert "allowed_origins" not in record.getMessage()
+    assert record.getMessage().isascii()
+    assert len(record.getMessage()) < 1000
+
+
+async def test_each_path_has_its_say(caplog):
+    app = FinchApp()
+    app.socket("echo")(_echo)
+    app.websocket("/raw")(_raw)
+    await _refused(app, "https://a.example")
+    await _refused(app, "https://a.example", "/raw")
+    assert [record.args[0] for record in caplog.records] == ["/ws", "/raw"]
+
+
 async def _hello(request):
     return "hello"
 
 
 async def _echo(socket, data):
     return data
+
+
+async def _raw(ws):
+    await ws.receive()

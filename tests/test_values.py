@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
+import hypothesis.strategies as st
 import msgspec
 import pytest
+from hypothesis import example, given
 
 from finch.errors import Disconnected, HTTPError
 from finch.headers import Headers, QueryParams
 from finch.language import choose_language
 from finch.request import Address, Request
+from finch.response import Response
 from finch.wire.http import RequestHead
 
 
@@ -197,6 +200,53 @@ def test_a_quoted_cookie_is_unquoted_in_linear_time():
     # a million escapes would take hours otherwise, and no test would end
     cookie = 'a="' + "\\\\" * 1_000_000 + '"'
     assert request(headers={"Cookie": cookie}).cookies == {"a": "\\" * 1_000_000}
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("grüße à", "grüße à"),
+        ('"grüße à"', "grüße à"),
+        (r'"gr\303\274\303\237e \303\240"', "grüße à"),
+        ("gr%C3%BC%C3%9Fe", "gr%C3%BC%C3%9Fe"),
+        ('"gr%C3%BC%C3%9Fe"', "gr%C3%BC%C3%9Fe"),
+        ("a+b", "a+b"),
+        ('""', ""),
+        ('" a "', " a "),
+    ],
+)
+def test_a_cookie_is_decoded_by_one_rule_whoever_wrote_it(written, value):
+    sent = written.encode().decode("latin-1")  # as browsers send what a page has set
+    assert request(headers={"Cookie": f"a={sent}; b=1"}).cookies == {"a": value, "b": "1"}
+    assert request(headers={"Cookie": f"b=1;\ta={sent}\t"}).cookies == {"a": value, "b": "1"}
+
+
+def test_a_cookie_that_is_no_utf8_is_latin_1_quoted_or_not():
+    assert request(headers={"Cookie": 'a=\xfc; b="\xfc"; c="\\374"'}).cookies == {
+        "a": "ü",
+        "b": "ü",
+        "c": "ü",
+    }
+
+
+def test_the_name_of_a_cookie_is_decoded_as_its_value_is():
+    assert request(headers={"Cookie": "n\xc3\xa4me=1"}).cookies == {"näme": "1"}
+
+
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs"])))
+@example('"quoted"')
+@example("a;b,c\\d e")
+@example("Ã¼ is not ü")
+@example("%41\xa0")
+def test_what_set_cookie_writes_comes_back_the_same(text):
+    response = Response()
+    response.set_cookie("a", text)
+    pair, _, _ = response.headers["set-cookie"].partition("; ")
+    assert request(headers={"Cookie": f"b=1; {pair}; c=2"}).cookies == {
+        "a": text,
+        "b": "1",
+        "c": "2",
+    }
 
 
 def test_cookies_may_come_in_several_headers():
@@ -452,6 +502,21 @@ async def test_json_that_is_no_utf8_is_refused(type_, body):
     error = await refused(asked.json() if type_ is object else asked.json(type_))
 
     assert error.status in (400, 422)
+
+
+async def test_json_with_too_much_to_hash_is_422_and_says_how_much_is_allowed():
+    collisions = b"[" + b",".join([b"%d" % (n * (2**61 - 1)) for n in range(20, 20_000)]) + b"]"
+    error = await refused(request("/", collisions).json(set[int]))
+
+    assert error.status == 422
+    assert "at most 512" in error.message
+    assert await request("/", b"[1, 1, 2]").json(set[int]) == {1, 2}
+
+
+async def test_a_type_of_json_may_be_unhashable_itself():
+    type_ = Annotated[set[int], {"not": "hashable"}]
+
+    assert await request("/", b"[1, 1, 2]").json(type_) == {1, 2}
 
 
 async def test_json_past_the_limit_is_413():

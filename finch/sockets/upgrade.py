@@ -6,11 +6,13 @@ sent does the connection change hands.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from finch.errors import ConfigurationError, HTTPError
+from finch.logs import Seldom
 from finch.request import Request
 from finch.response import Response
 from finch.sockets.link import Host, Link, Owner
@@ -18,14 +20,17 @@ from finch.transport import Transport
 from finch.wire.handshake import (
     accept_headers,
     choose_subprotocol,
-    parse_origin,
     read_handshake,
     same_origin,
 )
+from finch.wire.origins import Origin, listed_origin, read_origin
 from finch.wire.websocket import WebSocketProtocol
 
 if TYPE_CHECKING:
     from wsproto.extensions import Extension
+
+_log: Final = logging.getLogger("finch.app")
+_SHOWN: Final = 200  # characters of what a client sent, in the log and in the answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,28 +38,27 @@ class SocketOptions:
     """What a socket's path accepts.
 
     Parameters:
-        allowed_origins: origins beside the host's own, such as ``https://example.org``; ``"*"`` for
-            any.
+        allowed_origins: origins beside the host's own, such as ``https://example.org`` or
+            ``capacitor://localhost``; ``"null"``; ``"*"`` for any.
         subprotocols: those supported, the preferred first.
         compression: whether permessage-deflate is agreed to.
         max_message_size: bytes of one message after decompression.
+
+    Raises:
+        ConfigurationError: for an origin that is none.
     """
 
     allowed_origins: frozenset[str] = frozenset()
     subprotocols: tuple[str, ...] = ()
     compression: bool = False
     max_message_size: int = 1024 * 1024
-    _parsed: frozenset[tuple[str, str, int]] = field(default=frozenset(), init=False)
+    _parsed: frozenset[Origin] = field(default=frozenset(), init=False)
+    seldom: Seldom = field(
+        default_factory=lambda: Seldom(_log), init=False, compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
-        parsed = set()
-        for origin in self.allowed_origins - {"*", "null"}:
-            triple = parse_origin(origin)
-            if triple is None:
-                raise ConfigurationError(
-                    f"{origin!r} is no origin; write scheme and host, such as https://example.org"
-                )
-            parsed.add(triple)
+        parsed = map(listed_origin, self.allowed_origins - {"*", "null"})
         object.__setattr__(self, "_parsed", frozenset(parsed))
 
     def varied(
@@ -79,14 +83,24 @@ class SocketOptions:
         return (
             same_origin(origin, scheme, host)
             or "*" in self.allowed_origins
-            or origin in self.allowed_origins
-            or parse_origin(origin) in self._parsed
+            or (origin == "null" and "null" in self.allowed_origins)
+            or read_origin(origin) in self._parsed
         )
 
 
 def origins(allowed: Iterable[str] | str) -> frozenset[str]:
-    """``allowed_origins`` as it is written: one origin, or several."""
-    return frozenset((allowed,) if isinstance(allowed, str) else allowed)
+    """``allowed_origins`` as it is written: one origin, or several.
+
+    Raises:
+        ConfigurationError: if it is neither text nor several texts.
+    """
+    try:
+        return frozenset((allowed,) if isinstance(allowed, str) else allowed)
+    except TypeError:
+        raise ConfigurationError(
+            f"allowed_origins is {allowed!r}; write a list, such as ['https://example.org'], or "
+            "'*' for any origin"
+        ) from None
 
 
 class Upgrade(Response):
@@ -152,10 +166,7 @@ def accept(
     handshake = read_handshake(request.method, request.http_version, request.raw_headers)
     origin = handshake.origin
     if origin is not None and not options.allows(origin, request.scheme, request.host):
-        raise HTTPError(
-            403,
-            f"pages of {origin} may not connect here; the server's allowed_origins decides",
-        )
+        raise _refuse(request, origin, options.seldom)
     subprotocol = choose_subprotocol(handshake.subprotocols, options.subprotocols)
     headers = accept_headers(handshake, subprotocol)
     extensions: list[Extension] = []
@@ -167,3 +178,27 @@ def accept(
             extensions.append(agreed[0])
             headers.append((b"sec-websocket-extensions", agreed[1]))
     return Upgrade(headers, extensions, options, lambda link: attach(link, subprotocol), request)
+
+
+def _refuse(request: Request, origin: str, log: Seldom) -> HTTPError:
+    """Tell the log what a page's socket was refused for, and how it would be admitted."""
+    shown = origin[:_SHOWN]
+    if read_origin(origin) is None and origin != "null":
+        log.warning(
+            "a socket to %s was refused: its Origin %s is no origin",
+            request.raw_path[:_SHOWN],
+            ascii(shown),
+        )
+    else:
+        log.warning(
+            "a socket to %s was refused: its page is from %s, which is neither this host (%s://%s) "
+            'nor allowed. allowed_origins=["%s"] allows it',
+            request.raw_path[:_SHOWN],
+            shown,
+            request.scheme,
+            request.host[:_SHOWN],
+            shown,
+        )
+    return HTTPError(
+        403, f"pages of {shown} may not connect here; the server's allowed_origins decides"
+    )

@@ -4,6 +4,11 @@ h11 takes bodies apart, but reads the chunked coding more loosely than RFC 9112,
 it: any bytes as chunk extensions and any number of them, sizes of 20 digits, bare LFs and folded
 lines among the trailers. So each line of a body's framing is read here first.
 
+Chunks that have come whole are taken straight from the buffer, many at a time: h11 stands between
+two chunks before and after them, so it misses nothing. It costs 6 us for each, and a megabyte may
+come in a million of them. Property tests show that the body is the same. All else is h11's: a
+chunk that has come in part, the last one, trailers, and a body whose length is known.
+
 h11 takes a while to import, and most requests have no body: ``finch.wire.http`` imports this module
 when the first one has.
 """
@@ -18,15 +23,16 @@ import h11
 
 from finch.config import Limits
 from finch.errors import ProtocolError
+from finch.turns import BODY_STEPS
 from finch.wire.head import FIELD_LINE, FRAMING, TOKEN
 
 _QUOTED: Final = (  # RFC 9110, section 5.6.4
-    rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]++|\\[\t \x21-\x7e\x80-\xff])*"'
+    rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]++|\\[\t \x21-\x7e\x80-\xff])*+"'
 )
 _EXTENSION: Final = rb"[ \t]*+;[ \t]*+%b(?:[ \t]*+=[ \t]*+(?:%b|%b))?" % (TOKEN, TOKEN, _QUOTED)
-_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16}+)((?:%b)*)\r\n" % _EXTENSION)
+_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16}+)((?:%b)*+)\r\n" % _EXTENSION)
 _SHORT_LINE: Final = 18  # a size of 16 digits and its CRLF
-_STEPS: Final = 1024  # lines and data followed at a time, some 2 ms: chunks may be of a byte each
+
 _TRAILER: Final = re.compile(FIELD_LINE)
 
 
@@ -54,10 +60,11 @@ class RequestBody:
         limits: as for :class:`BodyScanner`.
     """
 
-    __slots__ = ("_h11", "_scanner")
+    __slots__ = ("_begun", "_h11", "_scanner")
 
     def __init__(self, head: bytes, length: int | None, limits: Limits) -> None:
         self._scanner = BodyScanner(length, limits)
+        self._begun = False  # whether h11 has missed some of it
         self._h11 = h11.Connection(h11.SERVER, limits.max_head)
         self._h11.receive_data(head)
         self._next_event()  # the head
@@ -70,7 +77,7 @@ class RequestBody:
     @property
     def awaits_continue(self) -> bool:
         """Whether the peer waits for ``100 Continue`` before it sends it."""
-        return self._h11.they_are_waiting_for_100_continue
+        return not self._begun and self._h11.they_are_waiting_for_100_continue
 
     def send_continue(self) -> bytes:
         """``100 Continue``."""
@@ -94,6 +101,10 @@ class RequestBody:
             if isinstance(event, h11.Data):
                 return bytes(event.data)
             if event is h11.NEED_DATA:
+                chunks = self._scanner.take_chunks(buffer)
+                if chunks:
+                    self._begun = True
+                    return chunks
                 end = self._scanner.advance(buffer)
                 if not end and not closed:
                     return None
@@ -133,6 +144,39 @@ class BodyScanner:
         self._room = limits.max_head  # bytes that extensions and trailers may still take
         self._trailers = limits.max_headers  # how many may still come
 
+    def take_chunks(self, buffer: bytearray) -> bytes:
+        """Take the chunks that begin here and have come whole.
+
+        Parameters:
+            buffer: what has come and was not followed before; what is taken is taken from it.
+
+        Returns:
+            Their data. ``b""`` if there is none, or if what comes next is for :meth:`advance`.
+        """
+        if self._next is not _SIZE or b"\n" not in buffer:
+            return b""
+        pieces = []
+        at, match, left = 0, _SIZE_LINE.match, self._room
+        for _ in range(BODY_STEPS):
+            found = match(buffer, at)
+            if found is None:
+                break
+            digits, extensions = found.groups()
+            size = int(digits, 16)
+            begin = found.end()
+            end = begin + size
+            if not size or buffer[end : end + 2] != b"\r\n" or len(extensions) > left:
+                break
+            if extensions[:1] in (b" ", b"\t"):  # right, but not to h11
+                break
+            left -= len(extensions)
+            pieces.append(buffer[begin:end])
+            at = end + 2
+        self._room = left
+        data = b"".join(pieces)
+        del buffer[:at]
+        return data
+
     def advance(self, buffer: bytearray) -> int:
         """Follow the body over bytes that have come, whole lines only.
 
@@ -140,15 +184,15 @@ class BodyScanner:
             buffer: what has come and was not followed before.
 
         Returns:
-            How many of them are the body's and right; 0 where more must come first. Not all that
-            are, where they are very many: ask again.
+            How many of them are the body's and right; 0 where more must come first. Not more than
+            to the end of a chunk: ask again.
 
         Raises:
             ProtocolError: 400 for wrong framing, 413 for too many chunk extensions, 431 for too
                 many trailers; once all that came before it is taken.
         """
         at = 0
-        for _ in range(_STEPS):
+        for _ in range(BODY_STEPS):
             if at == len(buffer) or self._next is _NOTHING:
                 break
             try:
@@ -160,6 +204,8 @@ class BodyScanner:
             if end == at:
                 break
             at = end
+            if self._next is _SIZE:  # the next ones may have come whole
+                break
         return at
 
     def _step(self, buffer: bytearray, at: int) -> int:

@@ -30,10 +30,11 @@ _FIRST: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]|\r?\Z")
 
 # RFC 3986, and what browsers send as it is against its letter: "[]^|" in a path, those and "\`{}"
 # and any "%" in a query (WHATWG URL, section 1.3). An encoded NUL is nobody's name of anything.
-_PATH: Final = rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/\[\]^|]++|%(?!00)[0-9A-Fa-f]{2})*"
+_PATH: Final = rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/\[\]^|]++|%(?!00)[0-9A-Fa-f]{2})*+"
 _QUERY: Final = rb"(?:\?[!$-;=?-~]*+)?"
+# A host has no comma, though RFC 3986 allows one: there two Hosts were joined on the way here.
 _AUTHORITY: Final = (
-    rb"(?:\[([0-9A-Fa-f:.]++)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]++|%[0-9A-Fa-f]{2})+)"
+    rb"(?:\[([0-9A-Fa-f:.]++)\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]++|%[0-9A-Fa-f]{2})++)"
     rb"(?::(?:[0-9]{0,4}|[0-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
 )
 _HOST: Final = re.compile(_AUTHORITY)
@@ -42,7 +43,8 @@ _ABSOLUTE_FORM: Final = re.compile(
     rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]+)(?:/" + _PATH + rb")?" + _QUERY
 )
 _LENGTH: Final = re.compile(rb"[0-9]+")
-_LONGEST_LENGTH: Final = 18  # digits: more bytes than anybody has
+LONGEST_LENGTH: Final = 18
+"""Digits of a Content-Length: more bytes than anybody has."""
 
 
 @dataclass(slots=True)
@@ -203,8 +205,8 @@ def _check_fields(fields: RawHeaders, old: bool) -> tuple[int | None, bool]:
         return (0 if coding is None else None), keep_alive
     if not _LENGTH.fullmatch(length):
         raise ProtocolError(400, "the Content-Length is no number")
-    if len(length) > _LONGEST_LENGTH:
-        raise ProtocolError(413, "nobody can take a body of that length")
+    if len(length) > LONGEST_LENGTH:
+        raise ProtocolError(413, "the Content-Length is too large")
     return int(length), keep_alive
 
 

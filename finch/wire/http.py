@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 from finch.config import Limits
 from finch.errors import ProtocolError
-from finch.wire.head import RawHeaders, RequestHead, check_beginning, read_head
+from finch.wire.head import (
+    LONGEST_LENGTH,
+    RawHeaders,
+    RequestHead,
+    check_beginning,
+    members,
+    read_head,
+)
 
 if TYPE_CHECKING:
     from finch.wire.body import RequestBody
@@ -23,6 +30,31 @@ _STATUS_LINES: Final = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode())
     for status in HTTPStatus
 }
+# What the application says in these of a response, this module decides.
+_DECIDED: Final = frozenset(
+    (
+        b"connection",
+        b"content-length",
+        b"date",
+        b"keep-alive",
+        b"proxy-connection",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+_NEVER_UPGRADED: Final = frozenset(
+    (b"content-length", b"transfer-encoding", b"keep-alive", b"proxy-connection")
+)
+_ONCE_UPGRADED: Final = frozenset(
+    (
+        b"connection",
+        b"date",
+        b"sec-websocket-accept",
+        b"sec-websocket-extensions",
+        b"sec-websocket-protocol",
+        b"upgrade",
+    )
+)
 
 
 class _Sent(enum.Enum):
@@ -194,6 +226,11 @@ class HTTPConnection:
         return self._sent is _Sent.NOTHING
 
     @property
+    def has_content(self) -> bool:
+        """Whether the response whose head is sent has a body."""
+        return not self._head_only
+
+    @property
     def ends_by_closing(self) -> bool:
         """Whether nothing but the end of the stream marks the end of the response's body."""
         return not self._chunked and self._left is None and not self._head_only
@@ -203,50 +240,111 @@ class HTTPConnection:
         assert self._body is not None
         return self._body.send_continue()
 
-    def send_upgrade(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-        """``101 Switching Protocols``: what follows is no longer HTTP (RFC 9110, section 7.8)."""
+    def send_upgrade(
+        self, headers: Iterable[tuple[bytes, bytes]], date: bytes | None = None
+    ) -> bytes:
+        """``101 Switching Protocols``: what follows is no longer HTTP (RFC 9110, section 7.8).
+
+        Parameters:
+            headers: names in lower case, those that accept the upgrade first. What frames a body
+                is left out, and so is a second one of those that must be there once.
+            date: sent unless the headers have one.
+        """
         self._sent = _Sent.ALL
         self._keep_alive = False
-        return b"%b%b\r\n" % (
-            _STATUS_LINES[101],
-            b"".join([b"%b: %b\r\n" % item for item in headers]),
-        )
+        lines = [_STATUS_LINES[101]]
+        once = set()
+        for name, value in headers:
+            # "A server MUST NOT send a Content-Length header field in any response with a status
+            # code of 1xx" (RFC 9110, 8.6); the like for Transfer-Encoding is in RFC 9112, 6.1
+            if name in _NEVER_UPGRADED or name in once:
+                continue
+            if name in _ONCE_UPGRADED:
+                once.add(name)
+            lines.append(b"%b: %b\r\n" % (name, value))
+        if date is not None and b"date" not in once:
+            lines.append(b"date: %b\r\n" % date)
+        lines.append(b"\r\n")
+        return b"".join(lines)
 
-    def send_head(self, status: int, headers: RawHeaders) -> bytes:
-        """Status line and headers.
+    def send_head(
+        self,
+        status: int,
+        headers: RawHeaders,
+        *,
+        date: bytes | None = None,
+        close: bool = False,
+        length: int | None = None,
+    ) -> bytes:
+        """Status line and headers. How the body is framed, and whether the connection goes on, is
+        decided here and nowhere else; what the headers say of it is no more than a wish.
+
+        - ``connection`` with ``close`` in it closes. Everything else that is for this hop alone
+          (``keep-alive``, ``proxy-connection``, ``transfer-encoding``, and ``upgrade`` but with
+          426) is left out.
+        - The last ``content-length`` is the body's, unless ``length`` says otherwise. Without any
+          the body is chunked, or ended by closing for an HTTP/1.0 peer.
+        - 204 and 304 have neither content nor framing, 205 has no content.
 
         Parameters:
             status: 200 to 599.
-            headers: names in lower case; checked by whoever made them. Without a
-                ``content-length`` the body is chunked, or ended by closing for an HTTP/1.0 peer.
+            headers: names in lower case; checked by whoever made them.
+            date: sent unless the headers have one; the first of theirs is.
+            close: whether this is the connection's last response.
+            length: bytes of the body, if they are known.
 
-        Source: RFC 9112, sections 4 to 6.
+        Source: RFC 9112, sections 4 to 6 and 9.6; RFC 9110, sections 6.6.1, 7.6.1, 7.8 and 15.
         """
         self._sent = _Sent.HEAD
-        self._head_only = self._head_only or status in (204, 304)
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
-        left = None
-        says_close = False
+        said: dict[bytes, bytes] = {}  # what is decided below
         for name, value in headers:
-            if name == b"content-length":
-                left = int(value)
-            elif name == b"transfer-encoding":
-                continue  # that is for this class to say
-            elif name == b"connection" and b"close" in value.lower():
-                says_close = True
-                self._keep_alive = False
-            lines.append(b"%b: %b\r\n" % (name, value))
-        self._left = left
-        if left is None and status not in (204, 304):
-            if self._version == "1.1":
-                self._chunked = not self._head_only
-                lines.append(b"transfer-encoding: chunked\r\n")
-            else:
-                self._keep_alive = False
-        if not self._keep_alive and not says_close:
-            lines.append(b"connection: close\r\n")
+            if name not in _DECIDED:
+                lines.append(b"%b: %b\r\n" % (name, value))
+            elif name == b"connection":
+                close = close or b"close" in members(value)
+            elif name == b"content-length":
+                # digits are digits: int() alone would take "+5" and "5_0"
+                if value.isdigit() and len(value) <= LONGEST_LENGTH:
+                    said[name] = value
+            elif name not in said:
+                said[name] = value
+        date = said.get(b"date", date)
+        if date is not None:
+            lines.append(b"date: %b\r\n" % date)
+        if length is None and b"content-length" in said:
+            length = int(said[b"content-length"])
+        if close:
+            self._keep_alive = False
+        self._frame(status, length, lines)
+        options = [] if self._keep_alive else [b"close"]
+        if status == 426 and b"upgrade" in said:
+            # "A server that sends a 426 ... MUST send an Upgrade header field", and "A sender of
+            # Upgrade MUST also send an 'Upgrade' connection option" (RFC 9110, 15.5.22 and 7.8)
+            lines.append(b"upgrade: %b\r\n" % said[b"upgrade"])
+            options.append(b"upgrade")
+        if options:
+            lines.append(b"connection: %b\r\n" % b", ".join(options))
         lines.append(b"\r\n")
         return b"".join(lines)
+
+    def _frame(self, status: int, length: int | None, lines: list[bytes]) -> None:
+        """Decide how the end of the response's body is found, and say so."""
+        if status in (204, 304):
+            self._head_only = True
+            return
+        if status == 205:
+            # "a server MUST NOT generate content in a 205 response" (RFC 9110, 15.3.6)
+            self._head_only = True
+            length = 0
+        if length is not None:
+            self._left = length
+            lines.append(b"content-length: %d\r\n" % length)
+        elif self._version == "1.1":
+            self._chunked = not self._head_only
+            lines.append(b"transfer-encoding: chunked\r\n")
+        else:
+            self._keep_alive = False
 
     def send_body(self, data: bytes) -> bytes:
         """A piece of the body. Nothing goes out where the response has none.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import h11
 import hypothesis.strategies as st
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given, settings
 
 from finch.config import Limits
 from finch.errors import ProtocolError
+from finch.turns import BODY_STEPS
 from finch.wire.body import BodyScanner
 from finch.wire.http import HTTPConnection
 
@@ -81,9 +84,95 @@ def test_what_is_accepted_h11_accepts_and_reads_alike_wherever_it_is_cut(data, d
         assert outcome == h11s(data)
 
 
+def follow(scanner, data):
+    """How far a scanner follows this, one chunk after another."""
+    at = 0
+    while end := scanner.advance(bytearray(data[at:])):
+        at += end
+    return at
+
+
 def test_a_body_ends_where_it_ends():
-    assert BodyScanner(None, Limits()).advance(bytearray(CHUNKED + b"GET ")) == len(CHUNKED)
-    assert BodyScanner(5, Limits()).advance(bytearray(b"helloGET ")) == 5
+    assert follow(BodyScanner(None, Limits()), CHUNKED + b"GET ") == len(CHUNKED)
+    assert follow(BodyScanner(5, Limits()), b"helloGET ") == 5
+
+
+def test_chunks_that_have_come_whole_are_taken_together():
+    scanner = BodyScanner(None, Limits())
+    buffer = bytearray(CHUNKED + b"GET ")
+
+    assert scanner.take_chunks(buffer) == b"hello, world"
+    assert buffer == b"0\r\nX: 1\r\n\r\nGET "
+    assert scanner.take_chunks(buffer) == b""
+
+
+@pytest.mark.parametrize(
+    "rest", [b"", b"5", b"5;a", b"5\r\nhel", b"5\r\nhello\r", b"0\r\n", b"2\r\nhello", b"x\r\n"]
+)
+def test_what_has_not_come_whole_is_left(rest):
+    scanner = BodyScanner(None, Limits())
+    buffer = bytearray(b"2\r\nhi\r\n" + rest)
+
+    assert scanner.take_chunks(buffer) == b"hi"
+    assert scanner.take_chunks(buffer) == b""
+    assert buffer == rest
+
+
+def calls_for(data):
+    """How many calls of Python functions the reading of a body takes, and its longest call."""
+    http = HTTPConnection(Limits())
+    http.receive_data(HEAD + data)
+    http.read_head()
+    counted = [0]
+
+    def count(frame, event, argument):
+        if event == "call":
+            counted[-1] += 1
+
+    sys.setprofile(count)
+    try:
+        while http.read_body():
+            counted.append(0)
+    finally:
+        sys.setprofile(None)
+    return sum(counted), max(counted), len(counted)
+
+
+def test_a_byte_in_a_chunk_of_its_own_costs_no_call_of_its_own():
+    few, *_ = calls_for(b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n")
+    many, most, reads = calls_for(b"1\r\nx\r\n" * 100_000 + b"0\r\n\r\n")
+
+    assert few < 20_000 / 4
+    assert many <= 5 * few
+    assert reads >= 100_000 / BODY_STEPS  # each read is bounded
+    assert most < 100
+
+
+def test_an_extension_now_and_then_does_not_lead_around_the_short_way():
+    tiny = (b"1;a\r\nx\r\n" + b"1\r\nx\r\n" * 99) * 200
+    calls, *_ = calls_for(tiny + b"0\r\n\r\n")
+    assert calls < 20_000 / 4
+
+
+def test_chunk_extensions_are_counted_on_the_short_way_too():
+    limits = Limits(max_head=100)
+    http = HTTPConnection(limits)
+    http.receive_data(HEAD + b"1;abc\r\nx\r\n" * 26)
+    http.read_head()
+    assert http.read_body() == b"x" * 25
+    with pytest.raises(ProtocolError) as caught:
+        http.read_body()
+    assert caught.value.status == 413
+
+
+def test_who_has_begun_to_send_chunks_waits_for_no_100_continue():
+    http = HTTPConnection(Limits())
+    http.receive_data(HEAD.replace(b"Host", b"Expect: 100-continue\r\nHost"))
+    http.read_head()
+    assert http.expects_continue
+    http.receive_data(b"2\r\nhi\r\n")
+    assert http.read_body() == b"hi"
+    assert not http.expects_continue
 
 
 def test_half_a_line_waits_for_its_other_half():
@@ -93,7 +182,8 @@ def test_half_a_line_waits_for_its_other_half():
     assert scanner.advance(bytearray(b"5;a\r\nhel")) == 8
     assert scanner.advance(bytearray(b"lo\r")) == 2
     assert scanner.advance(bytearray(b"\r")) == 0
-    assert scanner.advance(bytearray(b"\r\n0\r\n\r\n")) == 7
+    assert scanner.advance(bytearray(b"\r\n0\r\n\r\n")) == 2
+    assert scanner.advance(bytearray(b"0\r\n\r\n")) == 5
 
 
 def test_what_is_right_is_read_before_what_is_wrong_is_refused():

@@ -1,0 +1,130 @@
+"""Which origins an application lists, beside those of its own host.
+
+A page's origin is scheme, host and port. Apps, extensions and desktop shells have origins too, with
+schemes and hosts of their own: ``capacitor://localhost``, ``chrome-extension://<id>``, ``app://.``,
+``file://``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from finch.errors import ConfigurationError
+from finch.wire.handshake import DEFAULT_PORTS, parse_origin
+
+Origin = tuple[str, str, int]
+"""Scheme, host and port; 0 for none."""
+
+_NOT_OF_PAGES: Final = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.\-]*+)://([A-Za-z0-9\-._~!$&'()+;=%]*+)(?::([1-9][0-9]{0,4}))?"
+)
+_PARTS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://([^/?#\\]*)(.*)", re.DOTALL)
+# IDNA 2003, which Python has, replaces these characters; browsers keep them, since IDNA 2008.
+_DEVIATIONS: Final = frozenset("ßẞς\u200c\u200d")
+
+
+def read_origin(origin: str) -> Origin | None:
+    """What an ``Origin`` header names; None for ``null``, and for anything that is not an origin.
+
+    The host of a page is compared without regard to case. All else must be written as it is sent.
+
+    Source: RFC 6454, section 7; WHATWG URL, section 4.7.
+    """
+    page = parse_origin(origin)
+    if page is not None:
+        return page
+    found = _NOT_OF_PAGES.fullmatch(origin)
+    if found is None or found[1].lower() in DEFAULT_PORTS:
+        return None
+    port = int(found[3] or 0)
+    return (found[1].lower(), found[2], port) if port < 65536 else None
+
+
+def listed_origin(origin: object) -> Origin:
+    """An origin as an application writes it in ``allowed_origins``.
+
+    The host may be written in Unicode (IDNA 2003): browsers send it in ASCII. A trailing slash does
+    not matter.
+
+    Raises:
+        ConfigurationError: if it is not an origin; says what to write instead.
+
+    Example::
+
+        listed_origin("https://münchen.example")  # ("https", "xn--mnchen-3ya.example", 443)
+    """
+    if not isinstance(origin, str):
+        raise ConfigurationError(
+            f"allowed_origins has {origin!r}, which is not text; write an origin, such as "
+            "'https://example.org'"
+        )
+    found = _PARTS.fullmatch(origin)
+    if found is None or "," in origin or any(map(str.isspace, origin)):
+        raise ConfigurationError(_not_an_origin(origin))
+    scheme, authority, rest = found[1].lower(), found[2], found[3]
+    where = authority.rpartition("@")[2]
+    if "*" in authority:
+        raise ConfigurationError(
+            f"{origin!r} has a wildcard, which allowed_origins does not support. List each origin; "
+            "'*' alone allows all"
+        )
+    if rest not in ("", "/") or where != authority:
+        raise ConfigurationError(
+            f"{origin!r} is a URL, which is no origin: an origin has only scheme, host and port. "
+            f"Write '{found[1]}://{where}'"
+        )
+    if scheme in ("ws", "wss"):
+        raise ConfigurationError(
+            f"{origin!r} is where a socket is, not where a page is from; write "
+            f"'{scheme.replace('ws', 'http')}://{authority}'"
+        )
+    if scheme in DEFAULT_PORTS:
+        authority = _to_ascii(origin, authority)
+    read = read_origin(f"{scheme}://{authority}")
+    if read is None:
+        raise ConfigurationError(
+            f"{origin!r} is no origin: its host or its port is wrong; write it as browsers do, "
+            "such as 'https://example.org' or 'https://example.org:8443'"
+        )
+    return read
+
+
+def _to_ascii(origin: str, authority: str) -> str:
+    """The host and port of a page as browsers send them."""
+    if authority.isascii():
+        return authority
+    host, colon, port = authority.partition(":")
+    try:
+        if _DEVIATIONS.intersection(host):
+            raise UnicodeError("it has one of ß, ς and the zero-width joiners")
+        return host.encode("idna").decode("ascii") + colon + port
+    except UnicodeError as error:
+        raise ConfigurationError(
+            f"the host of {origin!r} cannot be converted to ASCII: {error}. Write it as browsers "
+            "send it, with 'xn--'; their developer tools show location.origin"
+        ) from None
+
+
+def _not_an_origin(origin: str) -> str:
+    """What is wrong with text that does not even begin as an origin does."""
+    if "," in origin:
+        return (
+            f"{origin!r} is no origin; write several as a list: "
+            "allowed_origins=['https://a.example', 'https://b.example']"
+        )
+    if any(map(str.isspace, origin)):
+        return f"{origin!r} is no origin: it has white space"
+    if origin.lower() == "null":
+        return f"{origin!r} is no origin; write 'null', as browsers do"
+    host = re.sub(r"^(?:https?)?:?/*", "", origin, flags=re.IGNORECASE).partition("/")[0]
+    if not host:
+        return f"{origin!r} is no origin; write scheme and host, such as 'https://example.org'"
+    if "*" in host:
+        return (
+            f"{origin!r} is no origin, and allowed_origins does not support wildcards. List each "
+            "origin, such as 'https://example.org'; '*' alone allows all"
+        )
+    local = re.match(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::|$)", host)
+    scheme = "http" if local or origin.lower().startswith("http:") else "https"
+    return f"{origin!r} is no origin: it needs a scheme. Write '{scheme}://{host}'"
