@@ -519,9 +519,10 @@ class _Body(BodySource):
         finally:
             connection.wait_for_handler()
         self._waited += trio.current_time() - begun
+        first = not self.received
         self.received += len(piece)
         self.ended = not piece
-        if account.spend(len(piece)):  # one read may hold 10,000 chunks of a byte
+        if piece and not first:  # one read may hold 10,000 chunks of a byte, so many pieces
             await trio.lowlevel.checkpoint()
         return piece
 
