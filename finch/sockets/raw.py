@@ -17,7 +17,7 @@ from outcome import Value
 from trio.lowlevel import current_task, reschedule
 
 from finch.calls import attempt
-from finch.declaring import Spelled, check_takes
+from finch.declaring import check_takes
 from finch.errors import ConfigurationError, ConnectionClosed
 from finch.failures import report
 from finch.request import Request
@@ -37,7 +37,7 @@ _UNTIL_WOKEN: Final = trio.lowlevel.wait_task_rescheduled(  # noqa: ASYNC105  # 
 _WOKEN: Final = Value(None)
 
 
-class WebSocket(Spelled, Owner):
+class WebSocket(Owner):
     """An open WebSocket: text and bytes in, text and bytes out.
 
     Attributes:
