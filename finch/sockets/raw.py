@@ -24,7 +24,7 @@ from finch.request import Request
 from finch.sockets.link import MESSAGE, Link, Owner
 from finch.sockets.upgrade import SocketOptions, Upgrade, accept
 from finch.tasks import contain
-from finch.turns import account
+from finch.turns import HEAVY, TURN, account
 from finch.wire.websocket import check_close
 
 _log = logging.getLogger("finch.sockets")
@@ -126,7 +126,9 @@ class WebSocket(Owner):
                 f"a WebSocket sends str or bytes, not {type(message).__name__}; encode it first"
             )
         link = self._link
-        if account.spend(len(message)):  # a reader as fast as this never makes it wait
+        account.used += 1 + (len(message) >> HEAVY)
+        if account.used >= TURN:  # a reader as fast as this never makes it wait
+            account.used = 0
             await trio.lowlevel.checkpoint()
         if link.transport.pending:
             ascii_or_bytes = isinstance(message, bytes) or message.isascii()
