@@ -261,6 +261,11 @@ class Connection:
                 raise ProtocolError(408, "waited too long for more of the request's body")
         return piece
 
+    @property
+    def holds_more(self) -> bool:
+        """Whether something that was received is not dealt with."""
+        return not self._http.idle
+
     async def _discard(self, body: _Body) -> bool:
         """Read what the handler left of the body; False where that is not worth it."""
         left = _DISCARD
@@ -519,10 +524,9 @@ class _Body(BodySource):
         finally:
             connection.wait_for_handler()
         self._waited += trio.current_time() - begun
-        first = not self.received
         self.received += len(piece)
         self.ended = not piece
-        if piece and not first:  # one read may hold 10,000 chunks of a byte, so many pieces
+        if piece and connection.holds_more:  # one read may hold 10,000 chunks of a byte
             await trio.lowlevel.checkpoint()
         return piece
 
