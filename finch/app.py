@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from finch.config import Limits, check_limit
 from finch.conversions import DecHook, check_hook
-from finch.declaring import Spelled, bare, check_takes
+from finch.declaring import bare, check_takes
 from finch.errors import ConfigurationError
 from finch.explain import kind
+from finch.failures import meant_by
 from finch.lifespan import Lifespan
 from finch.paths import parse_path
 from finch.pipeline import Pipeline
@@ -25,7 +26,7 @@ from finch.sockets.upgrade import SocketOptions, origins
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class FinchApp(Spelled):
+class FinchApp:
     """A web application: routes, sockets, middleware, and what runs beside them.
 
     Parameters:
@@ -100,6 +101,14 @@ class FinchApp(Spelled):
                 "of your own in app.state"
             )
         super().__setattr__(name, value)
+
+    if not TYPE_CHECKING:  # a type checker is to find it by itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            error = AttributeError(f"FinchApp has no attribute {name!r}", name=name, obj=self)
+            meant = "" if name.startswith("_") else meant_by(error)
+            error.args = (f"{error}; did you mean {meant!r}?",) if meant else error.args
+            raise error
 
     def __call__(self, *arguments: object, **options: object) -> NoReturn:
         """Nobody may call an application: it is its own server's.

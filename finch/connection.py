@@ -36,8 +36,6 @@ _log = logging.getLogger("finch.app")
 
 _DISCARD: Final = 64 * 1024  # of an unread body, rather than a new connection
 _SLICE: Final = 64 * 1024  # of a large body, which waits in the kernel and not here
-_NO_BODY: Final = (204, 304)
-_FRAMING: Final = (b"content-length", b"transfer-encoding")  # ours to say
 
 
 class _Waiting(enum.Enum):
@@ -263,6 +261,11 @@ class Connection:
                 raise ProtocolError(408, "waited too long for more of the request's body")
         return piece
 
+    @property
+    def holds_more(self) -> bool:
+        """Whether something that was received is not dealt with."""
+        return not self._http.idle
+
     async def _discard(self, body: _Body) -> bool:
         """Read what the handler left of the body; False where that is not worth it."""
         left = _DISCARD
@@ -295,30 +298,24 @@ class Connection:
             )
             response = TextResponse("Internal Server Error", 500)
             headers, content = response.raw_headers(), response.body
-        streamed = isinstance(response, StreamingResponse)
-        if not streamed or response.status in _NO_BODY:
-            headers = [item for item in headers if item[0] not in _FRAMING]
-        headers.append((b"date", _date()))
         last = (
             self._stopping
             or self._interrupted
             or (http.has_body and self._gives_up(body, response.status))
         )
-        if last:
-            headers.append((b"connection", b"close"))
         if isinstance(response, StreamingResponse):
-            await self._send_stream(request, response, headers)
+            head = http.send_head(response.status, headers, date=_date(), close=last)
+            await self._send_stream(request, response, head)
         else:
-            if response.status in _NO_BODY:
-                content = b""
-            else:
-                headers.append((b"content-length", b"%d" % len(content)))
-            head = http.send_head(response.status, headers)
+            head = http.send_head(
+                response.status, headers, date=_date(), close=last, length=len(content)
+            )
             if len(content) <= _SLICE:
                 self.transport.write(head + http.send_body(content) + http.send_end())
             else:
                 self.transport.write(head)
-                await self._send_large(content)
+                if http.has_content:
+                    await self._send_large(content)
                 self.transport.write(http.send_end())
         self._log(request, response.status)
         if self.transport.pending > self._limits.backpressure:
@@ -353,15 +350,15 @@ class Connection:
                 await trio.lowlevel.checkpoint()
 
     async def _send_stream(
-        self, request: Request, response: StreamingResponse, headers: list[tuple[bytes, bytes]]
+        self, request: Request, response: StreamingResponse, head: bytes
     ) -> None:
         http, transport = self._http, self.transport
         stream: Any = response.chunks
         if not isinstance(stream, Stream):
             stream = request.stream_in_task(stream)
         try:
-            transport.write(http.send_head(response.status, headers))
-            if request.method == "HEAD" or response.status in _NO_BODY:
+            transport.write(head)
+            if not http.has_content:
                 await stream.aclose()
             else:
                 self._stream = stream
@@ -418,9 +415,7 @@ class Connection:
 
     def _upgrade(self, request: Request, upgrade: Upgrade) -> tuple[Upgrade, bytes]:
         self._http.read_body()  # its end, which a handshake has at once
-        headers = upgrade.raw_headers()
-        headers.append((b"date", _date()))
-        self.transport.write(self._http.send_upgrade(headers))
+        self.transport.write(self._http.send_upgrade(upgrade.raw_headers(), _date()))
         self._log(request, 101)
         request.settle()
         return upgrade, self._http.trailing_data
@@ -436,14 +431,14 @@ class Connection:
     def _write_last(self, response: Response) -> None:
         """The connection's last response."""
         http = self._http
-        headers = [
-            *response.raw_headers(),
-            (b"date", _date()),
-            (b"content-length", b"%d" % len(response.body)),
-            (b"connection", b"close"),
-        ]
         self.transport.write(
-            http.send_head(response.status, headers)
+            http.send_head(
+                response.status,
+                response.raw_headers(),
+                date=_date(),
+                close=True,
+                length=len(response.body),
+            )
             + http.send_body(response.body)
             + http.send_end()
         )
@@ -531,7 +526,7 @@ class _Body(BodySource):
         self._waited += trio.current_time() - begun
         self.received += len(piece)
         self.ended = not piece
-        if account.spend(len(piece)):  # one read may hold 10,000 chunks of a byte
+        if piece and connection.holds_more:  # one read may hold 10,000 chunks of a byte
             await trio.lowlevel.checkpoint()
         return piece
 

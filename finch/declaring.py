@@ -6,19 +6,14 @@ write.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
-import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from finch.errors import ConfigurationError
 
 M = TypeVar("M", bound=Callable[..., Any])
-
-_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_DART: Final = {"rq": "request"}  # names of the Dart framework that are not only written otherwise
 
 
 def bare(method: M) -> M:
@@ -87,22 +82,3 @@ def shown(thing: object) -> str:
         thing.close()  # nobody will await it
         return f"the coroutine {thing.__name__}(...); write {thing.__name__} without calling it"
     return str(getattr(thing, "__name__", None) or repr(thing))
-
-
-class Spelled:
-    """Names what was probably meant where an attribute does not exist."""
-
-    __slots__ = ()
-
-    if not TYPE_CHECKING:  # a type checker is to find it by itself
-
-        def __getattr__(self, name: str) -> NoReturn:
-            meant = "" if name.startswith("_") else _meant(dir(self), name)
-            hint = f"; did you mean {meant!r}?" if meant else ""
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}")
-
-
-def _meant(names: list[str], name: str) -> str:
-    known = [one for one in names if not one.startswith("_")]
-    meant = _DART.get(name) or _CAMEL.sub("_", name).lower()
-    return meant if meant in known else next(iter(difflib.get_close_matches(meant, known, 1)), "")

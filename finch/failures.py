@@ -12,8 +12,10 @@ end the server. So wherever application code is called, everything is caught, an
 
 from __future__ import annotations
 
+import difflib
 import logging
 import math
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -27,6 +29,8 @@ _log = logging.getLogger("finch.app")
 
 # What asyncio, and libraries made for it, say where no loop of theirs runs.
 _ASYNCIO: Final = ("no running event loop", "no current event loop", "library written for asyncio")
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_DART: Final = {"rq": "request"}  # names of the Dart framework that are not only written otherwise
 _ASYNCIO_HINT: Final = (
     ". This looks like a library for asyncio; Finch runs on trio. Use a library for trio (httpx "
     "for HTTP), or a def handler, which runs in a thread and may call asyncio.run"
@@ -162,8 +166,24 @@ def report(
 
 def _hint(error: BaseException) -> str:
     leaf = alone(error)
+    if isinstance(leaf, AttributeError):
+        meant = meant_by(leaf)
+        return f". Did you mean {meant!r}?" if meant else ""
     if isinstance(leaf, RuntimeError | TypeError):
         text = str(leaf)
         if any(sign in text for sign in _ASYNCIO):
             return _ASYNCIO_HINT
     return ""
+
+
+def meant_by(error: AttributeError) -> str:
+    """The attribute of an object of Finch's that was probably meant; an empty text for none.
+
+    Not a ``__getattr__`` of the objects: that slows down every attribute that there is.
+    """
+    name = error.name
+    if name is None or not type(error.obj).__module__.startswith("finch"):
+        return ""
+    known = [one for one in dir(error.obj) if not one.startswith("_")]
+    meant = _DART.get(name) or _CAMEL.sub("_", name).lower()
+    return meant if meant in known else next(iter(difflib.get_close_matches(meant, known, 1)), "")

@@ -10,7 +10,6 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 
-from finch.declaring import Spelled
 from finch.errors import HTTPError
 from finch.headers import Headers, QueryParams
 from finch.language import choose_language
@@ -72,7 +71,7 @@ class BodySource(Protocol):
         """
 
 
-class Request(Spelled):
+class Request:
     """An HTTP request.
 
     Attributes:

@@ -26,6 +26,7 @@ from finch.transport import (
     is_hung_up,
     reset_at_close,
 )
+from finch.wire.hello import NO_APPLICATION_PROTOCOL, offers_only_others
 
 _BROKEN: Final = (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError)
 
@@ -234,8 +235,12 @@ class StreamTransport(Transport):
 
 
 class LingeringStream(trio.abc.Stream):
-    """A socket's stream that is closed without a loss: what still comes is read first, until the
-    peer closes or the caller's patience ends.
+    """What is below a server's TLS: a socket's stream that is closed without a loss, and refuses a
+    client that wants to speak something else.
+
+    What still comes is read before it is closed, until the peer closes or the caller's patience
+    ends. The first bytes are looked at on their way up: ``ssl`` goes on where a client offers
+    protocols by ALPN and none of them is ours (RFC 7301, section 3.2).
 
     Parameters:
         stream: becomes this one's own.
@@ -248,6 +253,7 @@ class LingeringStream(trio.abc.Stream):
     def __init__(self, stream: trio.SocketStream) -> None:
         self.stream = stream
         self.dry = False
+        self._hello: bytes | None = b""  # the client's, until it is judged
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         await self.stream.send_all(data)
@@ -258,7 +264,21 @@ class LingeringStream(trio.abc.Stream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         if self.dry:
             raise trio.WouldBlock
-        return await self.stream.receive_some(max_bytes)
+        data = await self.stream.receive_some(max_bytes)
+        if self._hello is not None:
+            await self._judge(bytes(data))
+        return data
+
+    async def _judge(self, data: bytes) -> None:
+        assert self._hello is not None
+        self._hello += data
+        refused = offers_only_others(self._hello) if data else False
+        if refused is None:
+            return
+        self._hello = None
+        if refused:
+            await self.stream.send_all(NO_APPLICATION_PROTOCOL)
+            raise trio.BrokenResourceError
 
     async def aclose(self) -> None:
         try:

@@ -24,9 +24,9 @@ SOCKETS: Final = 64
 FLUSHES: Final = 2048
 """Peers that are sent to at the end of a turn; the others at the end of the next."""
 
-BODY_STEPS: Final = 6
-"""Chunks or lines of a request's body that become one piece: a chunk may be of one byte. A piece of
-six takes about as long as a message does."""
+BODY_STEPS: Final = 512
+"""Chunks, or lines and data, of a request's body that are followed at a time, some 0.5 ms: chunks
+may be of a byte each."""
 
 FRAMES: Final = 64
 """Frames of one peer that are no event, as fragments are not, looked at in one go."""

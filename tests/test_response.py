@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import uuid
 from array import array
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from finch import FinchApp
 from finch.headers import Headers
 from finch.request import Request
 from finch.response import (
@@ -27,6 +29,7 @@ from finch.response import (
     chunk_to_bytes,
     to_response,
 )
+from finch.testing import TestClient
 from finch.wire.http import RequestHead
 
 TEXT = "text/plain; charset=utf-8"
@@ -555,19 +558,39 @@ def test_a_chunk_that_utf_8_cannot_hold_is_refused():
         chunk_to_bytes("\ud800", "ticks")
 
 
-async def test_a_wrong_first_chunk_is_told_before_anything_is_sent_and_ends_the_generator():
+async def test_a_wrong_first_chunk_is_told_before_anything_is_sent_and_ends_the_generator(caplog):
+    app = FinchApp()
     ended = []
 
-    async def ticks():
+    @app.get("/")
+    async def ticks(request):
         try:
             yield {"n": 1}
         finally:
             ended.append(True)
 
-    response: Any = to_response(ticks())
-    with pytest.raises(TypeError, match=r"ticks \(test_response.py, line \d+\) yielded a dict"):
-        await response.begin()
-    assert ended == [True]
+    async with TestClient(app) as client:
+        assert (await client.get("/")).status == 500
+        assert ended == [True]
+    assert re.search(r"ticks \(test_response.py, line \d+\) yielded a dict", caplog.text)
+
+
+async def test_a_wrong_later_chunk_cuts_the_response_and_is_told(caplog):
+    app = FinchApp()
+
+    @app.get("/")
+    async def ticks(request):
+        yield "fine"
+        yield 7
+
+    async with TestClient(app) as client:
+        stream = client.connect()
+        await stream.send_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        heard = b""
+        while piece := await stream.receive_some():
+            heard += piece
+    assert heard.endswith(b"fine\r\n")
+    assert "yielded an int" in caplog.text
 
 
 # Redirects

@@ -12,6 +12,7 @@ from websockets.frames import Opcode
 from finch.listeners import open_listeners
 from finch.server import Server
 from finch.streams import LingeringStream, StreamTransport
+from tests.conftest import serving
 from tests.fuzz.doors import TLSLine
 from tests.transports import HANDSHAKE, app_with, certificates, masked
 
@@ -248,3 +249,34 @@ async def test_a_server_that_is_cancelled_closes_even_who_is_saying_goodbye(cont
     with trio.fail_after(5):
         assert await stream.receive_some() == b""
     await stream.aclose()
+
+
+@pytest.mark.parametrize(
+    ("offered", "spoken"),
+    [
+        (["http/1.1"], "http/1.1"),
+        (["h2", "http/1.1"], "http/1.1"),
+        ([], None),
+        (["h2"], "refused"),
+        (["h2", "spdy/3"], "refused"),
+    ],
+)
+async def test_a_client_that_wants_to_speak_something_else_is_refused(tmp_path, offered, spoken):
+    tls, trusting = certificates(tmp_path)
+    if offered:
+        trusting.set_alpn_protocols(offered)
+    async with serving(app_with(), tls=tls) as running:
+        stream = trio.SSLStream(
+            await running.connect(), trusting, server_hostname="localhost", https_compatible=True
+        )
+        if spoken == "refused":
+            with pytest.raises(trio.BrokenResourceError) as raised:
+                await stream.do_handshake()
+            assert "NO_APPLICATION_PROTOCOL" in str(raised.value.__cause__).upper().replace(
+                " ", "_"
+            )
+            return
+        await stream.do_handshake()
+        assert stream.selected_alpn_protocol() == spoken
+        await stream.send_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await stream.receive_some()).startswith(b"HTTP/1.1 200")

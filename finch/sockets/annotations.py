@@ -18,6 +18,7 @@ import msgspec
 from finch.conversions import DecHook, checked_hook, type_name, why_never_filled
 from finch.errors import ConfigurationError, HTTPError
 from finch.explain import where
+from finch.typed import decoder
 from finch.wire.envelope import Message
 
 Callback = Callable[..., Any]
@@ -47,11 +48,11 @@ def converter(
         return _whole
     hook = None if dec_hook is None else checked_hook(dec_hook)
     try:
-        decode = _decoder(annotation, hook)
         fault = _fault(annotation, hook)
+        decode = None if fault else decoder(annotation, hook)
     except Exception as error:
         raise _unusable(named, function, annotation, str(error)) from None
-    if fault:
+    if decode is None:
         raise _unusable(named, function, annotation, fault)
 
     def convert(message: Message) -> Any:
@@ -62,12 +63,6 @@ def converter(
             raise HTTPError(422, f"data does not fit: {error}") from None
 
     return convert
-
-
-def _decoder(annotation: Any, hook: DecHook | None) -> Callable[[msgspec.Raw], Any]:
-    decoder: Any = msgspec.json.Decoder(annotation, dec_hook=hook)
-    decode: Callable[[msgspec.Raw], Any] = decoder.decode
-    return decode
 
 
 def _data(message: Message) -> Any:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from finch.calls import attempt, call
-from finch.declaring import Spelled
 from finch.errors import HTTPError
 from finch.explain import where, why_no_json
 from finch.failures import close_iterator, failure_of, report
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("finch.sockets")
 
 
-class SocketClient(Spelled, Owner, Job):
+class SocketClient(Owner, Job):
     """One connected client: what every callback gets as ``socket``.
 
     Attributes:

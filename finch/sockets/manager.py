@@ -10,7 +10,7 @@ import trio
 
 from finch.config import Limits
 from finch.conversions import DecHook
-from finch.declaring import Spelled, bare, check_parentheses
+from finch.declaring import bare, check_parentheses
 from finch.errors import ConfigurationError
 from finch.request import Request
 from finch.sockets.client import SocketClient, new_envelope
@@ -40,7 +40,7 @@ class Application(Protocol):
         """A manager has its first handler."""
 
 
-class SocketManager(Spelled):
+class SocketManager:
     """Manages the WebSocket connections of one path and dispatches their messages.
 
     Parameters:

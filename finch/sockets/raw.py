@@ -17,14 +17,14 @@ from outcome import Value
 from trio.lowlevel import current_task, reschedule
 
 from finch.calls import attempt
-from finch.declaring import Spelled, check_takes
+from finch.declaring import check_takes
 from finch.errors import ConfigurationError, ConnectionClosed
 from finch.failures import report
 from finch.request import Request
 from finch.sockets.link import MESSAGE, Link, Owner
 from finch.sockets.upgrade import SocketOptions, Upgrade, accept
 from finch.tasks import contain
-from finch.turns import account
+from finch.turns import HEAVY, TURN, account
 from finch.wire.websocket import check_close
 
 _log = logging.getLogger("finch.sockets")
@@ -37,7 +37,7 @@ _UNTIL_WOKEN: Final = trio.lowlevel.wait_task_rescheduled(  # noqa: ASYNC105  # 
 _WOKEN: Final = Value(None)
 
 
-class WebSocket(Spelled, Owner):
+class WebSocket(Owner):
     """An open WebSocket: text and bytes in, text and bytes out.
 
     Attributes:
@@ -126,7 +126,9 @@ class WebSocket(Spelled, Owner):
                 f"a WebSocket sends str or bytes, not {type(message).__name__}; encode it first"
             )
         link = self._link
-        if account.spend(len(message)):  # a reader as fast as this never makes it wait
+        account.used += 1 + (len(message) >> HEAVY)
+        if account.used >= TURN:  # a reader as fast as this never makes it wait
+            account.used = 0
             await trio.lowlevel.checkpoint()
         if link.transport.pending:
             ascii_or_bytes = isinstance(message, bytes) or message.isascii()

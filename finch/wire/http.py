@@ -230,6 +230,11 @@ class HTTPConnection:
         return self._sent is _Sent.NOTHING
 
     @property
+    def has_content(self) -> bool:
+        """Whether the response whose head is sent has a body."""
+        return not self._head_only
+
+    @property
     def ends_by_closing(self) -> bool:
         """Whether nothing but the end of the stream marks the end of the response's body."""
         return not self._chunked and self._left is None and not self._head_only

@@ -123,11 +123,6 @@ def a_name_of_dart():
     return FinchApp().socketManager
 
 
-@mistake(AREA, "manager.sendToAll", "'send_to_all'")
-def another_name_of_dart():
-    return FinchApp().socket_manager.sendToAll
-
-
 @mistake(AREA, "uvicorn app:app", "python -m finch", "its own server")
 def an_asgi_server():
     FinchApp()({"type": "http"}, None, None)

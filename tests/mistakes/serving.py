@@ -108,8 +108,7 @@ async def on_connect_that_returns_false():
     with listening() as heard:
         async with TestClient(app) as client, client.socket() as socket:
             await socket.wait_closed()
-    text = heard[-1]
-    return text.replace(text[text.index("<SocketClient") : text.index(">") + 1], "<SocketClient …>")
+    return without_client(heard[-1])
 
 
 async def failed_send(*arguments, **options):
@@ -196,26 +195,37 @@ async def a_misspelt_attribute_of_a_request():
     async def index(request):
         return request.querry
 
-    return await logged_error(app)
+    return await logged(app)
+
+
+async def logged_of_message(use):
+    """The last error that the log is told of a message whose handler does that."""
+    app = FinchApp()
+
+    @app.socket("say")
+    async def say(socket, data):
+        return use(socket)
+
+    with listening() as heard:
+        async with TestClient(app) as client, client.socket() as socket:
+            await socket.send("say")
+            await socket.receive()
+    return without_client(heard[-1])
+
+
+def without_client(text):
+    begin = text.index("<SocketClient")
+    return text[:begin] + "<SocketClient …>" + text[text.index(">", begin) + 1 :]
 
 
 @mistake(AREA, "socket.rq", "'request'")
 async def a_name_of_dart_on_a_client():
-    app = FinchApp()
-    errors = []
+    return await logged_of_message(lambda socket: socket.rq)
 
-    @app.socket("say")
-    async def say(socket, data):
-        return socket.rq
 
-    @app.on_error
-    async def tell(socket, error):
-        errors.append(error)
-
-    async with TestClient(app) as client, client.socket() as socket:
-        await socket.send("say")
-        await socket.receive()
-    return str(errors[0])
+@mistake(AREA, "socket.manager.sendToAll", "'send_to_all'")
+async def a_name_of_dart_on_a_manager():
+    return await logged_of_message(lambda socket: socket.manager.sendToAll)
 
 
 @mistake(AREA, "a nursery that on_connect opens and on_disconnect closes", "async with")

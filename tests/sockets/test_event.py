@@ -492,7 +492,10 @@ def test_an_annotation_in_quotes_that_is_no_type_is_refused(written):
 
 async def test_data_that_a_set_cannot_hold_is_the_clients_fault():
     error = await refused(echo(set, as_text=False), "[[1]]")
-    assert (error.status, error.message) == (422, "data does not fit: unhashable type: 'list'")
+    assert (error.status, error.message) == (
+        422,
+        "data does not fit: Expected elements that can be hashed: unhashable type: 'list'",
+    )
 
 
 # The hook
