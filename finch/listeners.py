@@ -113,6 +113,13 @@ def _no_listener(fd: int, why: str) -> ConfigurationError:
     )
 
 
+def start_listening(listeners: Sequence[socket.socket]) -> None:
+    """Have the kernel take connections in. A socket that listens already stays as it is."""
+    for listener in listeners:
+        if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            listener.listen(_BACKLOG)
+
+
 def load_tls(certfile: str, keyfile: str | None = None) -> ssl.SSLContext:
     """The TLS settings of a server.
 

@@ -21,7 +21,7 @@ from finch.app import FinchApp
 from finch.calls import abandon_threads
 from finch.connection import Connection
 from finch.errors import HTTPError
-from finch.listeners import close_listeners, url_of
+from finch.listeners import close_listeners, start_listening, url_of
 from finch.logs import Seldom
 from finch.proxies import Source, Trust, read_proxy_header
 from finch.readers import HAS_HUB, Hub, TaskReader
@@ -110,12 +110,14 @@ class Server:
         """Serve until :meth:`stop`, then let everybody end in peace.
 
         Parameters:
-            listeners: bound and listening; closed when the server stops accepting.
+            listeners: those of :func:`open_listeners`, which listen when startup is done; closed
+                when the server stops accepting.
             tls: the certificate, for https and wss.
             task_status: ``nursery.start`` gives the URLs that are served.
 
         Raises:
             Exception: whatever a startup callback raises.
+            ConfigurationError: if another process listens on an address by now.
         """
         trio.lowlevel.add_instrument(self._flusher)
         try:
@@ -126,6 +128,7 @@ class Server:
                 if self._wants_hub:
                     self._hub = Hub()
                     nursery.start_soon(self._hub.run)
+                start_listening(listeners)
                 acceptor = Acceptor(partial(self._take, tls))
                 async with plain_nursery() as accepting:
                     for listener in listeners:
