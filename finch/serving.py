@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterable
@@ -15,7 +14,7 @@ import trio
 from finch.app import FinchApp
 from finch.calls import abandon_threads
 from finch.errors import ConfigurationError
-from finch.listeners import load_tls, open_listeners
+from finch.listeners import cannot_listen, load_tls, open_listeners
 from finch.proxies import Trust
 from finch.server import Server
 from finch.tasks import plain_nursery
@@ -67,8 +66,7 @@ async def serve(
     try:
         listeners = open_listeners(host, port, unix=unix, fd=fd)
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        raise ConfigurationError(f"cannot listen on {unix or f'{host}:{port}'}: {why}") from error
+        raise cannot_listen(unix or f"{host}:{port}", error) from error
     server = Server(app, access_log=access_log, trust=trust, proxy_protocol=proxy_protocol)
     with ExitStack() as stack:
         async with plain_nursery() as nursery:
