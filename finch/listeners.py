@@ -169,9 +169,10 @@ def start_listening(listeners: Sequence[socket.socket]) -> None:
             raise cannot_listen(url_of(listener, False).removeprefix("http://"), error) from error
 
 
-def cannot_listen(where: str, error: OSError) -> ConfigurationError:
+def cannot_listen(where: str, error: OSError | UnicodeError) -> ConfigurationError:
     """What to say of an address that cannot be had."""
-    why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+    number = getattr(error, "errno", None)
+    why = os.strerror(number) if number and number > 0 else str(error)
     return ConfigurationError(f"cannot listen on {where}: {why}")
 
 

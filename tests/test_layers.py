@@ -49,6 +49,7 @@ readers
 listeners
 acceptor
 server
+options
 serving
 cli
 testing
