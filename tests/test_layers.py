@@ -51,6 +51,8 @@ acceptor
 server
 options
 serving
+blame
+finding
 cli
 testing
 """.split()
