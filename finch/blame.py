@@ -9,8 +9,13 @@ import traceback
 from types import TracebackType
 from typing import Final
 
-_FINCH: Final = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_IMPORTLIB: Final = os.path.dirname(os.path.abspath(importlib.__file__)) + os.sep
+import outcome
+import trio
+
+_PLUMBING: Final = tuple(
+    os.path.dirname(os.path.abspath(file)) + os.sep
+    for file in (__file__, importlib.__file__, outcome.__file__, trio.__file__)
+)
 _STDLIB: Final = tuple(
     os.path.abspath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "platstdlib")
 )
@@ -22,15 +27,13 @@ def is_own(filename: str) -> bool:
     path = os.path.abspath(filename)
     return (
         not filename.startswith("<")
-        and not path.startswith((_FINCH, *_STDLIB))
+        and not path.startswith((*_PLUMBING, *_STDLIB))
         and _INSTALLED.isdisjoint(path.split(os.sep))
     )
 
 
 def _is_plumbing(filename: str) -> bool:
-    return filename.startswith("<frozen") or os.path.abspath(filename).startswith(
-        (_FINCH, _IMPORTLIB)
-    )
+    return filename.startswith("<frozen") or os.path.abspath(filename).startswith(_PLUMBING)
 
 
 def innermost(error: BaseException, *, own: bool = True) -> traceback.FrameSummary | None:

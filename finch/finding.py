@@ -33,7 +33,7 @@ def find_app(name: str) -> FinchApp:
     expression = expression or "app"
     if "/" in module_name or os.sep in module_name or module_name.endswith(".py"):
         raise Mistake(_a_path(module_name, expression))
-    if not all(part.isidentifier() for part in module_name.split(".")):
+    if not all(module_name.split(".")):
         raise Mistake(f"{name!r} names no module; write module:attribute, for instance app:app")
     if not all(part.isidentifier() for part in expression.removesuffix("()").split(".")):
         raise Mistake(
@@ -56,7 +56,7 @@ def _a_path(path: str, expression: str) -> str:
     try:
         parts = file.absolute().resolve().relative_to(Path.cwd().resolve()).parts
     except ValueError:  # somewhere else
-        folder, parts = f" in the folder {file.parent}", (file.name,)
+        folder, parts = f", in the folder {file.parent}", (file.name,)
     module = ".".join((*parts[:-1], parts[-1].removesuffix(".py"))) if parts else "app"
     kind = "file" if path.endswith(".py") else "path"
     return f"{path} is a {kind}; name the module: {module}:{expression}{folder}"
@@ -78,8 +78,8 @@ def _import(name: str) -> ModuleType:
     except SystemExit as error:
         raise Mistake(
             f"module {name!r} ends the program when it is imported: {_one_line(error)}"
-            f"{where(error, own=False)}; put what is only for the command line below "
-            'if __name__ == "__main__":'
+            f"{where(error, own=False)}; put what is not for Finch under "
+            'if __name__ == "__main__"'
         ) from None
     except KeyboardInterrupt:
         raise

@@ -249,5 +249,5 @@ def _check_place(name: str) -> None:
     if _importing:
         raise ConfigurationError(
             f"finch.{name} is called while {_importing[-1]!r} imports the application, to serve it "
-            'itself; put the call below if __name__ == "__main__":'
+            'itself; put the call under if __name__ == "__main__"'
         )

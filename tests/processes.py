@@ -38,14 +38,22 @@ class Process:
 
 
 @contextmanager
-def finch(*arguments, cwd=EXAMPLES, fd3=None, stdout=None, says="Stop it", **environment):
+def finch(
+    *arguments,
+    cwd=EXAMPLES,
+    fd3=None,
+    stdout=None,
+    says="Stop it",
+    program=("-m", "finch"),
+    **environment,
+):
     """Run ``python -m finch`` until the end of the block.
 
     ``fd3`` is the socket that it inherits, as systemd passes it on; ``stdout`` a file that it has
     instead of the pipe from which it is read (then stderr is read); ``says`` what it prints at the
-    latest when it has begun.
+    latest when it has begun; ``program`` what Python runs.
     """
-    command = [sys.executable, "-m", "finch", *map(str, arguments)]
+    command = [sys.executable, *program, *map(str, arguments)]
     if fd3 is not None:
         move = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.execv(sys.argv[2], sys.argv[2:])"
         command = [sys.executable, "-c", move, str(fd3.fileno()), *command]
