@@ -100,7 +100,7 @@ def _failed(name: str, error: BaseException) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 
 
 def _no_module(name: str) -> str:

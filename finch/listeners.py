@@ -169,7 +169,7 @@ def start_listening(listeners: Sequence[socket.socket]) -> None:
             raise cannot_listen(url_of(listener, False).removeprefix("http://"), error) from error
 
 
-def cannot_listen(where: str, error: OSError | UnicodeError) -> ConfigurationError:
+def cannot_listen(where: str, error: OSError | ValueError) -> ConfigurationError:
     """What to say of an address that cannot be had."""
     number = getattr(error, "errno", None)
     why = os.strerror(number) if number and number > 0 else str(error)
@@ -179,8 +179,9 @@ def cannot_listen(where: str, error: OSError | UnicodeError) -> ConfigurationErr
 def _inherit(fd: int) -> socket.socket:
     try:
         listener = socket.socket(fileno=fd)
-    except (OSError, ValueError) as error:
-        why = "is not open" if getattr(error, "errno", None) == errno.EBADF else "is no socket"
+    except (OSError, ValueError, OverflowError) as error:
+        closed = isinstance(error, OverflowError) or getattr(error, "errno", None) == errno.EBADF
+        why = "is not open" if closed else "is no socket"
         raise _no_listener(fd, why) from None
     try:
         if listener.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):

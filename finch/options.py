@@ -79,6 +79,16 @@ def check_address(host: object, port: object, fd: object) -> None:
         raise ConfigurationError(f"fd is the number of a descriptor, such as 3, not {_a_value(fd)}")
 
 
+def check_switch(name: str, value: object) -> None:
+    """Refuse what is neither on nor off: the text ``"false"`` would be on.
+
+    Raises:
+        ConfigurationError: for anything else.
+    """
+    if not isinstance(value, int):  # which True and False are
+        raise ConfigurationError(f"{name} is True or False, not {_a_value(value)}")
+
+
 def as_path(name: str, path: object) -> str | None:
     """An option that is a path, as text.
 

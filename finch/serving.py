@@ -21,7 +21,7 @@ from finch.app import FinchApp
 from finch.calls import abandon_threads
 from finch.errors import ConfigurationError
 from finch.listeners import cannot_listen, load_tls, open_listeners
-from finch.options import as_path, check_address, check_app, trust_in
+from finch.options import as_path, check_address, check_app, check_switch, trust_in
 from finch.server import Server
 from finch.tasks import plain_nursery
 
@@ -75,8 +75,10 @@ async def serve(
             "finch.serve runs under trio, which does not run here; write finch.run(app), or "
             "trio.run(functools.partial(finch.serve, app)), without asyncio"
         )
-    check_app(app, "serve")
+    check_app(app, "finch.serve")
     check_address(host, port, fd)
+    check_switch("proxy_protocol", proxy_protocol)
+    check_switch("access_log", access_log)
     unix, certfile, keyfile = (
         as_path(name, path)
         for name, path in (("unix", unix), ("certfile", certfile), ("keyfile", keyfile))
@@ -87,7 +89,7 @@ async def serve(
     trust = trust_in(forwarded_allow_ips)
     try:
         listeners = open_listeners(host, port, unix=unix, fd=fd)
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:
         raise cannot_listen(unix or f"{host}:{port}", error) from error
     server = Server(app, access_log=access_log, trust=trust, proxy_protocol=proxy_protocol)
     start = _Start(task_status)
@@ -188,6 +190,7 @@ def run(app: FinchApp, **options: object) -> None:
             finch.run(app, port=8000)
     """
     _check_place("run")
+    check_app(app, "finch.run")
     for name in options:
         if name not in _OPTIONS:
             near = difflib.get_close_matches(name, _OPTIONS, n=1)
