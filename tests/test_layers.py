@@ -54,7 +54,9 @@ serving
 blame
 finding
 cli
-testing
+testing.answers
+testing.socket
+testing.client
 """.split()
 
 FORBIDDEN_IN_WIRE = {

@@ -1,40 +1,19 @@
-"""The same application over in-memory streams, for tests: no port, no real time.
-
-    async def test_time():
-        async with TestClient(app) as client:
-            response = await client.get("/")
-            assert response.text == "hello"
-            async with client.socket("/ws") as socket:
-                await socket.send("time")
-                message = await socket.receive()
-                assert message.path == "output"
-
-What the tests talk to is the server itself, with its limits and its sweep, and it goes by trio's
-clock: under ``trio.testing.MockClock`` twenty seconds of silence take no time. Every wait for the
-server has a deadline and says what it waited for.
-"""
+"""The client of a test: it serves an application in memory and sends requests to it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from http.cookies import SimpleCookie
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 from urllib.parse import urlencode
 
 import h11
 import msgspec
 import trio
 import trio.testing
-from wsproto.connection import Connection, ConnectionState, ConnectionType
-from wsproto.events import (
-    BytesMessage,
-    CloseConnection,
-    Ping,
-    TextMessage,
-)
 from wsproto.utilities import generate_accept_token, generate_nonce
 
 from finch.app import FinchApp
@@ -44,76 +23,8 @@ from finch.proxies import Trust
 from finch.request import Address
 from finch.server import Server
 from finch.streams import StreamTransport
-
-DEADLINE: Final = 5.0
-"""Seconds that a client waits for the server, unless told otherwise."""
-
-
-class WaitedTooLong(FinchError, AssertionError):
-    """What a test waited for did not come in time."""
-
-
-class HandshakeRefused(FinchError):
-    """The server answered an upgrade with something else. ``response`` is what it said."""
-
-    def __init__(self, response: TestResponse) -> None:
-        super().__init__(f"the server answered {response.status}: {response.text}")
-        self.response = response
-
-
-class SocketClosed(FinchError):
-    """The server closed the socket.
-
-    Attributes:
-        code: the close code; 1006 where it left without a Close.
-        reason: the text that came with it.
-    """
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(f"the server closed the socket with {code}: {reason}")
-        self.code = code
-        self.reason = reason
-
-
-class TestResponse:
-    """A response: ``status``, ``headers``, ``body``, ``text`` and ``json()``."""
-
-    __test__ = False
-
-    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-
-    @property
-    def text(self) -> str:
-        """The body as UTF-8."""
-        return self.body.decode("utf-8")
-
-    def json(self, type: Any = Any) -> Any:
-        """The body as JSON, converted where a type is given."""
-        return msgspec.json.decode(self.body, type=type)
-
-    def __repr__(self) -> str:
-        return f"<TestResponse {self.status} {self.body[:60]!r}>"
-
-
-class ServerMessage(msgspec.Struct):
-    """An envelope from the server. Its fields are attributes, and items as well."""
-
-    path: str
-    status: int
-    timestamp: int
-    language: str
-    client: str
-    data: Any
-    reply: Any = None
-
-    def __getitem__(self, key: str) -> Any:
-        try:
-            return getattr(self, key)
-        except AttributeError:
-            raise KeyError(key) from None
+from finch.testing.answers import DEADLINE, HandshakeRefused, TestResponse, deadline
+from finch.testing.socket import TestSocket
 
 
 class TestClient:
@@ -217,7 +128,7 @@ class TestClient:
             path = f"{path}?{urlencode(params, doseq=True)}"
         stream = self.connect()
         try:
-            with _deadline(timeout, f"the response to {method} {path}"):
+            with deadline(timeout, f"the response to {method} {path}"):
                 response, _ = await self._exchange(stream, method, path, sent, body)
         finally:
             self._streams.discard(stream)
@@ -331,7 +242,7 @@ class TestClient:
         stream = self.connect()
         socket: TestSocket | None = None
         try:
-            with _deadline(DEADLINE, f"the handshake at {path}"):
+            with deadline(DEADLINE, f"the handshake at {path}"):
                 response, early = await self._exchange(stream, "GET", path, sent, b"")
             if response.status != 101:
                 raise HandshakeRefused(response)
@@ -344,128 +255,3 @@ class TestClient:
         finally:
             self._streams.discard(stream)
             await trio.aclose_forcefully(stream)
-
-
-class TestSocket:
-    """A WebSocket to the server: envelopes for a manager, text and bytes for a raw socket.
-
-    Attributes:
-        response: the handshake's 101.
-        subprotocol: the one agreed on, or None.
-        stream: the connection itself, for what no well-behaved client does.
-    """
-
-    __test__ = False
-
-    def __init__(
-        self, stream: trio.abc.Stream, path: str, response: TestResponse, early: bytes
-    ) -> None:
-        self.stream = stream
-        self.response = response
-        self.subprotocol = response.headers.get("sec-websocket-protocol")
-        self._path = path
-        self._protocol = Connection(ConnectionType.CLIENT, trailing_data=early)
-        self._pieces: list[Any] = []
-        self._closed: SocketClosed | None = None
-        self._events = self._protocol.events()
-
-    async def send(self, path: str, data: Any = msgspec.UNSET, **fields: Any) -> None:
-        """Send an envelope.
-
-        Parameters:
-            path: the channel.
-            data: its data; none where left out.
-            fields: further top-level keys, such as ``id=1``.
-        """
-        message = {"path": path, **fields}
-        if data is not msgspec.UNSET:
-            message["data"] = data
-        await self.send_raw(msgspec.json.encode(message).decode())
-
-    async def send_raw(self, message: str | bytes) -> None:
-        """Send a text or binary message as it is."""
-        event = TextMessage(message) if isinstance(message, str) else BytesMessage(message)
-        await self.stream.send_all(self._protocol.send(event))
-
-    async def receive(self, timeout: float = DEADLINE) -> ServerMessage:
-        """The server's next envelope.
-
-        Raises:
-            WaitedTooLong: where none comes within ``timeout`` seconds.
-            SocketClosed: where the server closed the socket instead.
-        """
-        text = await self.receive_raw(timeout)
-        return msgspec.json.decode(text, type=ServerMessage)
-
-    async def receive_raw(self, timeout: float = DEADLINE) -> str | bytes:
-        """The server's next message as it is; raises as :meth:`receive`. Pings are answered."""
-        with _deadline(timeout, f"a message at {self._path}"):
-            while True:
-                message = await self._next()
-                if message is not None:
-                    return message
-
-    async def wait_closed(self, timeout: float = DEADLINE) -> SocketClosed:
-        """How the server closed the socket; messages that come before are dropped.
-
-        Raises:
-            WaitedTooLong: where it does not within ``timeout`` seconds.
-        """
-        with _deadline(timeout, f"the server to close {self._path}"):
-            while True:
-                try:
-                    await self._next()
-                except SocketClosed as closed:
-                    return closed
-
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the socket, and wait for the server to agree."""
-        if self._protocol.state is ConnectionState.OPEN and self._closed is None:
-            try:
-                await self.stream.send_all(
-                    self._protocol.send(CloseConnection(code=code, reason=reason))
-                )
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                return
-            await self.wait_closed()
-
-    async def _next(self) -> str | bytes | None:
-        """A whole message, or None for anything else."""
-        if self._closed is not None:
-            raise self._closed
-        for event in self._events:
-            if isinstance(event, TextMessage | BytesMessage):
-                self._pieces.append(event.data)
-                if event.message_finished:
-                    whole = type(event.data)().join(self._pieces)
-                    self._pieces = []
-                    return whole if isinstance(whole, str) else bytes(whole)
-            elif isinstance(event, Ping):
-                await self._answer(event)
-            elif isinstance(event, CloseConnection):
-                self._closed = SocketClosed(int(event.code), event.reason or "")
-                if self._protocol.state is ConnectionState.REMOTE_CLOSING:
-                    await self._answer(event)
-                raise self._closed
-        try:
-            data = bytes(await self.stream.receive_some())
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            data = b""
-        self._protocol.receive_data(data or None)
-        self._events = self._protocol.events()
-        return None
-
-    async def _answer(self, event: Ping | CloseConnection) -> None:
-        try:
-            await self.stream.send_all(self._protocol.send(event.response()))
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass
-
-
-@contextmanager
-def _deadline(seconds: float, what: str) -> Iterator[None]:
-    """``trio.fail_after`` that says what was waited for."""
-    with trio.move_on_after(seconds) as scope:
-        yield
-    if scope.cancelled_caught:
-        raise WaitedTooLong(f"waited {seconds:g} s for {what}; it did not come")
