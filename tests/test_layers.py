@@ -55,6 +55,8 @@ blame
 finding
 cli
 testing.answers
+testing.asking
+testing.cookies
 testing.socket
 testing.client
 """.split()

@@ -17,6 +17,8 @@ server has a deadline and says what it waited for.
 from finch.testing.answers import (
     DEADLINE,
     HandshakeRefused,
+    NotAnEnvelope,
+    ResponseCut,
     ServerMessage,
     SocketClosed,
     TestResponse,
@@ -28,6 +30,8 @@ from finch.testing.socket import TestSocket
 __all__ = [
     "DEADLINE",
     "HandshakeRefused",
+    "NotAnEnvelope",
+    "ResponseCut",
     "ServerMessage",
     "SocketClosed",
     "TestClient",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -15,17 +15,58 @@ from finch.headers import Headers
 DEADLINE: Final = 5.0
 """Seconds that a client waits for the server, unless told otherwise."""
 
+_EXCERPT: Final = 200  # letters of a body in a message
+
 
 class WaitedTooLong(FinchError, AssertionError):
-    """What a test waited for did not come in time."""
+    """What a test waited for did not come in time.
+
+    Attributes:
+        response: as much as there is of a response; None before its head, and for a message.
+    """
+
+    def __init__(self, text: str, response: TestResponse | None = None) -> None:
+        super().__init__(text)
+        self.response = response
+
+
+class ResponseCut(FinchError):
+    """The server closed the connection before its response was complete.
+
+    Attributes:
+        response: as much as there is of it; None before its head.
+    """
+
+    def __init__(self, what: str, response: TestResponse | None = None) -> None:
+        super().__init__(
+            f"the server closed the connection before {what} was complete; {_so_far(response)}"
+        )
+        self.response = response
 
 
 class HandshakeRefused(FinchError):
     """The server answered an upgrade with something else. ``response`` is what it said."""
 
-    def __init__(self, response: TestResponse) -> None:
-        super().__init__(f"the server answered {response.status}: {response.text}")
+    def __init__(self, response: TestResponse, path: str = "") -> None:
+        hint = ""
+        if path and response.status == 404:
+            hint = f"; nothing is at {path}"
+        elif path and response.status < 400:
+            hint = f"; {path} is not the path of a socket, but of an ordinary handler"
+        text = _excerpt(response.body)
+        super().__init__(f"the server answered {response.status}: {text}{hint}")
         self.response = response
+
+
+class NotAnEnvelope(FinchError):
+    """A message is not one of Finch's envelopes. ``message`` is what came, text or bytes."""
+
+    def __init__(self, message: str | bytes, path: str) -> None:
+        text = message if isinstance(message, bytes) else message.encode()
+        super().__init__(
+            f"a message at {path} is not an envelope: {_excerpt(text)}; read it with receive_raw()"
+        )
+        self.message = message
 
 
 class SocketClosed(FinchError):
@@ -84,9 +125,39 @@ class ServerMessage(msgspec.Struct):
 
 
 @contextmanager
-def deadline(seconds: float, what: str) -> Iterator[None]:
-    """``trio.fail_after`` that says what was waited for."""
+def deadline(
+    seconds: float, what: str, so_far: Callable[[], TestResponse | None] | None = None
+) -> Iterator[None]:
+    """``trio.fail_after`` that says what was waited for, and how much of it has come.
+
+    Raises:
+        WaitedTooLong: when the time is over.
+    """
     with trio.move_on_after(seconds) as scope:
         yield
     if scope.cancelled_caught:
-        raise WaitedTooLong(f"waited {seconds:g} s for {what}; it did not come")
+        response = so_far() if so_far is not None else None
+        came = "it did not come"
+        if response is not None:
+            came = f"{_so_far(response)} (client.connect() reads a response without an end)"
+        raise WaitedTooLong(f"waited {seconds:g} s for {what}; {came}", response)
+
+
+def _so_far(response: TestResponse | None) -> str:
+    if response is None:
+        return "nothing has come"
+    if not response.body:
+        return f"its status is {response.status}, and nothing of its body has come"
+    return (
+        f"its status is {response.status}, and {len(response.body)} bytes of its body have come: "
+        f"{_excerpt(response.body)}"
+    )
+
+
+def _excerpt(body: bytes) -> str:
+    """The beginning of a body, to be read by whoever writes the test."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        text = repr(body[:_EXCERPT])
+    return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}..."

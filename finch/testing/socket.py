@@ -14,7 +14,14 @@ from wsproto.events import (
     TextMessage,
 )
 
-from finch.testing.answers import DEADLINE, ServerMessage, SocketClosed, TestResponse, deadline
+from finch.testing.answers import (
+    DEADLINE,
+    NotAnEnvelope,
+    ServerMessage,
+    SocketClosed,
+    TestResponse,
+    deadline,
+)
 
 
 class TestSocket:
@@ -64,9 +71,13 @@ class TestSocket:
         Raises:
             WaitedTooLong: where none comes within ``timeout`` seconds.
             SocketClosed: where the server closed the socket instead.
+            NotAnEnvelope: for the message of a raw socket.
         """
-        text = await self.receive_raw(timeout)
-        return msgspec.json.decode(text, type=ServerMessage)
+        message = await self.receive_raw(timeout)
+        try:
+            return msgspec.json.decode(message, type=ServerMessage)
+        except (msgspec.DecodeError, UnicodeError):
+            raise NotAnEnvelope(message, self._path) from None
 
     async def receive_raw(self, timeout: float = DEADLINE) -> str | bytes:
         """The server's next message as it is; raises as :meth:`receive`. Pings are answered."""
