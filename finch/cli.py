@@ -7,26 +7,28 @@ only for an exception in the application's own code.
 from __future__ import annotations
 
 import argparse
-import importlib
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, Final, TextIO
 
 import trio
 
 from finch.app import FinchApp
+from finch.blame import from_own_code, where
 from finch.errors import ConfigurationError
+from finch.finding import Mistake, find_app
 from finch.logs import Formatter
 from finch.serving import serve, tune_gc
 
+_log = logging.getLogger("finch.server")
 
-class _Mistake(Exception):
-    """What is wrong with the command line, in one line."""
+_INTERRUPTED: Final = 128 + signal.SIGINT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,26 +38,100 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: those of the process where left out.
 
     Returns:
-        The exit code: 0 after a drain, 1 where it could not serve, 2 for a wrong command line.
+        The exit code: 0 after a drain, 1 if it could not serve, 2 for a wrong command line, 130
+        after Ctrl-C before it could serve.
     """
-    options = _parser().parse_args(arguments)
-    handler = logging.StreamHandler()
+    try:
+        return _serve(_parser().parse_args(arguments))
+    finally:
+        _settle(sys.stdout)
+        _settle(sys.stderr)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    handler = _Handler()
     handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=options.log_level.upper(), handlers=[handler])
     try:
         app = find_app(options.app)
         tune_gc()
-        trio.run(partial(_serve, app, options))
-    except _Mistake as mistake:
+        trio.run(
+            partial(
+                serve,
+                app,
+                host=options.host,
+                port=options.port,
+                unix=options.unix,
+                fd=options.fd,
+                certfile=options.certfile,
+                keyfile=options.keyfile,
+                forwarded_allow_ips=options.forwarded_allow_ips,
+                proxy_protocol=options.proxy_protocol,
+                access_log=options.access_log,
+                task_status=_Banner(app),
+            )
+        )
+    except Mistake as mistake:
         return _complain(str(mistake))
     except ConfigurationError as error:
-        return _complain(str(error))
+        return _complain(f"{error}{where(error)}")
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return _INTERRUPTED
+    except Exception as error:
+        error.__traceback__ = from_own_code(error)
+        _say("".join(traceback.format_exception(error)).rstrip(), sys.stderr)
+        return 1
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # one more would only spoil the end
     return 0
 
 
 def _complain(text: str) -> int:
-    print(f"finch: {text}", file=sys.stderr)
+    _say(f"finch: {text}", sys.stderr)
     return 1
+
+
+def _say(text: str, stream: TextIO | None) -> Exception | None:
+    """Print a text, if that can be done: what is said is less important than what is served.
+
+    Returns:
+        Why it could not be printed.
+    """
+    if stream is None:  # without a console, or with a descriptor that was closed before
+        return None
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    except (OSError, ValueError) as error:  # its reader is gone, the disk is full; it is closed
+        return error
+    return None
+
+
+def _settle(stream: TextIO | None) -> None:
+    """Drop what cannot be written: Python would try again, and end with an exit code of its own."""
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except ValueError:
+        pass  # it is closed, which Python sees by itself
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Logs to stderr, also after that was closed: an entry is lost, and nothing else."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """The entry could not be written. Nor, perhaps, can what is wrong with it."""
+        try:
+            super().handleError(record)
+        except ValueError:
+            pass
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -119,100 +195,19 @@ def _descriptor(text: str) -> int:
     return int(text)
 
 
-def find_app(name: str) -> FinchApp:
-    """Import the application that ``module:attribute`` names; the current folder is importable.
+class _Banner:
+    """Says where the application is served, as soon as it is."""
 
-    Raises:
-        _Mistake: where there is none, with what to write instead.
-    """
-    module_name, _, expression = name.partition(":")
-    expression = expression or "app"
-    if module_name.endswith(".py"):
-        raise _Mistake(f"{module_name} is a file; name the module: {module_name[:-3]}:{expression}")
-    sys.path.insert(0, os.getcwd())
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
-            raise _Mistake(
-                f"there is no module {module_name!r} in {os.getcwd()} or on Python's path"
-            ) from None
-        raise _Mistake(_import_failed(module_name, error)) from None
-    except ConfigurationError as error:
-        raise _Mistake(f"{module_name}: {error}") from None
-    except Exception as error:
-        raise _Mistake(_import_failed(module_name, error)) from None
-    found = _resolve(module, module_name, expression)
-    if not isinstance(found, FinchApp):
-        hint = ""
-        if callable(found):
-            hint = f"; if it makes one, write {module_name}:{expression}()"
-        raise _Mistake(
-            f"{module_name}:{expression} is a {type(found).__name__}, not a FinchApp{hint}"
-        )
-    return found
+    def __init__(self, app: FinchApp) -> None:
+        self._app = app
 
-
-def _import_failed(module_name: str, error: Exception) -> str:
-    own = str(Path(__file__).parent)
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((own, "<frozen")) and "importlib" not in frame.filename
-    ]
-    text = " ".join(str(error).split())
-    where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
-    if isinstance(error, SyntaxError):
-        where = f" ({error.filename}, line {error.lineno})"
-        text = error.msg
-    return f"module {module_name!r} cannot be imported: {type(error).__name__}: {text}{where}"
-
-
-def _resolve(module: Any, module_name: str, expression: str) -> Any:
-    call = expression.endswith("()")
-    found = module
-    for part in expression.removesuffix("()").split("."):
-        try:
-            found = getattr(found, part)
-        except AttributeError:
-            apps = [name for name, value in vars(module).items() if isinstance(value, FinchApp)]
-            hint = f"; it has {module_name}:{apps[0]}" if apps else ""
-            raise _Mistake(f"module {module_name!r} has no {part!r}{hint}") from None
-    if not call:
-        return found
-    try:
-        return found()
-    except Exception as error:
-        raise _Mistake(
-            f"{module_name}:{expression} raised {type(error).__name__}: {error}"
-        ) from None
-
-
-async def _serve(app: FinchApp, options: argparse.Namespace) -> None:
-    failure: Exception | None = None
-    async with trio.open_nursery() as nursery:
-        try:
-            urls: list[str] = await nursery.start(
-                partial(
-                    serve,
-                    app,
-                    host=options.host,
-                    port=options.port,
-                    unix=options.unix,
-                    fd=options.fd,
-                    certfile=options.certfile,
-                    keyfile=options.keyfile,
-                    forwarded_allow_ips=options.forwarded_allow_ips,
-                    proxy_protocol=options.proxy_protocol,
-                    access_log=options.access_log,
-                )
-            )
-        except Exception as error:
-            failure = error
-        else:
-            print(_banner(app, urls), flush=True)
-    if failure is not None:
-        raise failure
+    def started(self, urls: Any = None) -> None:
+        """As ``trio.TaskStatus.started``."""
+        if not urls:
+            return  # a signal came during startup
+        failure = _say(_banner(self._app, urls), sys.stdout)
+        if failure is not None:
+            _log.warning("the banner cannot be printed (%s); serving %s", failure, ", ".join(urls))
 
 
 def _banner(app: FinchApp, urls: list[str]) -> str:

@@ -1,4 +1,9 @@
-"""Where a server is reached: sockets that listen, their addresses as URLs, and the TLS settings."""
+"""Where a server is reached: its sockets, their addresses as URLs, and the TLS settings.
+
+A server opens its sockets before its application starts, and listens when the application has
+started. In between, an address that is in use has been reported, and whoever connects is refused:
+a health check sees that the server is not ready.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ import socket
 import ssl
 import stat
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from finch.errors import ConfigurationError
 
@@ -18,7 +23,7 @@ _BACKLOG: Final = 2048  # connections the kernel keeps for us; it cuts it to its
 def open_listeners(
     host: str = "127.0.0.1", port: int = 8080, *, unix: str | None = None, fd: int | None = None
 ) -> list[socket.socket]:
-    """Sockets that listen.
+    """Sockets that have an address. They refuse connections until :func:`start_listening`.
 
     Parameters:
         host: a name or address; every address of a name is listened on.
@@ -26,7 +31,7 @@ def open_listeners(
         unix: the path of a unix socket, instead of host and port. A socket file that nobody
             listens on any more is replaced.
         fd: the descriptor of a socket that listens already, instead of all of these: this process
-            inherited it, from systemd for instance.
+            inherited it, from systemd for instance. Connections wait in it from the beginning.
 
     Raises:
         OSError: where the address cannot be had.
@@ -37,7 +42,7 @@ def open_listeners(
             raise ConfigurationError("a unix socket's path and a descriptor; give one of them")
         return [_inherit(fd)]
     if unix is not None:
-        return [_listen_unix(unix)]
+        return [_open_unix(unix)]
     listeners: list[socket.socket] = []
     try:
         found = socket.getaddrinfo(
@@ -46,11 +51,7 @@ def open_listeners(
         for family, _, _, _, address in dict.fromkeys(found):
             taken = listeners[0].getsockname()[1] if listeners else port
             try:
-                listeners.append(
-                    socket.create_server(
-                        (address[0], taken, *address[2:]), family=family, backlog=_BACKLOG
-                    )
-                )
+                listeners.append(_bind(family, (address[0], taken, *address[2:])))
             except OSError as error:
                 if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) or not listeners:
                     raise
@@ -60,37 +61,127 @@ def open_listeners(
     return listeners
 
 
-def _listen_unix(path: str) -> socket.socket:
+def _bind(family: int, address: tuple[str | int, ...]) -> socket.socket:
+    """A TCP socket with an address that no other has.
+
+    With ``SO_REUSEADDR``, Linux lets any number of sockets have the same address until one of them
+    listens. A second server would then hear only after its startup that the address is in use. So
+    the first try is without it. Only if connections of an earlier server are still in TIME_WAIT is
+    the option needed here.
+    """
+    try:
+        return _bound(family, address, reuse=False)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+    return _bound(family, address, reuse=True)
+
+
+def _bound(family: int, address: tuple[str | int, ...], *, reuse: bool) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if reuse:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+class UnixListener(socket.socket):
+    """A unix socket whose file this process has made, and removes."""
+
+    __slots__ = ("_file",)
+
+    def bind(self, path: Any) -> None:
+        """Bind it, and remember which file that made."""
+        super().bind(path)
+        found = os.stat(path)
+        self._file = os.path.abspath(path), found.st_dev, found.st_ino
+
+    def remove_file(self) -> None:
+        """Remove the file, unless it has become somebody else's."""
+        path, *which = self._file
+        try:
+            found = os.stat(path)
+            if [found.st_dev, found.st_ino] == which:
+                os.unlink(path)
+        except OSError:
+            pass
+
+
+def _open_unix(path: str) -> UnixListener:
+    if not path or "\0" in path:
+        raise ConfigurationError(f"unix is the path of a socket file, not {path!r}")
     try:
         if stat.S_ISSOCK(os.stat(path).st_mode):
-            with socket.socket(socket.AF_UNIX) as probe:
-                probe.connect(path)
-            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
+            _remove_stale(path)
     except FileNotFoundError:
         pass
-    except ConnectionRefusedError:
-        os.unlink(path)  # left behind by a server that is no more
-    listener = socket.socket(socket.AF_UNIX)
+    listener = UnixListener(socket.AF_UNIX)
     try:
         listener.bind(path)
-        listener.listen(_BACKLOG)
     except BaseException:
         listener.close()
         raise
     return listener
 
 
-class InheritedListener(socket.socket):
-    """A listener that another process made: a unix socket's file is that one's to remove."""
+def _remove_stale(path: str) -> None:
+    """Remove the file of a socket that is no more.
 
-    __slots__ = ()
+    A stream socket that is not listening yet refuses connections as well. What tells the two apart
+    is the answer to a socket of the wrong type: EPROTOTYPE if there is a socket.
+
+    Raises:
+        OSError: EADDRINUSE if the socket belongs to a process.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)  # left behind by a server that is no more
+            return
+        except OSError as error:
+            if error.errno != errno.EPROTOTYPE:
+                raise
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
 
 
-def _inherit(fd: int) -> InheritedListener:
+def start_listening(listeners: Sequence[socket.socket]) -> None:
+    """Have the kernel take connections in. A socket that listens already stays as it is.
+
+    Raises:
+        ConfigurationError: if another process has begun to listen on an address meanwhile.
+    """
+    for listener in listeners:
+        if listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            continue
+        try:
+            if listener.family != socket.AF_UNIX:
+                # handed on to its connections: they do not keep the next server from the address
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            raise cannot_listen(url_of(listener, False).removeprefix("http://"), error) from error
+
+
+def cannot_listen(where: str, error: OSError | ValueError) -> ConfigurationError:
+    """What to say of an address that cannot be had."""
+    number = getattr(error, "errno", None)
+    why = os.strerror(number) if number and number > 0 else str(error)
+    return ConfigurationError(f"cannot listen on {where}: {why}")
+
+
+def _inherit(fd: int) -> socket.socket:
     try:
-        listener = InheritedListener(fileno=fd)
-    except (OSError, ValueError) as error:
-        why = "is not open" if getattr(error, "errno", None) == errno.EBADF else "is no socket"
+        listener = socket.socket(fileno=fd)
+    except (OSError, ValueError, OverflowError) as error:
+        closed = isinstance(error, OverflowError) or getattr(error, "errno", None) == errno.EBADF
+        why = "is not open" if closed else "is no socket"
         raise _no_listener(fd, why) from None
     try:
         if listener.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):
@@ -136,19 +227,13 @@ def load_tls(certfile: str, keyfile: str | None = None) -> ssl.SSLContext:
 
 
 def close_listeners(listeners: Sequence[socket.socket]) -> None:
-    """Stop listening; a unix socket's file is removed."""
+    """Stop listening. The file of a unix socket is removed, unless another process has made it."""
     for listener in listeners:
         if listener.fileno() < 0:
             continue
-        path = None
-        if listener.family == socket.AF_UNIX and not isinstance(listener, InheritedListener):
-            path = listener.getsockname()
+        if isinstance(listener, UnixListener):
+            listener.remove_file()  # now: as long as it is open, no other file gets its number
         listener.close()
-        if path:
-            try:
-                os.unlink(path)
-            except OSError:
-                pass
 
 
 def url_of(listener: socket.socket, tls: bool) -> str:

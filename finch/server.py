@@ -24,7 +24,7 @@ from finch.calls import Threads
 from finch.connection import Connection
 from finch.errors import HTTPError
 from finch.failures import failure_of, report
-from finch.listeners import close_listeners, url_of
+from finch.listeners import close_listeners, start_listening, url_of
 from finch.logs import Seldom
 from finch.proxies import Source, Trust, read_proxy_header
 from finch.readers import HAS_HUB, Hub, TaskReader
@@ -120,12 +120,14 @@ class Server:
         """Serve until :meth:`stop`, then let everybody end in peace.
 
         Parameters:
-            listeners: bound and listening; closed when the server stops accepting.
+            listeners: those of :func:`open_listeners`, which listen when startup is done; closed
+                when the server stops accepting.
             tls: the certificate, for https and wss.
             task_status: ``nursery.start`` gives the URLs that are served.
 
         Raises:
             Exception: whatever a startup callback raises.
+            ConfigurationError: if another process listens on an address by now.
         """
         raised: list[BaseException] = []
 
@@ -181,6 +183,7 @@ class Server:
                     if self._wants_hub:
                         self._hub = Hub()
                         nursery.start_soon(self._hub.run)
+                    start_listening(listeners)
                     acceptor = Acceptor(partial(self._take, tls))
                     async with plain_nursery() as accepting:
                         for listener in listeners:
@@ -208,6 +211,10 @@ class Server:
         self._hurry = seconds or self.limits.leave_grace
         self._stop.set()
         self._draining.cancel()
+
+    def abandon_threads(self) -> None:
+        """Wait no longer for ``def`` functions: they end with the process, if not before."""
+        self._threads.abandon()
 
     @property
     def stopping(self) -> bool:

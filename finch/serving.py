@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import difflib
 import gc
+import inspect
+import logging
 import os
 import signal
+import sys
 import threading
-from collections.abc import AsyncIterator, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from typing import Any, Final
 
 import trio
 
 from finch.app import FinchApp
 from finch.errors import ConfigurationError
-from finch.listeners import load_tls, open_listeners
-from finch.proxies import Trust
+from finch.listeners import cannot_listen, load_tls, open_listeners
+from finch.options import as_path, check_address, check_app, check_switch, trust_in
 from finch.server import Server
 from finch.tasks import plain_nursery
+
+_log = logging.getLogger("finch.server")
+
+_importing: list[str] = []  # the command line that imports the application at the moment
 
 
 async def serve(
@@ -25,10 +34,10 @@ async def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
-    unix: str | None = None,
+    unix: str | os.PathLike[str] | None = None,
     fd: int | None = None,
-    certfile: str | None = None,
-    keyfile: str | None = None,
+    certfile: str | os.PathLike[str] | None = None,
+    keyfile: str | os.PathLike[str] | None = None,
     forwarded_allow_ips: str | Iterable[str] = (),
     proxy_protocol: bool = False,
     access_log: bool = False,
@@ -37,7 +46,8 @@ async def serve(
     """Serve an application in a trio program of your own, until cancelled or signalled.
 
     SIGINT and SIGTERM end it in peace: requests are finished, sockets closed with 1001, for at most
-    ``Limits.shutdown_timeout``; a second one ends it at once.
+    ``Limits.shutdown_timeout``; a second one ends it at once. One that comes during startup cancels
+    the startup functions, and nothing has been served.
 
     Parameters:
         host, port, unix, fd: where to listen, as :func:`open_listeners`.
@@ -47,44 +57,109 @@ async def serve(
         proxy_protocol: whether every connection begins with a PROXY header, version 1 or 2; one
             that does not is closed.
         access_log: whether each request is logged, by the logger ``finch.access``.
-        task_status: ``nursery.start`` gives the URLs that are served.
+        task_status: ``nursery.start`` gives the URLs that are served; none of them if a signal came
+            during startup.
 
     Raises:
-        ConfigurationError: for an application that is none, a certificate that cannot be used, or
-            an address that cannot be had.
+        ConfigurationError: if ``app`` is not a FinchApp, an option has the wrong type, the
+            certificate cannot be used, the address cannot be had, or trio does not run.
 
     Example::
 
         trio.run(partial(serve, app, port=8000))
     """
-    if not isinstance(app, FinchApp):
-        raise ConfigurationError(f"serve takes a FinchApp, not {type(app).__name__}")
+    _check_place("serve")
+    if not _trio_runs():
+        raise ConfigurationError(
+            "finch.serve runs under trio, which does not run here; write finch.run(app), or "
+            "trio.run(functools.partial(finch.serve, app)), without asyncio"
+        )
+    check_app(app, "finch.serve")
+    check_address(host, port, fd)
+    check_switch("proxy_protocol", proxy_protocol)
+    check_switch("access_log", access_log)
+    unix, certfile, keyfile = (
+        as_path(name, path)
+        for name, path in (("unix", unix), ("certfile", certfile), ("keyfile", keyfile))
+    )
     if keyfile is not None and certfile is None:
         raise ConfigurationError("a keyfile without its certfile; give both")
     tls = load_tls(certfile, keyfile) if certfile is not None else None
-    trust = Trust(forwarded_allow_ips)
+    trust = trust_in(forwarded_allow_ips)
     try:
         listeners = open_listeners(host, port, unix=unix, fd=fd)
-    except OSError as error:
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        raise ConfigurationError(f"cannot listen on {unix or f'{host}:{port}'}: {why}") from error
+    except (OSError, ValueError) as error:
+        raise cannot_listen(unix or f"{host}:{port}", error) from error
     server = Server(app, access_log=access_log, trust=trust, proxy_protocol=proxy_protocol)
-    with ExitStack() as stack:
-        async with plain_nursery() as nursery:
-            if threading.current_thread() is threading.main_thread():
-                signals = stack.enter_context(
-                    trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM)
-                )
-                nursery.start_soon(_obey, signals, server, nursery.cancel_scope)
-            await server.run(listeners, tls=tls, task_status=task_status)
-            nursery.cancel_scope.cancel()
+    start = _Start(task_status)
+    async with plain_nursery() as nursery:
+        with trio.CancelScope() as scope, _signals(partial(_obey, server, start, scope, nursery)):
+            await server.run(listeners, tls=tls, task_status=start)
+        nursery.cancel_scope.cancel()
+    if not start.done:
+        task_status.started([])
 
 
-async def _obey(signals: AsyncIterator[int], server: Server, scope: trio.CancelScope) -> None:
-    async for _ in signals:
-        if server.stopping:
-            server.stop_at_once()
-        server.stop()
+class _Start:
+    """Passes on that the server has started, and remembers it."""
+
+    def __init__(self, task_status: trio.TaskStatus[list[str]]) -> None:
+        self.done = False
+        self._task_status = task_status
+
+    def started(self, urls: Any = None) -> None:
+        """As ``trio.TaskStatus.started``."""
+        self.done = True
+        self._task_status.started(urls)
+
+
+@contextmanager
+def _signals(obey: Callable[[int], None]) -> Iterator[None]:
+    """Call a function in trio's turn with each SIGINT and SIGTERM; in the main thread only.
+
+    One that comes while the block ends is dropped. ``trio.open_signal_receiver`` would hand it to
+    the handler from before, and by default that kills a process that has just ended in peace.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    token = trio.lowlevel.current_trio_token()
+    over = False
+
+    def take(number: int) -> None:
+        if not over:
+            obey(number)
+
+    def handle(number: int, frame: object) -> None:
+        # idempotent: a terminal and a parent process that each pass on one Ctrl-C are one
+        token.run_sync_soon(take, number, idempotent=True)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        over = True
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _obey(
+    server: Server, start: _Start, scope: trio.CancelScope, nursery: trio.Nursery, number: int
+) -> None:
+    """End the server: in peace at the first signal, at once at the second or during startup."""
+    if server.stopping:
+        server.stop_at_once()
+    elif not start.done:
+        _log.info("%s came during startup, which is cancelled", signal.Signals(number).name)
+        scope.cancel()
+        nursery.start_soon(_abandon_threads_after, server, server.limits.shutdown_timeout)
+    server.stop()
+
+
+async def _abandon_threads_after(server: Server, seconds: float) -> None:
+    """A startup function in a thread cannot be cancelled: wait for it, but not for ever."""
+    await trio.sleep(seconds)
+    server.abandon_threads()
 
 
 def tune_gc() -> None:
@@ -103,10 +178,77 @@ def run(app: FinchApp, **options: object) -> None:
 
     Parameters: as :func:`serve`.
 
+    Raises:
+        ConfigurationError: as :func:`serve`; also for an option that it does not have, and if an
+            event loop runs already.
+
     Example::
 
         if __name__ == "__main__":
             finch.run(app, port=8000)
     """
+    _check_place("run")
+    check_app(app, "finch.run")
+    for name in options:
+        if name not in _OPTIONS:
+            near = difflib.get_close_matches(name, _OPTIONS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(_OPTIONS)}"
+            raise ConfigurationError(f"finch.run has no option {name!r}; {hint}")
+    if _trio_runs():
+        raise ConfigurationError(
+            "finch.run begins an event loop, and trio's runs already; write await finch.serve(app)"
+        )
+    if _asyncio_runs():
+        raise ConfigurationError(
+            "finch.run begins an event loop, and asyncio's runs already; call it where none does: "
+            "finch.run(app), without asyncio.run around it"
+        )
     tune_gc()
     trio.run(partial(serve, app, **options))  # type: ignore[arg-type]
+
+
+_OPTIONS: Final = tuple(
+    name
+    for name, parameter in inspect.signature(serve).parameters.items()
+    if parameter.kind is parameter.KEYWORD_ONLY and name != "task_status"
+)
+
+
+def _trio_runs() -> bool:
+    try:
+        trio.lowlevel.current_trio_token()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _asyncio_runs() -> bool:
+    asyncio = sys.modules.get("asyncio")  # which takes 50 ms to import
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+# Where it is called
+
+
+@contextmanager
+def imported_by(command: str) -> Iterator[None]:
+    """The command line imports an application: whoever serves in there has forgotten a guard."""
+    _importing.append(command)
+    try:
+        yield
+    finally:
+        _importing.pop()
+
+
+def _check_place(name: str) -> None:
+    if _importing:
+        raise ConfigurationError(
+            f"finch.{name} is called while {_importing[-1]!r} imports the application, to serve it "
+            'itself; put the call under if __name__ == "__main__"'
+        )

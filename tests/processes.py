@@ -17,23 +17,43 @@ class Process:
     def __init__(self, popen, banner):
         self.popen = popen
         self.banner = banner
-        self.url = re.search(r"serves (\S+)", banner)[1]
-        self.ws = self.url.replace("http", "ws", 1)
+        found = re.search(r"(?:serves|serving) (\S+)", banner)
+        self.url = found and found[1]
+        self.ws = found and found[1].replace("http", "ws", 1)
+
+    def wait_for(self, beginning):
+        """The next line with this in it."""
+        for line in self.popen.stdout or self.popen.stderr:
+            if beginning in line:
+                return line
+        raise AssertionError(f"it never said {beginning!r}")
 
     def signal(self, number=signal.SIGTERM):
         self.popen.send_signal(number)
 
     def wait(self):
         """Exit code and what it printed afterwards."""
-        out, _ = self.popen.communicate(timeout=30)
-        return self.popen.returncode, out
+        out, complaints = self.popen.communicate(timeout=30)
+        return self.popen.returncode, complaints if out is None else out
 
 
 @contextmanager
-def finch(*arguments, cwd=EXAMPLES, fd3=None):
-    """Run ``python -m finch`` until the end of the block; ``fd3`` is the socket that it inherits,
-    as systemd passes it on."""
-    command = [sys.executable, "-m", "finch", *map(str, arguments)]
+def finch(
+    *arguments,
+    cwd=EXAMPLES,
+    fd3=None,
+    stdout=None,
+    says="Stop it",
+    program=("-m", "finch"),
+    **environment,
+):
+    """Run ``python -m finch`` until the end of the block.
+
+    ``fd3`` is the socket that it inherits, as systemd passes it on; ``stdout`` a file that it has
+    instead of the pipe from which it is read (then stderr is read); ``says`` what it prints at the
+    latest when it has begun; ``program`` what Python runs.
+    """
+    command = [sys.executable, *program, *map(str, arguments)]
     if fd3 is not None:
         move = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.execv(sys.argv[2], sys.argv[2:])"
         command = [sys.executable, "-c", move, str(fd3.fileno()), *command]
@@ -41,16 +61,16 @@ def finch(*arguments, cwd=EXAMPLES, fd3=None):
         command,
         cwd=cwd,
         pass_fds=() if fd3 is None else (fd3.fileno(),),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stdout=subprocess.PIPE if stdout is None else stdout,
+        stderr=subprocess.STDOUT if stdout is None else subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
     )
     lines = []
     try:
-        for line in popen.stdout:
+        for line in popen.stdout or popen.stderr:
             lines.append(line)
-            if line.startswith("Stop it"):
+            if says in line:
                 break
         else:
             raise AssertionError(f"it did not start: {''.join(lines)}")

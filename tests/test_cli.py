@@ -1,8 +1,11 @@
 """The command line: what it serves, what it prints, how it ends, and what it says of mistakes."""
 
+import io
 import json
+import os
 import signal
 import socket
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -36,22 +39,69 @@ async def echo(socket, data):
 def create_app():
     return app
 
+def needs_settings(settings):
+    return app
+
+async def create_later():
+    return app
+
+def raises():
+    return 1 / 0
+
+def exits():
+    raise SystemExit("no settings")
+
+class App(FinchApp): ...
+
 not_an_app = 5
 """
+
+MODULES = {
+    "other.py": "from finch import FinchApp\nsite = FinchApp()\n",
+    "two.py": "from finch import FinchApp\none = FinchApp()\nanother = FinchApp()\n",
+    "classes.py": "from finch import FinchApp\n",
+    "broken.py": "import json\n\n1 / 0\n",
+    "typo.py": "def f(:\n",
+    "evaluates.py": "\neval('1 +')\n",
+    "missing.py": "\nimport no_such_library\n",
+    "parses.py": "import json\n\njson.loads('x')\n",
+    "arguments.py": "import argparse\nargparse.ArgumentParser(usage='').parse_args()\n",
+    "circle.py": "from circled import b\na = 1\n",
+    "circled.py": "\nfrom circle import a\nb = 1\n",
+    "interrupted.py": "raise KeyboardInterrupt\n",
+    "relative.py": "from . import app\n",
+    "runs.py": "import finch\napp = finch.FinchApp()\nfinch.run(app)\n",
+    "serves.py": "import finch, trio\napp = finch.FinchApp()\ntrio.run(finch.serve, app)\n",
+    "json.py": "from finch import FinchApp\napp = FinchApp()\n",
+    "twice.py": "from finch import FinchApp\napp = FinchApp()\n"
+    "app.get('/')(lambda r: 1)\napp.get('/')(lambda r: 2)\n",
+    "package/__init__.py": "",
+    "package/main.py": "import helpers\n",
+    "package/helpers.py": "",
+    "package/holder/__init__.py": "from package.holder import app\n",
+    "package/holder/app.py": "from finch import FinchApp\napp = FinchApp()\n",
+    "site-packages/library.py": "\n\nimport no_such_library\n",
+    "uses.py": "import library\n",
+}
 
 
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "app.py").write_text(APP)
-    (tmp_path / "other.py").write_text("from finch import FinchApp\nsite = FinchApp()\n")
-    (tmp_path / "broken.py").write_text("import json\n\n1 / 0\n")
-    (tmp_path / "typo.py").write_text("def f(:\n")
-    (tmp_path / "missing.py").write_text("import no_such_library\n")
-    (tmp_path / "twice.py").write_text(
-        "from finch import FinchApp\napp = FinchApp()\n"
-        "app.get('/')(lambda r: 1)\napp.get('/')(lambda r: 2)\n"
-    )
+    for name, text in MODULES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text(text)
     return tmp_path
+
+
+@pytest.fixture
+def importing(folder, monkeypatch):
+    """What is imported during a test is forgotten after it."""
+    monkeypatch.setattr(sys, "path", [*sys.path, str(folder / "site-packages")])
+    before = set(sys.modules)
+    yield
+    for name in sys.modules.keys() - before:
+        del sys.modules[name]
 
 
 @pytest.mark.parametrize("name", ["app:app", "app", "app:create_app()"])
@@ -145,16 +195,49 @@ def test_tls_and_a_unix_socket(folder):
     [
         (["nowhere"], "there is no module 'nowhere'"),
         (["nowhere.at.all:app"], "there is no module 'nowhere.at.all'"),
-        (["app.py"], "name the module: app:app"),
+        (["app.app"], "; write app:app"),
+        (["appp"], "did you mean app?"),
+        (["app.py"], "app.py is a file; name the module: app:app"),
+        (["./app.py:site"], "./app.py is a file; name the module: app:site"),
+        (["package/main.py"], "name the module: package.main:app"),
+        (["package/main"], "package/main is a path; name the module: package.main:app"),
+        (["../elsewhere/app.py"], "name the module: app:app, in the folder ../elsewhere"),
+        ([":app"], "':app' names no module; write module:attribute"),
         (["broken"], "cannot be imported: ZeroDivisionError: division by zero"),
         (["typo"], "cannot be imported: SyntaxError"),
         (["missing"], "cannot be imported: ModuleNotFoundError: No module named 'no_such_library'"),
+        (["missing"], f"missing.py, line 2); is it installed for {sys.executable}?"),
+        (["uses"], "uses.py, line 1; raised in {folder}/site-packages/library.py, line 3)"),
+        (["package.main"], "package/main.py, line 1); it is in the same folder: import package.h"),
+        (["evaluates"], "SyntaxError: invalid syntax (<string>, line 1) ({folder}/evaluates.py, l"),
+        (["parses"], "line 1 column 1 (char 0) ({folder}/parses.py, line 3; raised in "),
+        (["circle"], "partially initialized module 'circle' (most likely due to a circular impo"),
+        (["circle"], "({folder}/circled.py, line 2)"),
+        (["relative"], "; run finch in {folder.parent}: finch {folder.name}.relative"),
+        (["arguments"], "ends the program when it is imported: SystemExit: 2 ({folder}/arguments"),
+        (["arguments"], 'put what is not for Finch under if __name__ == "__main__"'),
+        (["runs"], "runs: finch.run is called while 'finch runs' imports the application"),
+        (["runs"], 'under if __name__ == "__main__" ({folder}/runs.py, line 3)'),
+        (["serves"], 'under if __name__ == "__main__" ({folder}/serves.py, line 3)'),
+        (["json"], "not your json.py: rename that"),
         (["twice"], "GET / has a handler already"),
+        (["twice"], "({folder}/twice.py, line 4)"),
         (["other"], "module 'other' has no 'app'; it has other:site"),
+        (["two"], "module 'two' has no 'app'; it has two:one and two:another"),
         (["app:nothing"], "module 'app' has no 'nothing'; it has app:app"),
         (["app:not_an_app"], "app:not_an_app is a int, not a FinchApp"),
         (["app:create_app"], "if it makes one, write app:create_app()"),
         (["app:not_an_app()"], "app:not_an_app() raised TypeError"),
+        (["app:App"], "app:App is a class, not a FinchApp; it has app:app"),
+        (["classes:FinchApp"], "is a class, not a FinchApp; write classes:FinchApp() for one of"),
+        (["app:app()"], "app:app() calls an application; write app:app"),
+        (["app:needs_settings()"], "app:needs_settings() needs arguments: settings. Finch calls"),
+        (["app:create_app(1)"], "'create_app(1)' is neither an attribute nor a call without"),
+        (["app:create_later()"], "app:create_later() is async, and Finch calls it before there is"),
+        (["app:create_later"], "app:create_later() is async, and Finch calls it before there is"),
+        (["app:raises()"], "app:raises() raised ZeroDivisionError: division by zero ({folder}/app"),
+        (["app:exits()"], "app:exits() ends the program: SystemExit: no settings ({folder}/app.py"),
+        (["package.holder:app"], "is a module, not a FinchApp; it has package.holder.app:app"),
         (["app", "--certfile", "none.pem"], "the certificate 'none.pem'"),
         (["app", "--keyfile", "key.pem"], "a keyfile without its certfile"),
         (["app", "--host", "203.0.113.1"], "cannot listen on 203.0.113.1:8080"),
@@ -164,16 +247,24 @@ def test_tls_and_a_unix_socket(folder):
         (["app", "--forwarded-allow-ips", "10.0.0.1/8"], "write the network 10.0.0.0/8"),
     ],
 )
+@pytest.mark.usefixtures("importing")
 def test_a_mistake_is_one_clear_line(folder, monkeypatch, capsys, arguments, says):
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    for name in ("app", "other", "twice"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(sys, "argv", ["finch", *arguments])
     assert main(arguments) == 1
-    complaint = capsys.readouterr().err
-    assert says in complaint
-    assert complaint.count("\n") == 1
-    assert complaint.startswith("finch: ")
+    complaint = capsys.readouterr().err.splitlines()
+    if arguments == ["arguments"]:
+        del complaint[:-1]  # argparse's own words
+    assert says.format(folder=folder) in complaint[0]
+    assert len(complaint) == 1
+    assert complaint[0].startswith("finch: ")
+
+
+@pytest.mark.usefixtures("importing")
+def test_a_module_of_a_folder_that_one_stands_in(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder / "package")
+    assert main(["package.main"]) == 1
+    assert f"you are inside package: run finch in {folder}\n" in capsys.readouterr().err
 
 
 def test_a_port_in_use_and_a_broken_module_as_a_user_sees_them(folder):
@@ -188,14 +279,146 @@ def test_a_port_in_use_and_a_broken_module_as_a_user_sees_them(folder):
     assert "broken.py, line 3" in complaint
 
 
-def test_a_startup_that_fails_is_the_applications_own_traceback(folder):
+@pytest.mark.parametrize("kind", ["async def", "def"])
+def test_a_startup_that_fails_is_the_applications_own_traceback(folder, kind):
     (folder / "failing.py").write_text(
         "from finch import FinchApp\napp = FinchApp()\n"
-        "@app.on_startup\nasync def connect():\n    raise RuntimeError('no database')\n"
+        f"@app.on_startup\n{kind} connect():\n    raise RuntimeError('no database')\n"
     )
     code, _, complaint = run_finch("failing", "--port", 0, cwd=folder)
     assert code == 1
-    assert "RuntimeError: no database" in complaint
+    assert complaint.splitlines() == [
+        "Traceback (most recent call last):",
+        f'  File "{folder}/failing.py", line 5, in connect',
+        "    raise RuntimeError('no database')",
+        "RuntimeError: no database",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("statement", "code", "says"),
+    [
+        ("sys.exit('no database')", 1, "no database\n"),
+        ("sys.exit(3)", 3, ""),
+        ("raise KeyboardInterrupt", 130, "finch: interrupted\n"),
+        (
+            "app.get('/')(print) and app.get('/')(print)",
+            1,
+            "finch: GET / has a handler already: print; print cannot have it too "
+            "({folder}/ends.py, line 6)\n",
+        ),
+    ],
+)
+def test_a_startup_can_end_the_program(folder, statement, code, says):
+    (folder / "ends.py").write_text(
+        "import sys\nfrom finch import FinchApp\napp = FinchApp()\n"
+        f"@app.on_startup\nasync def on_startup():\n    {statement}\n"
+    )
+    complaint = says.format(folder=folder)
+    assert run_finch("ends", "--port", 0, cwd=folder) == (code, "", complaint)
+
+
+@pytest.mark.usefixtures("importing")
+def test_ctrl_c_while_the_module_is_imported_is_no_traceback(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    assert main(["interrupted"]) == 130
+    assert capsys.readouterr().err == "finch: interrupted\n"
+
+
+def test_a_signal_while_the_process_ends_changes_nothing(folder):
+    (folder / "late.py").write_text(
+        "import atexit, signal\nfrom finch import FinchApp\napp = FinchApp()\n"
+        "atexit.register(signal.raise_signal, signal.SIGTERM)\n"
+        "atexit.register(signal.raise_signal, signal.SIGINT)\n"
+    )
+    with finch("late", "--port", 0, cwd=folder) as process:
+        process.signal()
+        code, out = process.wait()
+    assert (code, out) == (0, "")
+
+
+# What cannot be printed
+
+
+def nobody_reads():
+    ours, theirs = os.pipe()
+    os.close(ours)
+    return os.fdopen(theirs, "wb")
+
+
+@pytest.mark.parametrize(
+    ("stdout", "why"),
+    [
+        (lambda: open("/dev/full", "wb"), "No space left on device"),  # noqa: SIM115
+        (nobody_reads, "Broken pipe"),
+    ],
+    ids=["full", "gone"],
+)
+def test_a_stdout_that_takes_nothing_does_not_end_the_server(folder, stdout, why):
+    with (
+        stdout() as file,
+        finch("app", "--port", 0, cwd=folder, stdout=file, says="cannot be printed") as process,
+    ):
+        assert why in process.banner
+        assert httpx.get(process.url).text == "hello"
+        process.signal()
+        code, complaint = process.wait()
+    assert (code, "Exception" in complaint) == (0, False)
+
+
+def test_what_stdout_has_no_letters_for_is_written_in_ascii(folder):
+    (folder / "coffee.py").write_text(
+        "from finch import FinchApp\napp = FinchApp()\napp.get('/caf\u00e9')(print)\n"
+    )
+    with finch("coffee", "--port", 0, cwd=folder, PYTHONIOENCODING="ascii") as process:
+        assert "  GET      /caf\\xe9\n" in process.banner
+
+
+def closed():
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.usefixtures("importing")
+@pytest.mark.parametrize("stream", [None, closed()], ids=["none", "closed"])
+def test_without_stdout_and_stderr_there_is_an_exit_code(folder, monkeypatch, stream):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert main(["broken"]) == 1
+
+
+@pytest.mark.parametrize("stream", ["None", "open('/dev/null', 'w')"])
+def test_without_stdout_and_stderr_it_serves(folder, stream):
+    (folder / "silent.py").write_text(
+        f"import os, signal, sys\nsys.stdout = sys.stderr = {stream}\n"
+        "if sys.stdout:\n    sys.stdout.close()\n"
+        "from finch import FinchApp\napp = FinchApp()\n"
+        "@app.background_task\nasync def stop():\n"
+        "    os.write(1, b'served')\n"
+        "    signal.raise_signal(signal.SIGTERM)\n"
+    )
+    code, out, complaint = run_finch("silent", "--port", 0, cwd=folder)
+    assert (code, out, "Traceback" in complaint) == (0, "served", False)
+
+
+def test_a_log_whose_stderr_was_closed_loses_its_entries_and_nothing_else(folder):
+    code = (
+        "import sys\nfrom finch.cli import main\n"
+        "sys.stderr.close()\nsys.exit(main(['app', '--port', '0']))\n"
+    )
+    with finch("app", "--port", 0, cwd=folder, says="Stop", program=["-c", code]) as process:
+        assert httpx.get(process.url).text == "hello"  # and an access line
+        process.signal()
+        assert process.wait() == (0, "")
+
+
+def test_help_that_nobody_reads_is_no_error(folder):
+    with nobody_reads() as file:
+        command = [sys.executable, "-m", "finch", "--help"]
+        done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize(

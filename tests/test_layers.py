@@ -69,9 +69,16 @@ listeners
 acceptor
 watchdog
 server
+options
 serving
+blame
+finding
 cli
-testing
+testing.answers
+testing.asking
+testing.cookies
+testing.socket
+testing.client
 """.split()
 
 FORBIDDEN_IN_WIRE = {

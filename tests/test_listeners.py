@@ -1,5 +1,6 @@
-"""Inherited sockets: which descriptors are taken, which are refused, and whose the file is."""
+"""Listeners: when they listen, which descriptors are taken, and whose a file is."""
 
+import errno
 import os
 import socket
 import tempfile
@@ -7,7 +8,7 @@ import tempfile
 import pytest
 
 from finch import ConfigurationError
-from finch.listeners import close_listeners, open_listeners, url_of
+from finch.listeners import close_listeners, open_listeners, start_listening, url_of
 
 
 def inherit(sock):
@@ -83,3 +84,93 @@ def test_any_other_descriptor_is_refused_and_left_open(make, why):
 def test_what_is_no_descriptor_is_refused(number, why):
     with pytest.raises(ConfigurationError, match=f"descriptor {number} {why}"):
         open_listeners(fd=number)
+
+
+def kinds_of_address(folder):
+    return {"IPv4": {"host": "127.0.0.1"}, "IPv6": {"host": "::1"}, "unix": {"unix": f"{folder}/s"}}
+
+
+def connect(listener):
+    with socket.socket(listener.family) as client:
+        client.connect(listener.getsockname())
+
+
+def again(listener):
+    """What another server does that is told the same address."""
+    name = listener.getsockname()
+    options = {"unix": name} if isinstance(name, str) else {"host": name[0], "port": name[1]}
+    close_listeners(open_listeners(**options))
+
+
+@pytest.mark.parametrize("kind", ["IPv4", "IPv6", "unix"])
+def test_an_address_is_taken_at_once_and_refuses_connections_until_it_listens(tmp_path, kind):
+    [listener] = open_listeners(port=0, **kinds_of_address(tmp_path)[kind])
+    for refused in (True, False):
+        with pytest.raises(OSError, match="in use"):
+            again(listener)
+        if refused:
+            with pytest.raises(ConnectionRefusedError):
+                connect(listener)
+            start_listening([listener])
+    connect(listener)
+    close_listeners([listener])
+
+
+def test_an_address_with_connections_of_an_earlier_server_can_be_had_again():
+    [listener] = open_listeners(port=0)
+    start_listening([listener])
+    address = listener.getsockname()
+    with socket.create_connection(address) as client:
+        accepted, _ = listener.accept()
+        accepted.close()  # first, so that TIME_WAIT is on this side
+        client.recv(1)
+    close_listeners([listener])
+    listeners = open_listeners(*address)
+    assert listeners[0].getsockname() == address
+    close_listeners(listeners)
+
+
+def test_somebody_else_who_was_quicker_is_named():
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", 0))
+        host, port = other.getsockname()
+        listeners = open_listeners(host, port)
+        other.listen()
+        with pytest.raises(ConfigurationError, match=f"cannot listen on {host}:{port}: Address"):
+            start_listening(listeners)
+        close_listeners(listeners)
+
+
+def test_a_socket_that_listens_already_keeps_its_backlog():
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        start_listening([listener])
+        with socket.socket() as first, socket.socket() as second:
+            first.connect(listener.getsockname())
+            second.setblocking(False)
+            assert second.connect_ex(listener.getsockname()) == errno.EINPROGRESS
+
+
+def test_the_file_of_a_unix_socket_is_removed_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    listeners = open_listeners(unix="s")
+    monkeypatch.chdir("/")
+    close_listeners(listeners)
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_file_that_another_server_has_made_meanwhile_is_not_removed(tmp_path):
+    path = tmp_path / "s"
+    listeners = open_listeners(unix=str(path))
+    path.unlink()
+    others = open_listeners(unix=str(path))
+    close_listeners(listeners)
+    assert path.exists()
+    close_listeners(others)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("path", ["", "\0abstract", "a\0b"])
+def test_a_path_that_no_file_can_have_is_refused(path):
+    with pytest.raises(ConfigurationError, match="unix is the path of a socket file, not"):
+        open_listeners(unix=path)

@@ -12,6 +12,7 @@ import trio
 import websockets.sync.client
 
 from finch import FinchApp, Limits
+from finch import serve as serve_app
 from finch.listeners import open_listeners
 from finch.server import Server
 from finch.testing import TestClient
@@ -97,6 +98,7 @@ async def test_at_the_deadline_handlers_are_cancelled_and_on_disconnect_still_ru
 BLOCKING = """
 import threading
 from finch import FinchApp, Limits
+from finch import serve as serve_app
 
 app = FinchApp(limits=Limits(shutdown_timeout={timeout}))
 
@@ -125,6 +127,126 @@ def test_a_def_handler_that_blocks_does_not_keep_the_server(tmp_path, timeout, s
                 process.signal(signal.SIGTERM)
             code, out = process.wait()
     assert (code, "Traceback" in out) == (0, False)
+
+
+STARTING = """
+import trio
+from finch import FinchApp
+
+app = FinchApp()
+
+@app.on_startup
+async def wait_for_database():
+    print("in", flush=True)
+    try:
+        await trio.sleep_forever()
+    finally:
+        print("cleaned up")
+
+@app.on_shutdown
+async def on_shutdown():
+    print("shut down")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_startup_cancels_it(tmp_path, number):
+    (tmp_path / "starting.py").write_text(STARTING)
+    path = tmp_path / "finch.sock"
+    with finch("starting", "--unix", path, cwd=tmp_path, says="in") as process:
+        with socket.socket(socket.AF_UNIX) as client, pytest.raises(ConnectionRefusedError):
+            client.connect(str(path))
+        process.signal(number)
+        code, out = process.wait()
+    said = out.splitlines()
+    assert code == 0
+    assert len(said) == 2
+    assert said[0].endswith(
+        f"INFO finch.server: {number.name} came during startup, which is cancelled"
+    )
+    assert said[1] == "cleaned up"
+    assert not path.exists()
+
+
+BLOCKED = """
+import threading
+from finch import FinchApp, Limits
+from finch import serve as serve_app
+
+app = FinchApp(limits=Limits(shutdown_timeout={timeout}))
+
+@app.on_startup
+def on_startup():
+    print("in", flush=True)
+    threading.Event().wait(120)
+"""
+
+
+@pytest.mark.parametrize(
+    ("timeout", "signals"), [(0.2, 1), (60, 2)], ids=["at the deadline", "at a second signal"]
+)
+def test_a_def_startup_that_blocks_does_not_keep_the_server(tmp_path, timeout, signals):
+    (tmp_path / "blocked.py").write_text(BLOCKED.format(timeout=timeout))
+    with finch("blocked", "--port", 0, cwd=tmp_path, says="in") as process:
+        process.signal(signal.SIGINT)
+        if signals == 2:
+            process.wait_for("came during startup")
+            process.signal(signal.SIGINT)
+        code, out = process.wait()
+    assert (code, "Traceback" in out) == (0, False)
+
+
+async def test_serve_ends_in_peace_when_signalled_during_startup():
+    app = FinchApp()
+
+    @app.on_startup
+    async def on_startup():
+        signal.raise_signal(signal.SIGTERM)
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                for _ in range(3):  # none of which anybody but the server hears
+                    signal.raise_signal(signal.SIGTERM)
+                    await trio.sleep(0)
+                signal.raise_signal(signal.SIGINT)
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            assert await nursery.start(partial(serve_app, app, port=0)) == []
+
+
+async def test_serve_that_is_cancelled_during_startup_is_cancelled():
+    app = FinchApp()
+    begun = trio.Event()
+
+    @app.on_startup
+    async def on_startup():
+        begun.set()
+        await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(serve_app, app, port=0))
+        await begun.wait()
+        nursery.cancel_scope.cancel()
+    assert nursery.cancel_scope.cancelled_caught
+
+
+async def test_nobody_is_let_in_before_startup_is_done():
+    app = FinchApp()
+    listeners = open_listeners("127.0.0.1", 0)
+    address = listeners[0].getsockname()
+
+    @app.on_startup
+    async def on_startup():
+        with trio.socket.socket() as client, pytest.raises(ConnectionRefusedError):
+            await client.connect(address)
+
+    server = Server(app)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.run, listeners)
+        await (await trio.open_tcp_stream(*address)).aclose()
+        server.stop()
 
 
 def test_nothing_is_left_behind(tmp_path):

@@ -1,0 +1,163 @@
+"""What a test gets from the server, and what it is told when that does not come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import msgspec
+import trio
+
+from finch.errors import FinchError
+from finch.headers import Headers
+
+DEADLINE: Final = 5.0
+"""Seconds that a client waits for the server, unless told otherwise."""
+
+_EXCERPT: Final = 200  # letters of a body in a message
+
+
+class WaitedTooLong(FinchError, AssertionError):
+    """What a test waited for did not come in time.
+
+    Attributes:
+        response: as much as there is of a response; None before its head, and for a message.
+    """
+
+    def __init__(self, text: str, response: TestResponse | None = None) -> None:
+        super().__init__(text)
+        self.response = response
+
+
+class ResponseCut(FinchError):
+    """The server closed the connection before its response was complete.
+
+    Attributes:
+        response: as much as there is of it; None before its head.
+    """
+
+    def __init__(self, what: str, response: TestResponse | None = None) -> None:
+        super().__init__(
+            f"the server closed the connection before {what} was complete; {_so_far(response)}"
+        )
+        self.response = response
+
+
+class HandshakeRefused(FinchError):
+    """The server answered an upgrade with something else. ``response`` is what it said."""
+
+    def __init__(self, response: TestResponse, path: str = "") -> None:
+        hint = ""
+        if path and response.status == 404:
+            hint = f"; nothing is at {path}"
+        elif path and response.status < 400:
+            hint = f"; {path} is not the path of a socket, but of an ordinary handler"
+        text = _excerpt(response.body)
+        super().__init__(f"the server answered {response.status}: {text}{hint}")
+        self.response = response
+
+
+class NotAnEnvelope(FinchError):
+    """A message is not one of Finch's envelopes. ``message`` is what came, text or bytes."""
+
+    def __init__(self, message: str | bytes, path: str) -> None:
+        text = message if isinstance(message, bytes) else message.encode()
+        super().__init__(
+            f"a message at {path} is not an envelope: {_excerpt(text)}; read it with receive_raw()"
+        )
+        self.message = message
+
+
+class SocketClosed(FinchError):
+    """The server closed the socket.
+
+    Attributes:
+        code: the close code; 1006 where it left without a Close.
+        reason: the text that came with it.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"the server closed the socket with {code}: {reason}")
+        self.code = code
+        self.reason = reason
+
+
+class TestResponse:
+    """A response: ``status``, ``headers``, ``body``, ``text`` and ``json()``."""
+
+    __test__ = False
+
+    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8."""
+        return self.body.decode("utf-8")
+
+    def json(self, type: Any = Any) -> Any:
+        """The body as JSON, converted where a type is given."""
+        return msgspec.json.decode(self.body, type=type)
+
+    def __repr__(self) -> str:
+        return f"<TestResponse {self.status} {self.body[:60]!r}>"
+
+
+class ServerMessage(msgspec.Struct):
+    """An envelope from the server. Its fields are attributes, and items as well."""
+
+    path: str
+    status: int
+    timestamp: int
+    language: str
+    client: str
+    data: Any
+    reply: Any = None
+
+    def __getitem__(self, key: str) -> Any:
+        try:
+            return getattr(self, key)
+        except AttributeError:
+            raise KeyError(key) from None
+
+
+@contextmanager
+def deadline(
+    seconds: float, what: str, so_far: Callable[[], TestResponse | None] | None = None
+) -> Iterator[None]:
+    """``trio.fail_after`` that says what was waited for, and how much of it has come.
+
+    Raises:
+        WaitedTooLong: when the time is over.
+    """
+    with trio.move_on_after(seconds) as scope:
+        yield
+    if scope.cancelled_caught:
+        response = so_far() if so_far is not None else None
+        came = "it did not come"
+        if response is not None:
+            came = f"{_so_far(response)} (client.connect() reads a response without an end)"
+        raise WaitedTooLong(f"waited {seconds:g} s for {what}; {came}", response)
+
+
+def _so_far(response: TestResponse | None) -> str:
+    if response is None:
+        return "nothing has come"
+    if not response.body:
+        return f"its status is {response.status}, and nothing of its body has come"
+    return (
+        f"its status is {response.status}, and {len(response.body)} bytes of its body have come: "
+        f"{_excerpt(response.body)}"
+    )
+
+
+def _excerpt(body: bytes) -> str:
+    """The beginning of a body, to be read by whoever writes the test."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        text = repr(body[:_EXCERPT])
+    return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}..."

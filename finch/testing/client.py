@@ -1,0 +1,366 @@
+"""The client of a test: it serves an application in memory and sends requests to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from types import TracebackType
+from typing import Any, Final, NoReturn, Self
+
+import h11
+import msgspec
+import trio
+import trio.testing
+from wsproto.utilities import generate_accept_token, generate_nonce
+
+from finch.app import FinchApp
+from finch.errors import FinchError
+from finch.headers import Headers
+from finch.options import check_app, trust_in
+from finch.request import Address
+from finch.server import Server
+from finch.streams import StreamTransport
+from finch.testing.answers import DEADLINE, HandshakeRefused, ResponseCut, TestResponse, deadline
+from finch.testing.asking import HeadersGiven, SentHeaders, body_of, host_of, target_of
+from finch.testing.cookies import Cookies
+from finch.testing.socket import TestSocket
+
+
+class TestClient:
+    """Serves an application in memory and talks to it.
+
+    Parameters:
+        app: the application.
+        client: the address that it sees.
+        headers: sent with every request that does not have the same names itself.
+        forwarded_allow_ips: the proxies whose ``Forwarded`` and ``X-Forwarded-*`` are believed, as
+            :func:`finch.serve` takes them; ``"*"`` for this client, whatever its address.
+
+    Cookies that the server sets are kept and sent as a browser does, in ``cookies``.
+
+    Example::
+
+        async with TestClient(app) as client:
+            response = await client.post("/birds", json={"name": "finch"})
+    """
+
+    __test__ = False
+
+    def __init__(
+        self,
+        app: FinchApp,
+        *,
+        client: Address = Address("testclient", 50000),  # noqa: B008  an immutable value
+        headers: HeadersGiven | None = None,
+        forwarded_allow_ips: str | Iterable[str] = (),
+    ) -> None:
+        check_app(app, "TestClient")
+        self.app = app
+        self._cookies = Cookies()
+        self._client = client
+        self._headers = headers
+        self._trust = trust_in(forwarded_allow_ips)
+        self._server = Server(app, trust=self._trust)
+        self._streams: set[trio.abc.Stream] = set()
+        self._serves = False
+
+    @property
+    def cookies(self) -> Cookies:
+        """The cookies that it has: names and values. A dict may be assigned."""
+        return self._cookies
+
+    @cookies.setter
+    def cookies(self, cookies: Mapping[str, str]) -> None:
+        self._cookies = Cookies(cookies)
+
+    def __enter__(self) -> NoReturn:
+        raise TypeError("TestClient is used in: async with TestClient(app) as client:")
+
+    def __exit__(self, *_: object) -> None: ...
+
+    async def __aenter__(self) -> Self:
+        try:
+            trio.lowlevel.current_task()
+        except RuntimeError:
+            raise FinchError(
+                "TestClient runs under trio, and this test does not, but under asyncio or nothing; "
+                "install pytest-trio and set trio_mode = true (for a plugin of anyio: the backend "
+                "trio), or call trio.run"
+            ) from None
+        if self._serves:
+            raise FinchError("this TestClient serves already; make another one")
+        self._server = Server(self.app, trust=self._trust)
+        self._manager = trio.open_nursery()
+        self._nursery = await self._manager.__aenter__()
+        try:
+            await self._nursery.start(self._server.run, [])
+        except BaseException as error:
+            self._nursery.cancel_scope.cancel()
+            await self._manager.__aexit__(None, None, None)
+            raise error from None
+        self._serves = True
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._serves = False
+        self._server.stop()
+        with trio.CancelScope(shield=True):  # which does not wait
+            for stream in list(self._streams):
+                await trio.aclose_forcefully(stream)
+        # The test's own exception goes its way by itself, not wrapped by the nursery.
+        await self._manager.__aexit__(None, None, None)
+
+    def connect(self) -> trio.abc.Stream:
+        """A connection to the server: bytes in, bytes out."""
+        self._check_that_it_serves()
+        ours, theirs = trio.testing.memory_stream_pair()
+        transport = StreamTransport(theirs, self._server.spawn, self._server.limits.close_timeout)
+        self._server.spawn(partial(self._server.serve, transport, self._client))
+        self._streams.add(ours)
+        return ours
+
+    def _check_that_it_serves(self) -> None:
+        if not self._serves:
+            raise FinchError(
+                "TestClient serves only within its block: async with TestClient(app) as client:"
+            )
+
+    # HTTP
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None,
+        headers: HeadersGiven | None = None,
+        content: bytes | str = b"",
+        json: Any = msgspec.UNSET,
+        timeout: float = DEADLINE,
+    ) -> TestResponse:
+        """Send a request on a connection of its own.
+
+        Parameters:
+            method, path: what is asked. Spaces and letters beyond ASCII are encoded, and what is
+                encoded already stays. ``params`` are added to the query.
+            headers: names and values; a list for several lines of one name.
+            content: the body; or ``json``, which is encoded.
+            timeout: seconds to wait for the whole response.
+
+        Raises:
+            WaitedTooLong: where it does not come in time.
+            ResponseCut: where the server closes the connection before its end.
+        """
+        self._check_that_it_serves()
+        target = path if method == "CONNECT" else target_of(path, params)
+        sent = SentHeaders({"host": host_of(target)}, self._headers, headers)
+        body = body_of(content, json, sent)
+        if (body or method in ("POST", "PUT", "PATCH")) and "transfer-encoding" not in sent:
+            sent.default("content-length", str(len(body)))
+        stream = self.connect()
+        answer = _Answer()
+        try:
+            with deadline(timeout, f"the response to {method} {target}", answer.so_far):
+                await self._exchange(stream, method, target, sent, body, answer)
+        finally:
+            self._streams.discard(stream)
+            await trio.aclose_forcefully(stream)
+        return answer.response()
+
+    async def get(self, path: str, **options: Any) -> TestResponse:
+        """GET; the options are those of :meth:`request`."""
+        return await self.request("GET", path, **options)
+
+    async def head(self, path: str, **options: Any) -> TestResponse:
+        """HEAD; the options are those of :meth:`request`."""
+        return await self.request("HEAD", path, **options)
+
+    async def options(self, path: str, **options: Any) -> TestResponse:
+        """OPTIONS; the options are those of :meth:`request`."""
+        return await self.request("OPTIONS", path, **options)
+
+    async def post(self, path: str, **options: Any) -> TestResponse:
+        """POST; the options are those of :meth:`request`."""
+        return await self.request("POST", path, **options)
+
+    async def put(self, path: str, **options: Any) -> TestResponse:
+        """PUT; the options are those of :meth:`request`."""
+        return await self.request("PUT", path, **options)
+
+    async def patch(self, path: str, **options: Any) -> TestResponse:
+        """PATCH; the options are those of :meth:`request`."""
+        return await self.request("PATCH", path, **options)
+
+    async def delete(self, path: str, **options: Any) -> TestResponse:
+        """DELETE; the options are those of :meth:`request`."""
+        return await self.request("DELETE", path, **options)
+
+    async def _exchange(
+        self,
+        stream: trio.abc.Stream,
+        method: str,
+        target: str,
+        headers: SentHeaders,
+        body: bytes,
+        answer: _Answer,
+    ) -> bytes:
+        """Send a request and read its answer; returns what came after a 101."""
+        cookie = self.cookies.header(target)
+        if cookie:
+            headers.default("cookie", cookie)
+        http = h11.Connection(h11.CLIENT)
+        request = h11.Request(method=method, target=target, headers=headers.raw())
+        pieces = [http.send(request), http.send(h11.Data(data=body)) if body else b""]
+        pieces.append(http.send(h11.EndOfMessage()))
+        try:
+            for piece in pieces:
+                await stream.send_all(piece or b"")
+        except trio.BrokenResourceError:
+            pass  # it answers before it has read everything, and closes
+        data = None
+        try:
+            while not answer.take(http.next_event()):
+                if answer.wants_more:
+                    data = await _receive(stream)
+                    http.receive_data(data)
+        except h11.RemoteProtocolError:
+            if data != b"":
+                raise
+            raise ResponseCut(f"the response to {method} {target}", answer.so_far()) from None
+        for line in answer.headers.getlist("set-cookie"):
+            self.cookies.take(line, target)
+        return http.trailing_data[0]
+
+    # Sockets
+
+    def socket(
+        self,
+        path: str = "/ws",
+        *,
+        headers: HeadersGiven | None = None,
+        subprotocols: Iterable[str] = (),
+    ) -> Opening:
+        """Open a WebSocket; it is closed at the end of the block.
+
+        Parameters:
+            path: of a manager or a raw socket.
+            headers: sent with the handshake.
+            subprotocols: those offered.
+
+        Raises:
+            HandshakeRefused: where the server does not upgrade.
+        """
+        if isinstance(subprotocols, str):
+            raise TypeError(f"subprotocols are a list of texts: write [{subprotocols!r}]")
+        return Opening(self._socket(target_of(path), headers, ", ".join(subprotocols)))
+
+    @asynccontextmanager
+    async def _socket(
+        self, target: str, headers: HeadersGiven | None, offered: str
+    ) -> AsyncIterator[TestSocket]:
+        self._check_that_it_serves()
+        nonce = generate_nonce()
+        handshake = {
+            "host": host_of(target),
+            "upgrade": "websocket",
+            "connection": "Upgrade",
+            "sec-websocket-version": "13",
+            "sec-websocket-key": nonce.decode(),
+        }
+        offer = {"sec-websocket-protocol": offered} if offered else {}
+        sent = SentHeaders(handshake, self._headers, headers, offer)
+        stream = self.connect()
+        answer = _Answer()
+        try:
+            with deadline(DEADLINE, f"the handshake at {target}", answer.so_far):
+                early = await self._exchange(stream, "GET", target, sent, b"", answer)
+            response = answer.response()
+            if response.status != 101:
+                raise HandshakeRefused(response, target)
+            accept = generate_accept_token(nonce).decode()
+            if response.headers["sec-websocket-accept"] != accept:
+                raise FinchError("the server's Sec-WebSocket-Accept is wrong")
+            socket = TestSocket(stream, target, response, early)
+            yield socket
+            await socket.close()
+        finally:
+            self._streams.discard(stream)
+            await trio.aclose_forcefully(stream)
+
+
+class Opening(AbstractAsyncContextManager[TestSocket, None]):
+    """A socket that is open within ``async with``. Whatever else is done to it is a mistake."""
+
+    def __init__(self, block: AbstractAsyncContextManager[TestSocket, bool | None]) -> None:
+        self._block = block
+
+    async def __aenter__(self) -> TestSocket:
+        return await self._block.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._block.__aexit__(kind, error, traceback)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return getattr(self._block, name)
+        except AttributeError:
+            raise AttributeError(f"{_HOW} (there is no .{name} before)") from None
+
+    def __await__(self) -> NoReturn:
+        raise TypeError(f"{_HOW} (and not await)")
+
+    def __enter__(self) -> NoReturn:
+        raise TypeError(f"{_HOW} (and not with)")
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+_HOW: Final = "a socket is opened by: async with client.socket(...) as socket:"
+
+
+class _Answer:
+    """A response while it comes."""
+
+    def __init__(self) -> None:
+        self.headers = Headers()
+        self.wants_more = False
+        self._status = 0
+        self._pieces: list[bytes] = []
+
+    def take(self, event: Any) -> bool:
+        """Take h11's next event; returns whether it was the last one."""
+        self.wants_more = event is h11.NEED_DATA
+        if isinstance(event, h11.Response | h11.InformationalResponse):
+            if event.status_code == 101 or event.status_code >= 200:
+                self._status, self.headers = event.status_code, Headers.from_raw(event.headers)
+            return event.status_code == 101
+        if isinstance(event, h11.Data):
+            self._pieces.append(bytes(event.data))
+            return False
+        return not self.wants_more
+
+    def response(self) -> TestResponse:
+        """What came."""
+        return TestResponse(self._status, self.headers, b"".join(self._pieces))
+
+    def so_far(self) -> TestResponse | None:
+        """What came, if its head did."""
+        return self.response() if self._status else None
+
+
+async def _receive(stream: trio.abc.Stream) -> bytes:
+    try:
+        return bytes(await stream.receive_some())
+    except trio.BrokenResourceError:
+        return b""

@@ -1,0 +1,145 @@
+"""A WebSocket as a test has it: what it sends, and what it waits for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import trio
+from wsproto.connection import Connection, ConnectionState, ConnectionType
+from wsproto.events import (
+    BytesMessage,
+    CloseConnection,
+    Ping,
+    TextMessage,
+)
+
+from finch.testing.answers import (
+    DEADLINE,
+    NotAnEnvelope,
+    ServerMessage,
+    SocketClosed,
+    TestResponse,
+    deadline,
+)
+
+
+class TestSocket:
+    """A WebSocket to the server: envelopes for a manager, text and bytes for a raw socket.
+
+    Attributes:
+        response: the handshake's 101.
+        subprotocol: the one agreed on, or None.
+        stream: the connection itself, for what no well-behaved client does.
+    """
+
+    __test__ = False
+
+    def __init__(
+        self, stream: trio.abc.Stream, path: str, response: TestResponse, early: bytes
+    ) -> None:
+        self.stream = stream
+        self.response = response
+        self.subprotocol = response.headers.get("sec-websocket-protocol")
+        self._path = path
+        self._protocol = Connection(ConnectionType.CLIENT, trailing_data=early)
+        self._pieces: list[Any] = []
+        self._closed: SocketClosed | None = None
+        self._events = self._protocol.events()
+
+    async def send(self, path: str, data: Any = msgspec.UNSET, **fields: Any) -> None:
+        """Send an envelope.
+
+        Parameters:
+            path: the channel.
+            data: its data; none where left out.
+            fields: further top-level keys, such as ``id=1``.
+        """
+        message = {"path": path, **fields}
+        if data is not msgspec.UNSET:
+            message["data"] = data
+        await self.send_raw(msgspec.json.encode(message).decode())
+
+    async def send_raw(self, message: str | bytes) -> None:
+        """Send a text or binary message as it is."""
+        event = TextMessage(message) if isinstance(message, str) else BytesMessage(message)
+        await self.stream.send_all(self._protocol.send(event))
+
+    async def receive(self, timeout: float = DEADLINE) -> ServerMessage:
+        """The server's next envelope.
+
+        Raises:
+            WaitedTooLong: where none comes within ``timeout`` seconds.
+            SocketClosed: where the server closed the socket instead.
+            NotAnEnvelope: for the message of a raw socket.
+        """
+        message = await self.receive_raw(timeout)
+        try:
+            return msgspec.json.decode(message, type=ServerMessage)
+        except (msgspec.DecodeError, UnicodeError):
+            raise NotAnEnvelope(message, self._path) from None
+
+    async def receive_raw(self, timeout: float = DEADLINE) -> str | bytes:
+        """The server's next message as it is; raises as :meth:`receive`. Pings are answered."""
+        with deadline(timeout, f"a message at {self._path}"):
+            while True:
+                message = await self._next()
+                if message is not None:
+                    return message
+
+    async def wait_closed(self, timeout: float = DEADLINE) -> SocketClosed:
+        """How the server closed the socket; messages that come before are dropped.
+
+        Raises:
+            WaitedTooLong: where it does not within ``timeout`` seconds.
+        """
+        with deadline(timeout, f"the server to close {self._path}"):
+            while True:
+                try:
+                    await self._next()
+                except SocketClosed as closed:
+                    return closed
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the socket, and wait for the server to agree."""
+        if self._protocol.state is ConnectionState.OPEN and self._closed is None:
+            try:
+                await self.stream.send_all(
+                    self._protocol.send(CloseConnection(code=code, reason=reason))
+                )
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return
+            await self.wait_closed()
+
+    async def _next(self) -> str | bytes | None:
+        """A whole message, or None for anything else."""
+        if self._closed is not None:
+            raise self._closed
+        for event in self._events:
+            if isinstance(event, TextMessage | BytesMessage):
+                self._pieces.append(event.data)
+                if event.message_finished:
+                    whole = type(event.data)().join(self._pieces)
+                    self._pieces = []
+                    return whole if isinstance(whole, str) else bytes(whole)
+            elif isinstance(event, Ping):
+                if self._protocol.state is ConnectionState.OPEN:  # else the Close was the last
+                    await self._answer(event)
+            elif isinstance(event, CloseConnection):
+                self._closed = SocketClosed(int(event.code), event.reason or "")
+                if self._protocol.state is ConnectionState.REMOTE_CLOSING:
+                    await self._answer(event)
+                raise self._closed
+        try:
+            data = bytes(await self.stream.receive_some())
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            data = b""
+        self._protocol.receive_data(data or None)
+        self._events = self._protocol.events()
+        return None
+
+    async def _answer(self, event: Ping | CloseConnection) -> None:
+        try:
+            await self.stream.send_all(self._protocol.send(event.response()))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
