@@ -106,6 +106,26 @@ async def test_what_is_no_origin_is_refused_whatever_is_listed(sent):
                 pass
 
 
+async def test_numbers_chosen_to_meet_in_a_set_are_refused_over_http_and_sockets():
+    app = FinchApp()
+
+    @app.post("/ids")
+    async def ids(request):
+        return str(len(await request.json(set[int])))
+
+    @app.socket("ids")
+    async def named(socket, data: dict[int, None]):
+        return len(data)
+
+    chosen = [number * (2**61 - 1) for number in range(20, 20_000)]
+    async with TestClient(app) as client, client.socket("/ws") as socket:
+        response = await client.post("/ids", json=chosen)
+        assert (response.status, "at most 512" in response.text) == (422, True)
+        await socket.send("ids", dict.fromkeys(chosen))
+        answer = await socket.receive()
+        assert (answer.status, "at most 512" in answer.data["message"]) == (422, True)
+
+
 async def _refused(app, origin, path="/ws"):
     async with TestClient(app) as client:
         for _ in range(3):
