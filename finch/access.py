@@ -26,7 +26,7 @@ class LineHandler(logging.StreamHandler[TextIO]):
 
     Example::
 
-        logging.getLogger("finch.access").addHandler(LineHandler(sys.stderr))
+        logging.basicConfig(handlers=[LineHandler(sys.stderr)], level=logging.INFO)
     """
 
     def write(self, lines: list[str]) -> None:
@@ -35,7 +35,7 @@ class LineHandler(logging.StreamHandler[TextIO]):
         try:
             self.stream.write("".join(lines))
             self.flush()
-        except Exception:  # as logging: a log that cannot be written ends nothing
+        except Exception:  # as logging has it: a log that cannot be written ends nothing
             pass
         finally:
             self.release()
@@ -51,6 +51,7 @@ class AccessLog:
     def __init__(self, later: Callable[[Any], None]) -> None:
         self._later = later
         self._lines: list[str] = []
+        self._handler: LineHandler | None = None
         self._second = 0
         self._stamp = ""
 
@@ -64,7 +65,9 @@ class AccessLog:
         """
         if not _logger.isEnabledFor(logging.INFO):
             return
-        if _own_handler() is None:
+        if not self._lines:
+            self._handler = _own_handler()
+        if self._handler is None:
             try:
                 _logger.info('%s "%s" %d', client, request, status)
             except Exception as error:  # a handler of the application's
@@ -85,16 +88,17 @@ class AccessLog:
     def flush(self) -> None:
         """Write what was noted."""
         lines, self._lines = self._lines, []
-        handler = _own_handler()
-        if handler is not None:
-            handler.write(lines)
+        if self._handler is not None:
+            self._handler.write(lines)
 
 
 def _own_handler() -> LineHandler | None:
-    """The command line's, if nobody else wants the lines."""
-    handlers = _logger.handlers
-    if len(handlers) == 1 and not _logger.propagate:
-        handler = handlers[0]
-        if isinstance(handler, LineHandler):
-            return handler
+    """The command line's, if nobody else gets the lines."""
+    handlers: list[logging.Handler] = []
+    logger: logging.Logger | None = _logger
+    while logger is not None:
+        handlers += logger.handlers
+        logger = logger.parent if logger.propagate else None
+    if len(handlers) == 1 and isinstance(handlers[0], LineHandler):
+        return handlers[0]
     return None

@@ -114,11 +114,17 @@ class FinchApp:
         """Nobody may call an application: it is its own server's.
 
         Raises:
-            TypeError: always, with what to run instead.
+            ConfigurationError: always, with what to write or run instead.
         """
-        raise TypeError(
-            "a FinchApp is neither an ASGI nor a WSGI application: Finch brings its own server. "
-            "Run 'python -m finch module:app', or finch.run(app)"
+        if len(arguments) == 1 and (callable(arguments[0]) or isinstance(arguments[0], str)):
+            raise ConfigurationError(
+                "an application is not a decorator; write @app.get('/path') for a handler, or "
+                "@app.socket('name')"
+            )
+        raise ConfigurationError(
+            "a FinchApp is neither an ASGI nor a WSGI application: it has a server of its own, "
+            "and uvicorn, hypercorn and gunicorn cannot serve it; run: finch app:app (or python "
+            "-m finch app:app), or call finch.run(app)"
         )
 
     # Routes
@@ -371,6 +377,10 @@ class FinchApp:
         """
         self._lifespan.start_soon(function, *args)
         return function
+
+    def hurry(self, seconds: float) -> None:
+        """Give the ``on_shutdown`` functions no more than that. Called at a second signal."""
+        self._lifespan.hurry(seconds)
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:
         """Startup, background tasks and shutdown around whoever serves the app.

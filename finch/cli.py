@@ -19,6 +19,7 @@ from typing import Any, Final, TextIO
 
 import trio
 
+from finch.access import LineHandler
 from finch.app import FinchApp
 from finch.blame import from_own_code, where
 from finch.errors import ConfigurationError
@@ -123,7 +124,7 @@ def _settle(stream: TextIO | None) -> None:
         os.close(nowhere)
 
 
-class _Handler(logging.StreamHandler[TextIO]):
+class _Handler(LineHandler):
     """Logs to stderr, also after that was closed: an entry is lost, and nothing else."""
 
     def handleError(self, record: logging.LogRecord) -> None:

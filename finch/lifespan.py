@@ -27,6 +27,8 @@ class Lifespan:
         self._background: list[Callable[[], Awaitable[None]]] = []
         self._nursery: trio.Nursery | None = None
         self._token: trio.lowlevel.TrioToken | None = None
+        self._farewell = trio.CancelScope(shield=True)  # around the callbacks of shutdown
+        self._hurried: float | None = None  # seconds that they may take, if they are in a hurry
 
     def start_soon(self, function: Callable[..., Any], *args: Any) -> None:
         """Run a function now, or with the application if that does not run. From any thread.
@@ -55,31 +57,41 @@ class Lifespan:
         Raises:
             BaseException: whatever a startup callback raises: the application cannot begin.
         """
+        self._farewell = trio.CancelScope(shield=True)
         async with plain_nursery() as nursery:
             lasting = len(self._background)
-            for callback in self.startup:
-                _, error = await attempt(callback)
-                if error is not None:
-                    raise error
+            try:
+                for callback in self.startup:
+                    _, error = await attempt(callback)
+                    if error is not None:
+                        raise error
+                background = self._background[:]
+            finally:  # what a startup callback began is for this time only
+                del self._background[lasting:]
             self._nursery = nursery
             self._token = trio.lowlevel.current_trio_token()
-            background = self._background[:]
-            del self._background[lasting:]  # what a startup callback began is for this time only
             for task in background:
                 nursery.start_soon(caught, task)
             try:
                 yield
             finally:
-                with trio.CancelScope(shield=True) as scope:
-                    scope.deadline = trio.current_time() + shutdown_timeout
+                with self._farewell:
+                    self._farewell.deadline = trio.current_time() + shutdown_timeout
+                    if self._hurried is not None:
+                        self.hurry(self._hurried)
                     for callback in self.shutdown:
                         _, error = await attempt(callback)
                         if error is not None:
                             report(_log, "on_shutdown %r raised", callback, error=error)
-                if scope.cancelled_caught:
+                if self._farewell.cancelled_caught and self._hurried is None:
                     report(_log, "on_shutdown took longer than %g s; it is cut", shutdown_timeout)
-                self._nursery = None
+                self._nursery = self._hurried = None
                 nursery.cancel_scope.cancel()
+
+    def hurry(self, seconds: float) -> None:
+        """Give the callbacks of shutdown no more than so many seconds."""
+        self._hurried = seconds
+        self._farewell.deadline = min(self._farewell.deadline, trio.current_time() + seconds)
 
 
 async def _in_background(function: Callable[..., Any], *args: Any) -> None:

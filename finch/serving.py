@@ -93,7 +93,10 @@ async def serve(
     server = Server(app, access_log=access_log, trust=trust, proxy_protocol=proxy_protocol)
     start = _Start(task_status)
     async with plain_nursery() as nursery:
-        with trio.CancelScope() as scope, _signals(partial(_obey, server, start, scope, nursery)):
+        with (
+            trio.CancelScope() as scope,
+            _signals(partial(_obey, app, server, start, scope, nursery)),
+        ):
             await server.run(listeners, tls=tls, task_status=start)
         nursery.cancel_scope.cancel()
     if not start.done:
@@ -144,11 +147,19 @@ def _signals(obey: Callable[[int], None]) -> Iterator[None]:
 
 
 def _obey(
-    server: Server, start: _Start, scope: trio.CancelScope, nursery: trio.Nursery, number: int
+    app: FinchApp,
+    server: Server,
+    start: _Start,
+    scope: trio.CancelScope,
+    nursery: trio.Nursery,
+    number: int,
 ) -> None:
     """End the server: in peace at the first signal, at once at the second or during startup."""
     if server.stopping:
         server.stop_at_once()
+        app.hurry(server.limits.leave_grace)
+        if not start.done:
+            server.abandon_threads()
     elif not start.done:
         _log.info("%s came during startup, which is cancelled", signal.Signals(number).name)
         scope.cancel()

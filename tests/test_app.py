@@ -639,3 +639,19 @@ async def test_a_root_event_stays_concurrent_behind_a_decorator():
         await socket.send("a", 1)
         await socket.send("b", 2)
         assert (await socket.receive()).data == "done"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (({"type": "http"}, print, print), "neither an ASGI nor a WSGI application"),
+        (({"wsgi.version": (1, 0)}, print), "finch app:app"),
+        (({"type": "http"},), "finch.run(app)"),
+        ((print,), "write @app.get('/path')"),
+        (("/",), "write @app.get('/path')"),
+    ],
+)
+def test_an_application_that_is_called_says_what_to_do_instead(arguments, says):
+    with pytest.raises(ConfigurationError) as mistake:
+        FinchApp()(*arguments)
+    assert says in str(mistake.value)

@@ -72,7 +72,7 @@ MODULES = {
     "relative.py": "from . import app\n",
     "runs.py": "import finch\napp = finch.FinchApp()\nfinch.run(app)\n",
     "serves.py": "import finch, trio\napp = finch.FinchApp()\ntrio.run(finch.serve, app)\n",
-    "json.py": "from finch import FinchApp\napp = FinchApp()\n",
+    "pdb.py": "from finch import FinchApp\napp = FinchApp()\n",
     "twice.py": "from finch import FinchApp\napp = FinchApp()\n"
     "app.get('/')(lambda r: 1)\napp.get('/')(lambda r: 2)\n",
     "package/__init__.py": "",
@@ -219,7 +219,7 @@ def test_tls_and_a_unix_socket(folder):
         (["runs"], "runs: finch.run is called while 'finch runs' imports the application"),
         (["runs"], 'under if __name__ == "__main__" ({folder}/runs.py, line 3)'),
         (["serves"], 'under if __name__ == "__main__" ({folder}/serves.py, line 3)'),
-        (["json"], "not your json.py: rename that"),
+        (["pdb"], "not your pdb.py: rename that"),
         (["twice"], "GET / has a handler already"),
         (["twice"], "({folder}/twice.py, line 4)"),
         (["other"], "module 'other' has no 'app'; it has other:site"),

@@ -216,6 +216,40 @@ async def test_serve_ends_in_peace_when_signalled_during_startup():
             assert await nursery.start(partial(serve_app, app, port=0)) == []
 
 
+def test_a_second_signal_ends_on_shutdown_too(tmp_path):
+    (tmp_path / "last.py").write_text(
+        "import trio\nfrom finch import FinchApp, Limits\n"
+        "app = FinchApp(limits=Limits(shutdown_timeout=60, leave_grace=0.1))\n"
+        "@app.on_shutdown\nasync def on_shutdown():\n    print('in', flush=True)\n"
+        "    await trio.sleep_forever()\n"
+    )
+    with finch("last", "--port", 0, cwd=tmp_path) as process:
+        process.signal()
+        process.wait_for("in")
+        process.signal()
+        assert process.wait() == (0, "")
+
+
+async def test_what_a_failed_startup_began_in_the_background_is_forgotten():
+    app = FinchApp()
+    begun = []
+    failures = [ZeroDivisionError]
+
+    @app.on_startup
+    async def on_startup():
+        app.background_task(begun.append, "once")
+        if failures:
+            raise failures.pop()
+
+    with pytest.raises(ZeroDivisionError):
+        async with TestClient(app):
+            pass
+    async with TestClient(app):
+        while not begun:
+            await trio.sleep(0)
+    assert begun == ["once"]
+
+
 async def test_serve_that_is_cancelled_during_startup_is_cancelled():
     app = FinchApp()
     begun = trio.Event()

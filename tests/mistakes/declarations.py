@@ -123,6 +123,6 @@ def a_name_of_dart():
     return FinchApp().socketManager
 
 
-@mistake(AREA, "uvicorn app:app", "python -m finch", "its own server")
+@mistake(AREA, "uvicorn app:app, hypercorn app:app, gunicorn app:app", "finch app:app")
 def an_asgi_server():
     FinchApp()({"type": "http"}, None, None)
