@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -68,6 +69,7 @@ def check_hook(dec_hook: Any) -> None:
         pass  # a builtin does not say what it takes
 
 
+@lru_cache(maxsize=64)
 def checked_hook(dec_hook: DecHook) -> DecHook:
     """The hook, and a check that it has made what it was asked for: msgspec would tell the client
     that its data was wrong."""

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 
+from finch.conversions import DecHook, checked_hook, type_name, why_never_filled
 from finch.errors import HTTPError
 from finch.headers import Headers, QueryParams
 from finch.language import choose_language
@@ -327,7 +328,8 @@ class Request:
         """The whole body as JSON, converted and validated where a type is given.
 
         Parameters:
-            type: anything msgspec converts to: a Struct, dataclass, TypedDict, ``list[int]``, ...
+            type: anything msgspec converts to: a Struct, dataclass, TypedDict, ``list[int]``, ...;
+                and what the application's ``dec_hook`` makes.
 
         Raises:
             HTTPError: 400 where it is not JSON; 422 where it does not fit the type, or has too many
@@ -336,8 +338,11 @@ class Request:
         """
         body = await self.body()
         try:
-            return _decoder(type)(body)
+            return _decoder(type, getattr(self.app, "dec_hook", None))(body)
         except msgspec.ValidationError as error:
+            fault = why_never_filled(type) if getattr(self.app, "dec_hook", None) is None else ""
+            if fault:  # whatever the client sends
+                raise TypeError(f"request.json({type_name(type)}): {fault}") from None
             raise HTTPError(422, f"the body does not fit: {error}") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise HTTPError(400, f"the body is not JSON: {error}") from None
@@ -417,14 +422,15 @@ def _split_target(target: bytes) -> tuple[str, str]:
     return path or "/", query
 
 
-def _decoder(type: Any) -> Decode:
+def _decoder(type: Any, hook: DecHook | None) -> Decode:
     if type is Any:
         return _decode_any
+    checked = None if hook is None else checked_hook(hook)
     try:
         hash(type)
     except TypeError:  # Annotated[int, {}]
-        return decoder(type)
-    return shared_decoder(type)
+        return decoder(type, checked)
+    return shared_decoder(type, checked)
 
 
 def _unquote_cookie(value: str) -> str:

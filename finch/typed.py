@@ -42,9 +42,9 @@ LONGEST_LIGHT: Final = 20
 
 
 @lru_cache(maxsize=256)
-def shared_decoder(type: Any) -> Decode:
+def shared_decoder(type: Any, dec_hook: Callable[[type, Any], Any] | None = None) -> Decode:
     """The :func:`decoder` of a type, made once. The type itself must be hashable."""
-    return decoder(type)
+    return decoder(type, dec_hook)
 
 
 def decoder(type: Any, dec_hook: Callable[[type, Any], Any] | None = None) -> Decode:

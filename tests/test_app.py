@@ -655,3 +655,27 @@ def test_an_application_that_is_called_says_what_to_do_instead(arguments, says):
     with pytest.raises(ConfigurationError) as mistake:
         FinchApp()(*arguments)
     assert says in str(mistake.value)
+
+
+async def test_a_hook_makes_what_a_request_is_asked_for():
+    class Bird:
+        def __init__(self, name):
+            self.name = name
+
+    def make(cls, value):
+        if not isinstance(value, str):
+            raise ValueError("a bird is a name")
+        return cls(value)
+
+    app = FinchApp(dec_hook=make)
+
+    @app.post("/")
+    async def add(request):
+        return [bird.name for bird in await request.json(list[Bird])]
+
+    async with TestClient(app) as client:
+        assert (await client.post("/", json=["finch", "wren"])).json() == ["finch", "wren"]
+        refused = await client.post("/", json=["finch", 7])
+    assert refused.status == 422
+    assert "a bird is a name" in refused.text
+    assert "$[1]" in refused.text
