@@ -166,11 +166,11 @@ class SocketClient(Owner, Job):
 
     @property
     def lag(self) -> float:
-        """How far behind the client is, in seconds: the age of the oldest message that it is not
-        known to have read, and 0 where it has read everything.
+        """How far behind the client is, in seconds: the age of the oldest message that it was
+        asked about and is not known to have read; 0 if it has answered.
 
-        Learnt by pings that follow the messages, at most two a second, and none while nothing is
-        sent; so up to half a second of it may not be the client's.
+        It is asked by a ping behind what it was sent, half a second later, and not more often than
+        every two seconds; never while nothing is sent.
 
         Example::
 
@@ -205,7 +205,7 @@ class SocketClient(Owner, Job):
         if lag is None or lag.read:
             self._lag = None
             return False
-        payload = lag.ping()
+        payload = lag.ping(trio.current_time())
         if payload is not None and not self._link.ping(payload):
             self._lag = None
             return False
@@ -214,6 +214,9 @@ class SocketClient(Owner, Job):
     async def _send_one(self, envelope: Envelope) -> bool:
         if self._link.transport.pending:
             await self._link.wait_writable(envelope.size)
+        return self._send_now(envelope)
+
+    def _send_now(self, envelope: Envelope) -> bool:
         lag = self._lag
         if lag is None or lag.since is None:
             self.note_sent(trio.current_time())
@@ -386,7 +389,11 @@ class SocketClient(Owner, Job):
             if isinstance(result, AsyncGeneratorType):
                 await self._stream(result, message, handler.function)
             else:
-                await self._send_one(_answer(result, message, handler.function))
+                answer = _answer(result, message, handler.function)
+                if self._link.transport.pending:
+                    await self._send_one(answer)
+                else:  # as nearly always, and a coroutine less
+                    self._send_now(answer)
         except BaseException as raised:
             error = failure_of(raised)
             if isinstance(error, HTTPError):

@@ -9,9 +9,11 @@ Source: RFC 6455, sections 5.5.2 and 5.5.3.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
-_MOST: Final = 64  # pings on their way, so half a minute of them; each takes the client 6 bytes
+_EVERY: Final = 2.0  # seconds between two pings; each costs as much as two messages
+_MOST: Final = 64  # pings on their way, so two minutes of them
 
 
 class Lag:
@@ -21,10 +23,11 @@ class Lag:
         since: when the first message was sent that no ping has followed; None for no such message.
     """
 
-    __slots__ = ("_number", "_pinged", "since")
+    __slots__ = ("_asked", "_number", "_pinged", "since")
 
     def __init__(self) -> None:
         self._number = 0  # of the last ping
+        self._asked = -math.inf  # when it was sent
         # the pings on their way, each with the time of the first message that it follows
         self._pinged: list[tuple[int, float]] = []
         self.since: float | None = None
@@ -34,10 +37,12 @@ class Lag:
         if self.since is None:
             self.since = now
 
-    def ping(self) -> bytes | None:
-        """The payload of the ping to send now; None where there is nothing to learn by one."""
-        if self.since is None or len(self._pinged) >= _MOST:
+    def ping(self, now: float) -> bytes | None:
+        """The payload of the ping to send now; None if there is nothing to learn by one, or it is
+        not time for one."""
+        if self.since is None or now - self._asked < _EVERY or len(self._pinged) >= _MOST:
             return None
+        self._asked = now
         self._number += 1
         self._pinged.append((self._number, self.since))
         self.since = None
@@ -60,6 +65,6 @@ class Lag:
         return not self._pinged and self.since is None
 
     def seconds(self, now: float) -> float:
-        """The age of the oldest message that may not have been read; 0 where all has been."""
-        oldest = self._pinged[0][1] if self._pinged else self.since
-        return 0.0 if oldest is None else max(0.0, now - oldest)
+        """The age of the oldest message that a ping has followed, and that may not have been read;
+        0 for no such message."""
+        return max(0.0, now - self._pinged[0][1]) if self._pinged else 0.0

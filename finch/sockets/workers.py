@@ -23,6 +23,7 @@ import trio
 from finch.failures import failure_of, report
 from finch.tasks import change_context, contain
 from finch.transport import Spawn
+from finch.turns import account
 
 _log = logging.getLogger("finch.sockets")
 
@@ -122,13 +123,15 @@ class WorkerPool:
                         if len(self._parked) >= _STANDBY:
                             return
                         await self._park(task)
+                        account.used = 0  # the others have just had their turn
                         self._woken = False
                         continue
                     job = self._jobs.popleft()
                     if self._jobs:
                         self._wake_one()
-                    if job.context is not None:
-                        await change_context(job.context)
+                    context = job.context
+                    if context is not None:
+                        await change_context(context)
                     try:
                         await job.serve(worker)
                     except BaseException as raised:
@@ -137,7 +140,7 @@ class WorkerPool:
                         if task.child_nurseries:
                             job.left_nursery()
                             await contain(job)
-                        if job.context is not None and task.context is job.context:
+                        if context is not None:
                             await change_context(mine)
                         elif copy_context() != home:
                             job.keep(copy_context())
