@@ -68,7 +68,12 @@ class HTTPError(FinchError):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _CHECKS:
-            value = _CHECKS[name](value)
+            try:
+                value = _CHECKS[name](value)
+            except TypeError as error:
+                raise _WrongType(*error.args) from None
+            except ValueError as error:
+                raise _WrongValue(*error.args) from None
         super().__setattr__(name, value)
 
     def __str__(self) -> str:
@@ -84,6 +89,21 @@ class HTTPError(FinchError):
         message = _if_valid(lambda: _checked_message(_text(self.message)), status_phrase(status))
         headers = _if_valid(lambda: _checked_headers(self.headers), {})
         return status, message, headers
+
+
+class Unsendable(Exception):
+    """An :class:`HTTPError` that cannot be sent as it was written.
+
+    Whoever wrote it meant to refuse; so where a client can be refused, it is.
+    """
+
+
+class _WrongType(Unsendable, TypeError):
+    pass
+
+
+class _WrongValue(Unsendable, ValueError):
+    pass
 
 
 class ProtocolError(HTTPError):

@@ -348,6 +348,28 @@ async def test_who_was_not_told_of_a_client_is_not_told_that_it_left():
     assert log == ["root left"]
 
 
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [(401, {"why": "no token"}), (401, b"no token"), ("401", "x"), (200, "x")],
+)
+async def test_a_refusal_that_is_written_wrongly_is_still_one(status, message, caplog):
+    app = FinchApp()
+
+    @app.on_connect
+    async def gate(socket):
+        raise HTTPError(status, message)
+
+    @app.socket("secret")
+    async def secret(socket, data):
+        return "secret"
+
+    async with TestClient(app) as client, client.socket() as socket:
+        await socket.send("secret")
+        assert (await socket.receive()).status == 500
+        assert (await socket.wait_closed()).code == 1008
+    assert "HTTPError" in caplog.text
+
+
 async def test_on_connect_that_returns_false_refuses_and_says_how_it_is_written(caplog):
     app = FinchApp()
 

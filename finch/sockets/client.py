@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from finch.calls import attempt, call
-from finch.errors import HTTPError
+from finch.errors import HTTPError, Unsendable
 from finch.explain import where, why_no_json
 from finch.failures import close_iterator, failure_of, report
 from finch.request import Request
@@ -333,6 +333,10 @@ class SocketClient(Owner, Job):
                 return
             if error is not None:
                 await self._failed(error, handlers, "on_connect", None)
+            if isinstance(error, Unsendable):
+                self._inbox.clear()
+                self._link.close(1008, "refused")
+                return
 
     async def _say_goodbye(self) -> None:
         if self._gone:
