@@ -28,7 +28,8 @@ from finch.errors import (
     ProtocolError,
 )
 from finch.headers import Headers, QueryParams
-from finch.request import Address, Request
+from finch.net.address import Address
+from finch.request import Request
 from finch.response import (
     HTMLResponse,
     JSONResponse,

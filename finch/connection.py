@@ -21,13 +21,14 @@ from finch.access import AccessLog
 from finch.app import FinchApp
 from finch.errors import Disconnected, HTTPError, ProtocolError
 from finch.failures import failure_of, report
-from finch.proxies import Source, Trust
-from finch.request import Address, BodySource, Request
+from finch.net.address import Address
+from finch.net.proxies import Source, Trust
+from finch.net.transport import Spawn, Transport
+from finch.request import BodySource, Request
 from finch.response import Response, StreamingResponse, TextResponse, chunk_to_bytes
 from finch.sockets.upgrade import Upgrade
 from finch.streaming import Stream
 from finch.tasks import change_context
-from finch.transport import Spawn, Transport
 from finch.turns import account
 from finch.wire.head import RequestHead
 from finch.wire.http import HTTPConnection

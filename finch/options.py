@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from finch.app import FinchApp
 from finch.errors import ConfigurationError
-from finch.proxies import Trust
+from finch.net.proxies import Trust
 
 
 def check_app(app: object, taker: str) -> None:

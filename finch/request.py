@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, Protocol, TypeVar, overload
+from typing import Any, Final, Protocol, TypeVar, overload
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
@@ -14,6 +14,7 @@ from finch.conversions import DecHook, checked_hook, type_name, why_never_filled
 from finch.errors import HTTPError
 from finch.headers import Headers, QueryParams
 from finch.language import choose_language
+from finch.net.address import NOWHERE, Address
 from finch.response import Response, TextResponse
 from finch.streaming import Spawn, Stream
 from finch.typed import Decode, decoder, shared_decoder
@@ -44,20 +45,6 @@ _decode_any: Final = msgspec.json.Decoder().decode
 SOCKET_REQUESTED = "Socket is requested!"
 
 
-class Address(NamedTuple):
-    """Where a client connects from. A unix socket's client has no host and port 0; one that a
-    proxy speaks for has a host, and port 0 where the proxy does not say."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        if not self.port:
-            return self.host or "-"
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-NOWHERE = Address("", 0)
 NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({})
 
 

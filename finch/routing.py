@@ -16,7 +16,7 @@ from finch.patterns import Found, Pattern, Shape
 from finch.request import NO_PARAMETERS
 from finch.signatures import check_handler, name_of
 
-_log = logging.getLogger("finch.routing")
+_log = logging.getLogger("finch.app")
 
 
 class Methods:

@@ -17,24 +17,24 @@ from typing import Final, Protocol
 
 import trio
 
-from finch.acceptor import Acceptor
 from finch.access import AccessLog
 from finch.app import FinchApp
 from finch.calls import Threads
 from finch.connection import Connection
 from finch.errors import HTTPError
 from finch.failures import failure_of, report
-from finch.listeners import close_listeners, start_listening, url_of
 from finch.logs import Seldom
-from finch.proxies import Source, Trust, read_proxy_header
-from finch.readers import HAS_HUB, Hub, TaskReader
-from finch.request import NOWHERE, Address
+from finch.net.acceptor import Acceptor
+from finch.net.address import NOWHERE, Address
+from finch.net.listeners import close_listeners, start_listening, url_of
+from finch.net.proxies import Source, Trust, read_proxy_header
+from finch.net.readers import HAS_HUB, Hub, TaskReader
+from finch.net.streams import LingeringStream, StreamTransport
+from finch.net.transport import READ_SIZE, Flusher, SocketTransport, Transport
 from finch.sockets.link import Link, Prober
 from finch.sockets.upgrade import Upgrade
 from finch.sockets.workers import Job, Worker, WorkerPool
-from finch.streams import LingeringStream, StreamTransport
 from finch.tasks import caught, change_context, plain_nursery
-from finch.transport import READ_SIZE, Flusher, SocketTransport, Transport
 from finch.watchdog import Watchdog
 
 _log = logging.getLogger("finch.server")

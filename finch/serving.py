@@ -19,7 +19,7 @@ import trio
 
 from finch.app import FinchApp
 from finch.errors import ConfigurationError
-from finch.listeners import cannot_listen, load_tls, open_listeners
+from finch.net.listeners import cannot_listen, load_tls, open_listeners
 from finch.options import as_path, check_address, check_app, check_switch, trust_in
 from finch.server import Server
 from finch.tasks import plain_nursery

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from finch.listeners import open_listeners
+from finch.net.listeners import open_listeners
 from finch.server import Server
 from tests.transports import KINDS, serving_over
 

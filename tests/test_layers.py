@@ -33,10 +33,11 @@ wire.forwarded
 wire.proxy
 wire.hello
 typed
+net.address
 tasks
 calls
-transport
-streams
+net.transport
+net.streams
 streaming
 language
 cookies
@@ -47,7 +48,7 @@ paths
 patterns
 signatures
 routing
-proxies
+net.proxies
 sockets.workers
 sockets.lag
 sockets.link
@@ -64,9 +65,9 @@ pipeline
 app
 access
 connection
-readers
-listeners
-acceptor
+net.readers
+net.listeners
+net.acceptor
 watchdog
 server
 options

@@ -19,8 +19,8 @@ import pytest
 import trio
 
 from finch import ConfigurationError, Limits, config
-from finch.request import Address
-from finch.streams import StreamTransport
+from finch.net.address import Address
+from finch.net.streams import StreamTransport
 from finch.testing import TestClient
 from tests.transports import HANDSHAKE, app_with, serving_over
 

@@ -8,7 +8,7 @@ import tempfile
 import pytest
 
 from finch import ConfigurationError
-from finch.listeners import close_listeners, open_listeners, start_listening, url_of
+from finch.net.listeners import close_listeners, open_listeners, start_listening, url_of
 
 
 def inherit(sock):

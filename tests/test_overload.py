@@ -14,8 +14,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from finch import FinchApp, Limits
-from finch.acceptor import Acceptor
 from finch.logs import Seldom
+from finch.net.acceptor import Acceptor
 from finch.testing import TestClient
 from tests.processes import finch
 

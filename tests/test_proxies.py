@@ -12,9 +12,9 @@ import trio
 import trustme
 
 from finch import ConfigurationError, FinchApp, Limits, ProtocolError
-from finch.listeners import load_tls, open_listeners
-from finch.proxies import Source, Trust
-from finch.request import NOWHERE, Address
+from finch.net.address import NOWHERE, Address
+from finch.net.listeners import load_tls, open_listeners
+from finch.net.proxies import Source, Trust
 
 PROXY = Source(Address("127.0.0.1", 50000), "http")
 

@@ -15,7 +15,7 @@ from websockets.frames import Frame, Opcode
 from wsproto.frame_protocol import FrameProtocol
 
 from finch import FinchApp, Limits
-from finch.listeners import open_listeners
+from finch.net.listeners import open_listeners
 from finch.server import Server
 from finch.sockets.link import Link
 

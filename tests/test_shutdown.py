@@ -13,7 +13,7 @@ import websockets.sync.client
 
 from finch import FinchApp, Limits
 from finch import serve as serve_app
-from finch.listeners import open_listeners
+from finch.net.listeners import open_listeners
 from finch.server import Server
 from finch.testing import TestClient
 from tests.processes import finch

@@ -9,9 +9,9 @@ import trio
 import trio.testing
 from websockets.frames import Opcode
 
-from finch.listeners import open_listeners
+from finch.net.listeners import open_listeners
+from finch.net.streams import LingeringStream, StreamTransport
 from finch.server import Server
-from finch.streams import LingeringStream, StreamTransport
 from tests.conftest import serving
 from tests.fuzz.doors import TLSLine
 from tests.transports import HANDSHAKE, app_with, certificates, masked

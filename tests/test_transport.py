@@ -5,7 +5,7 @@ import socket
 import pytest
 import trio
 
-from finch.transport import Flusher, SocketTransport
+from finch.net.transport import Flusher, SocketTransport
 
 
 @pytest.fixture

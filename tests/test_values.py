@@ -15,7 +15,8 @@ from hypothesis import example, given
 from finch.errors import Disconnected, HTTPError
 from finch.headers import Headers, QueryParams
 from finch.language import choose_language
-from finch.request import Address, Request
+from finch.net.address import Address
+from finch.request import Request
 from finch.response import Response
 from finch.wire.http import RequestHead
 

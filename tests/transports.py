@@ -15,7 +15,7 @@ from websockets.frames import Frame, Opcode
 
 from benchmarks.frames import first_frame
 from finch import FinchApp, Limits
-from finch.listeners import load_tls, open_listeners
+from finch.net.listeners import load_tls, open_listeners
 from finch.server import Server
 
 KINDS = ("hub", "task", "tls", "unix")

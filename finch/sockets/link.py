@@ -22,8 +22,8 @@ from typing import Final, Protocol
 import trio
 
 from finch.config import Limits
+from finch.net.transport import Transport
 from finch.sockets.workers import WorkerPool
-from finch.transport import Transport
 from finch.turns import HEAVY, TURN
 from finch.wire.events import CloseReceived, Failed, PingReceived, PongReceived
 from finch.wire.websocket import WebSocketProtocol
@@ -197,6 +197,11 @@ class Link:
             elif isinstance(event, CloseReceived | Failed):
                 self._leave(event.code, event.reason, (event.code, event.reason))
         return True
+
+    @property
+    def unread(self) -> bool:
+        """Whether it has not dealt with all that it was fed."""
+        return self.protocol.unread
 
     def eof(self) -> None:
         """Nothing more will come from the peer."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from finch.errors import ConfigurationError, HTTPError
 from finch.logs import Seldom
+from finch.net.transport import Transport
 from finch.request import Request
 from finch.response import Response
 from finch.sockets.link import Host, Link, Owner
-from finch.transport import Transport
 from finch.wire.handshake import (
     accept_headers,
     choose_subprotocol,

@@ -21,8 +21,8 @@ from typing import Final
 import trio
 
 from finch.failures import failure_of, report
+from finch.net.transport import Spawn
 from finch.tasks import change_context, contain
-from finch.transport import Spawn
 from finch.turns import account
 
 _log = logging.getLogger("finch.sockets")

@@ -17,10 +17,10 @@ from wsproto.utilities import generate_accept_token, generate_nonce
 from finch.app import FinchApp
 from finch.errors import FinchError
 from finch.headers import Headers
+from finch.net.address import Address
+from finch.net.streams import StreamTransport
 from finch.options import check_app, trust_in
-from finch.request import Address
 from finch.server import Server
-from finch.streams import StreamTransport
 from finch.testing.answers import DEADLINE, HandshakeRefused, ResponseCut, TestResponse, deadline
 from finch.testing.asking import HeadersGiven, SentHeaders, body_of, host_of, target_of
 from finch.testing.cookies import Cookies

@@ -13,7 +13,7 @@ import websockets.exceptions
 import websockets.sync.client
 
 from finch import FinchApp, StreamingResponse
-from finch.listeners import load_tls
+from finch.net.listeners import load_tls
 from tests.conftest import need
 
 

@@ -22,11 +22,11 @@ from websockets.frames import Close, Opcode
 from websockets.headers import parse_extension
 from websockets.protocol import Protocol, Side
 
-from finch.proxies import Trust
-from finch.request import Address
+from finch.net.address import Address
+from finch.net.proxies import Trust
+from finch.net.streams import StreamTransport
+from finch.net.transport import SocketTransport, Transport
 from finch.server import Server
-from finch.streams import StreamTransport
-from finch.transport import SocketTransport, Transport
 from tests.fuzz.app import app
 from tests.fuzz.inputs import cut
 

@@ -8,8 +8,8 @@ from ipaddress import ip_address
 from typing import Final
 
 from finch.errors import ProtocolError
-from finch.proxies import Source, Trust
-from finch.request import NOWHERE, Address
+from finch.net.address import NOWHERE, Address
+from finch.net.proxies import Source, Trust
 from finch.wire.head import RawHeaders, is_host
 
 _TRUST: Final = Trust(["10.0.0.0/8", "fd00::/8"])

@@ -9,8 +9,8 @@ import trio.testing
 
 from finch.errors import ProtocolError
 from finch.logs import Seldom
-from finch.proxies import Source, read_proxy_header
-from finch.request import Address
+from finch.net.address import Address
+from finch.net.proxies import Source, read_proxy_header
 from finch.wire.proxy import MAX_PROXY_HEADER, ProxyHeader, parse_proxy_header
 
 _PEER: Final = Source(Address("192.0.2.1", 50000), "http")

@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-import finch.proxies
+import finch.net.proxies
 import finch.sockets.client
 import finch.wire.handshake
 import finch.wire.websocket
@@ -123,17 +123,17 @@ def chokes_on_deep_messages(monkeypatch):
 
 
 def reads_too_little(monkeypatch):
-    parse = finch.proxies.parse_proxy_header
+    parse = finch.net.proxies.parse_proxy_header
 
     def read(data):
         header = parse(data)
         return header and header._replace(size=header.size - 1)
 
-    monkeypatch.setattr(finch.proxies, "parse_proxy_header", read)
+    monkeypatch.setattr(finch.net.proxies, "parse_proxy_header", read)
 
 
 def begins_with_the_client(monkeypatch):
-    monkeypatch.setattr(finch.proxies, "reversed", list, raising=False)
+    monkeypatch.setattr(finch.net.proxies, "reversed", list, raising=False)
 
 
 FAULTS = {

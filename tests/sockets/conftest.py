@@ -6,8 +6,8 @@ from functools import partial
 import pytest
 import trio
 
+from finch.net.transport import SocketTransport
 from finch.testing import TestClient
-from finch.transport import SocketTransport
 
 
 def connect(client):

@@ -23,8 +23,9 @@ import finch.wire
 from finch.config import Limits
 from finch.errors import FinchError
 from finch.language import choose_language
-from finch.proxies import Source, Trust
-from finch.request import Address, Request
+from finch.net.address import Address
+from finch.net.proxies import Source, Trust
+from finch.request import Request
 from finch.typed import decoder
 from finch.wire.envelope import Envelope, read_message
 from finch.wire.extensions import accept_compression

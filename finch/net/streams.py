@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import trio
 
-from finch.transport import (
+from finch.net.transport import (
     ENOUGH,
     READ_SIZE,
     Spawn,

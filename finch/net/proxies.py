@@ -23,7 +23,7 @@ import trio
 
 from finch.errors import ConfigurationError, ProtocolError
 from finch.logs import Seldom
-from finch.request import NOWHERE, Address
+from finch.net.address import NOWHERE, Address
 from finch.wire.forwarded import (
     Hop,
     parse_host,

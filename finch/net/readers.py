@@ -11,18 +11,43 @@ from __future__ import annotations
 import logging
 import os
 import select
-from typing import Final
+from typing import Any, Final, Protocol
 
 import trio
 
 from finch.failures import report
-from finch.sockets.link import Link
-from finch.transport import SocketTransport
+from finch.net.transport import SocketTransport, Transport
 from finch.turns import SOCKETS
 
 _log = logging.getLogger("finch.server")
 
 HAS_HUB: Final = hasattr(select, "epoll") and hasattr(os, "eventfd")
+
+
+class Fed(Protocol):
+    """What is fed: an upgraded connection. None of these waits."""
+
+    transport: Transport
+    reader: Any
+    """Who feeds it, and wants to know when it may go on."""
+    paused: bool
+    """Whether nothing may be read for now."""
+
+    @property
+    def unread(self) -> bool:
+        """Whether it has not dealt with all that it was fed."""
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Bytes from the peer; :meth:`pump` deals with them."""
+
+    def pump(self) -> bool:
+        """Deal with what was received; whether it stopped only to let others have a turn."""
+
+    def eof(self) -> None:
+        """Nothing more will come from the peer."""
+
+    def drop(self) -> None:
+        """Give up on the peer."""
 
 
 class TaskReader:
@@ -33,7 +58,7 @@ class TaskReader:
     def __init__(self) -> None:
         self._resumed: trio.Event | None = None
 
-    async def read(self, link: Link) -> None:
+    async def read(self, link: Fed) -> None:
         """Feed a link until its stream ends."""
         link.reader = self
         transport = link.transport
@@ -50,7 +75,7 @@ class TaskReader:
                 return
             link.receive(data, trio.current_time())
 
-    def resume(self, link: Link, more: bool) -> None:
+    def resume(self, link: Fed, more: bool) -> None:
         if self._resumed is not None:
             self._resumed.set()
 
@@ -66,14 +91,14 @@ class Hub:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._links: dict[int, Link] = {}
+        self._links: dict[int, Fed] = {}
         self._resting: set[int] = set()  # open, but not in the epoll
         # stopped only to let others have a turn; in order
-        self._unfinished: dict[Link, None] = {}
+        self._unfinished: dict[Fed, None] = {}
         self._alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._alarm, select.EPOLLIN)
 
-    def add(self, link: Link) -> None:
+    def add(self, link: Fed) -> None:
         """Feed a link from now on, and deal with what it holds already."""
         transport = link.transport
         assert isinstance(transport, SocketTransport)
@@ -85,7 +110,7 @@ class Hub:
         self._links[number] = link
         self._epoll.register(number, select.EPOLLIN)
         transport.on_close = self._remove
-        if link.protocol.unread:  # came with the handshake
+        if link.unread:  # came with the handshake
             self._finish_later(link)
 
     def _remove(self, number: int) -> None:
@@ -99,7 +124,7 @@ class Hub:
         self._epoll.unregister(number)
         self._resting.add(number)
 
-    def resume(self, link: Link, more: bool) -> None:
+    def resume(self, link: Fed, more: bool) -> None:
         transport = link.transport
         if transport.closed:
             return
@@ -111,7 +136,7 @@ class Hub:
         if more:
             self._finish_later(link)
 
-    def _finish_later(self, link: Link) -> None:
+    def _finish_later(self, link: Fed) -> None:
         """Deal with what a link holds in the next turn; and have one, for the hub may be waiting
         for sockets."""
         self._unfinished[link] = None
@@ -141,7 +166,7 @@ class Hub:
         self._epoll.close()
         os.close(self._alarm)
 
-    def _feed(self, number: int, link: Link, now: float) -> None:
+    def _feed(self, number: int, link: Fed, now: float) -> None:
         try:
             if link.paused:
                 self._rest(number)
@@ -162,13 +187,13 @@ class Hub:
         except Exception as error:
             self._failed(link, error)
 
-    def _pump(self, link: Link) -> None:
+    def _pump(self, link: Fed) -> None:
         try:
             if link.pump():
                 self._unfinished[link] = None
         except Exception as error:
             self._failed(link, error)
 
-    def _failed(self, link: Link, error: BaseException) -> None:
+    def _failed(self, link: Fed, error: BaseException) -> None:
         report(_log, "a bug in Finch: a link failed", error=error)
         link.drop()
