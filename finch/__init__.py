@@ -28,9 +28,8 @@ from finch.errors import (
     ProtocolError,
 )
 from finch.headers import Headers, QueryParams
-from finch.net.address import Address
-from finch.request import Request
-from finch.response import (
+from finch.http.request import Request
+from finch.http.response import (
     HTMLResponse,
     JSONResponse,
     RedirectResponse,
@@ -38,7 +37,8 @@ from finch.response import (
     StreamingResponse,
     TextResponse,
 )
-from finch.routing import FinchRoute, Methods
+from finch.http.routing import FinchRoute, Methods
+from finch.net.address import Address
 from finch.serving import run, serve
 from finch.sockets.client import SocketClient
 from finch.sockets.controller import Controller, SocketController

@@ -12,12 +12,12 @@ from finch.declaring import bare, check_takes
 from finch.errors import ConfigurationError
 from finch.explain import kind
 from finch.failures import meant_by
+from finch.http.paths import parse_path
+from finch.http.pipeline import Pipeline
+from finch.http.request import Request
+from finch.http.response import Response
+from finch.http.routing import FinchRoute, Methods, Router
 from finch.lifespan import Lifespan
-from finch.paths import parse_path
-from finch.pipeline import Pipeline
-from finch.request import Request
-from finch.response import Response
-from finch.routing import FinchRoute, Methods, Router
 from finch.sockets.event import SocketEvent
 from finch.sockets.manager import SocketManager
 from finch.sockets.raw import RawSocketRoute

@@ -20,9 +20,10 @@ import trio
 from finch.access import AccessLog
 from finch.app import FinchApp
 from finch.calls import Threads
-from finch.connection import Connection
 from finch.errors import HTTPError
 from finch.failures import failure_of, report
+from finch.http.connection import Connection
+from finch.http.response import TakeOver
 from finch.logs import Seldom
 from finch.net.acceptor import Acceptor
 from finch.net.address import NOWHERE, Address
@@ -32,7 +33,6 @@ from finch.net.readers import HAS_HUB, Hub, TaskReader
 from finch.net.streams import LingeringStream, StreamTransport
 from finch.net.transport import READ_SIZE, Flusher, SocketTransport, Transport
 from finch.sockets.link import Link, Prober
-from finch.sockets.upgrade import Upgrade
 from finch.sockets.workers import Job, Worker, WorkerPool
 from finch.tasks import caught, change_context, plain_nursery
 from finch.watchdog import Watchdog
@@ -289,11 +289,11 @@ class Server:
         link = None
         try:
             try:
-                upgraded = await connection.run()
+                taken = await connection.run()
             finally:
                 self._unwatch(connection)
-            if upgraded is not None:
-                link = self._open_link(transport, *upgraded)
+            if taken is not None:
+                link = self._open_link(transport, *taken)
                 if self._hub is not None and isinstance(transport, SocketTransport):
                     self._hub.add(link)
                 else:
@@ -326,8 +326,8 @@ class Server:
             self._unwatch(connection)
             connection.transport.close()
 
-    def _open_link(self, transport: Transport, upgrade: Upgrade, trailing: bytes) -> Link:
-        link = upgrade.open(transport, self)
+    def _open_link(self, transport: Transport, taken: TakeOver, trailing: bytes) -> Link:
+        link: Link = taken.open(transport, self)
         self._watch(link)
         if trailing:
             link.receive(trailing, trio.current_time())

@@ -574,18 +574,18 @@ SITES = {
     "calls.attempt: call": ["on_connect", "background_task", "on_connect_in_a_thread"],
     "lifespan.run: attempt": ["the tests of startup and shutdown"],
     "lifespan._in_background: attempt": ["background_task", "background_task_in_a_thread"],
-    "pipeline._dispatch: call": ["handler_in_a_thread"],
-    "pipeline._dispatch: index": ["handler", "handler_in_a_nursery", "upgrade_route"],
-    "pipeline._handled: attempt": ["error_handler", "error_handler_in_a_thread"],
-    "pipeline._through: middleware": ["middleware_before", "middleware_behind"],
-    "connection._respond: raw_headers": ["response_of_its_own_kind"],
-    "streaming._make: anext": [
+    "http.pipeline._dispatch: call": ["handler_in_a_thread"],
+    "http.pipeline._dispatch: index": ["handler", "handler_in_a_nursery", "upgrade_route"],
+    "http.pipeline._handled: attempt": ["error_handler", "error_handler_in_a_thread"],
+    "http.pipeline._through: middleware": ["middleware_before", "middleware_behind"],
+    "http.connection._respond: raw_headers": ["response_of_its_own_kind"],
+    "http.streaming._make: anext": [
         "generator_before_its_first_chunk",
         "generator_between_chunks",
         "iterator_of_a_stream",
     ],
-    "streaming.aclose: close_iterator": ["iterator_of_a_stream"],
-    "streaming._run: close_iterator": [
+    "http.streaming.aclose: close_iterator": ["iterator_of_a_stream"],
+    "http.streaming._run: close_iterator": [
         "generator_that_is_closed",
         "generator_of_a_discarded_response",
     ],
@@ -644,10 +644,10 @@ OWN = {
     "calls.<lambda>: function": "the same, in a thread",
     "calls.run: function": "the same, in a thread",
     "sockets.upgrade.raw_headers: raw_headers": "Response.raw_headers, by the connection",
-    "paths._refuse_unsent: index": "str.index",
-    "routing.match: convert": "of the path's converters, which are Finch's own",
-    "connection._upgrade: raw_headers": "Upgrade is Finch's own",
-    "connection._write_last: raw_headers": "TextResponse is Finch's own",
+    "http.paths._refuse_unsent: index": "str.index",
+    "http.routing.match: convert": "of the path's converters, which are Finch's own",
+    "http.connection._hand_over: raw_headers": "Upgrade is Finch's own",
+    "http.connection._write_last: raw_headers": "TextResponse is Finch's own",
 }
 
 

@@ -18,7 +18,7 @@ from finch.errors import (
     status_phrase,
 )
 from finch.headers import Headers
-from finch.response import TextResponse
+from finch.http.response import TextResponse
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,22 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "finch"
 
-# Bottom to top. A module imports only from above it in this list.
+# Bottom to top. A module imports only from above it in this list, and so does a folder.
 HOUSE = """
 explain
 headers
 errors
 conversions
+typed
 config
 turns
 failures
 logs
+access
 declaring
+tasks
+calls
+
 wire.head
 wire.body
 wire.http
@@ -32,23 +37,28 @@ wire.envelope
 wire.forwarded
 wire.proxy
 wire.hello
-typed
+
 net.address
-tasks
-calls
 net.transport
 net.streams
-streaming
-language
-cookies
-advice
-response
-request
-paths
-patterns
-signatures
-routing
+net.listeners
+net.acceptor
 net.proxies
+net.readers
+
+http.streaming
+http.language
+http.cookies
+http.advice
+http.response
+http.request
+http.paths
+http.patterns
+http.signatures
+http.routing
+http.pipeline
+http.connection
+
 sockets.workers
 sockets.lag
 sockets.link
@@ -60,14 +70,9 @@ sockets.client
 sockets.manager
 sockets.controller
 sockets.raw
+
 lifespan
-pipeline
 app
-access
-connection
-net.readers
-net.listeners
-net.acceptor
 watchdog
 server
 options
@@ -75,6 +80,7 @@ serving
 blame
 finding
 cli
+
 testing.answers
 testing.asking
 testing.cookies
@@ -130,6 +136,13 @@ def test_a_module_imports_only_from_above(name):
     tree = ast.parse(MODULES[name].read_text())
     own = {module for module in imports(tree) if module.split(".")[0] == "finch"}
     assert own <= allowed
+
+
+def test_folders_stand_together():
+    """So that the order of the modules is one of the folders as well."""
+    folders = [name.rpartition(".")[0] for name in HOUSE]
+    runs = [folder for at, folder in enumerate(folders) if at == 0 or folders[at - 1] != folder]
+    assert runs == ["", "wire", "net", "http", "sockets", "", "testing"]
 
 
 @pytest.mark.parametrize("name", [name for name in HOUSE if name.startswith("wire.")])

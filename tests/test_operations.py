@@ -9,11 +9,11 @@ import re
 
 import pytest
 
-from finch import patterns
 from finch.config import Limits
-from finch.paths import parse_path
-from finch.patterns import MOST_STEPS, Pattern, Positions
-from finch.routing import FinchRoute, Match, Router
+from finch.http import patterns
+from finch.http.paths import parse_path
+from finch.http.patterns import MOST_STEPS, Pattern, Positions
+from finch.http.routing import FinchRoute, Match, Router
 
 BUDGET = 1_000_000
 LINE = Limits().max_request_line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from finch.errors import ConfigurationError
-from finch.paths import Parameter, parse_path
+from finch.http.paths import Parameter, parse_path
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import example, given, settings
 
-from finch.paths import Parameter, parse_path
-from finch.patterns import MOST_STEPS, Pattern, split
+from finch.http.paths import Parameter, parse_path
+from finch.http.patterns import MOST_STEPS, Pattern, split
 
 ID = "12345678-1234-5678-1234-56781234abcd"
 

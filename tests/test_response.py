@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from finch import FinchApp
 from finch.headers import Headers
-from finch.request import Request
-from finch.response import (
+from finch.http.request import Request
+from finch.http.response import (
     HTMLResponse,
     JSONResponse,
     RedirectResponse,

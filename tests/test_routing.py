@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from finch.errors import ConfigurationError
-from finch.routing import FinchRoute, Match, Methods, Router
+from finch.http.routing import FinchRoute, Match, Methods, Router
 
 
 async def index(request, **params):

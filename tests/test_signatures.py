@@ -15,7 +15,7 @@ import pytest
 
 from finch import FinchRoute, Request, Response, SocketController
 from finch.errors import ConfigurationError
-from finch.routing import Match, Router
+from finch.http.routing import Match, Router
 
 if TYPE_CHECKING:
     from somewhere import Unknown

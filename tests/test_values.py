@@ -14,10 +14,10 @@ from hypothesis import example, given
 
 from finch.errors import Disconnected, HTTPError
 from finch.headers import Headers, QueryParams
-from finch.language import choose_language
+from finch.http.language import choose_language
+from finch.http.request import Request
+from finch.http.response import Response
 from finch.net.address import Address
-from finch.request import Request
-from finch.response import Response
 from finch.wire.http import RequestHead
 
 

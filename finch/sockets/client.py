@@ -20,7 +20,7 @@ from finch.calls import attempt, call
 from finch.errors import HTTPError, Unsendable
 from finch.explain import where, why_no_json
 from finch.failures import close_iterator, failure_of, report
-from finch.request import Request
+from finch.http.request import Request
 from finch.sockets.event import Handlers
 from finch.sockets.lag import Lag
 from finch.sockets.link import Host, Link, Owner

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from finch.request import Request
-from finch.response import Response
+from finch.http.request import Request
+from finch.http.response import Response
 from finch.sockets.manager import SocketManager
 
 

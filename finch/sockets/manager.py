@@ -12,7 +12,7 @@ from finch.config import Limits
 from finch.conversions import DecHook
 from finch.declaring import bare, check_parentheses
 from finch.errors import ConfigurationError
-from finch.request import Request
+from finch.http.request import Request
 from finch.sockets.client import SocketClient, new_envelope
 from finch.sockets.event import Handlers, SocketEvent
 from finch.sockets.link import Link

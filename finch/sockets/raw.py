@@ -20,7 +20,7 @@ from finch.calls import attempt
 from finch.declaring import check_takes
 from finch.errors import ConfigurationError, ConnectionClosed
 from finch.failures import report
-from finch.request import Request
+from finch.http.request import Request
 from finch.sockets.link import MESSAGE, Link, Owner
 from finch.sockets.upgrade import SocketOptions, Upgrade, accept
 from finch.tasks import contain

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from finch.errors import ConfigurationError, HTTPError
+from finch.http.request import Request
+from finch.http.response import TakeOver
 from finch.logs import Seldom
 from finch.net.transport import Transport
-from finch.request import Request
-from finch.response import Response
 from finch.sockets.link import Host, Link, Owner
 from finch.wire.handshake import (
     accept_headers,
@@ -103,7 +103,7 @@ def origins(allowed: Iterable[str] | str) -> frozenset[str]:
         ) from None
 
 
-class Upgrade(Response):
+class Upgrade(TakeOver):
     """Accepts a WebSocket: the 101, and what becomes of the connection then.
 
     Made by ``manager.request_handle(request)`` and by raw sockets; a handler returns it.
@@ -117,10 +117,7 @@ class Upgrade(Response):
         attach: Callable[[Link], Owner],
         request: Request,
     ) -> None:
-        self.request = request
-        """The request that it answers; it can answer no other."""
-        self.body = b""
-        self._begin(101, None, None)
+        super().__init__(request, 101)
         self._handshake_headers = headers
         self._extensions = extensions
         self._options = options

@@ -22,10 +22,10 @@ import pytest
 import finch.wire
 from finch.config import Limits
 from finch.errors import FinchError
-from finch.language import choose_language
+from finch.http.language import choose_language
+from finch.http.request import Request
 from finch.net.address import Address
 from finch.net.proxies import Source, Trust
-from finch.request import Request
 from finch.typed import decoder
 from finch.wire.envelope import Envelope, read_message
 from finch.wire.extensions import accept_compression
@@ -41,8 +41,8 @@ from finch.wire.websocket import WebSocketProtocol
 # Regular expressions
 
 MODULES = [
-    "finch.request",
-    "finch.language",
+    "finch.http.request",
+    "finch.http.language",
     *(f"finch.wire.{module.name}" for module in pkgutil.iter_modules(finch.wire.__path__)),
 ]
 PATTERNS = {

@@ -13,10 +13,10 @@ import msgspec
 from finch.conversions import DecHook, checked_hook, type_name, why_never_filled
 from finch.errors import HTTPError
 from finch.headers import Headers, QueryParams
-from finch.language import choose_language
+from finch.http.language import choose_language
+from finch.http.response import Response, TextResponse
+from finch.http.streaming import Spawn, Stream
 from finch.net.address import NOWHERE, Address
-from finch.response import Response, TextResponse
-from finch.streaming import Spawn, Stream
 from finch.typed import Decode, decoder, shared_decoder
 from finch.wire.head import RawHeaders, RequestHead
 

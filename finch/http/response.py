@@ -10,7 +10,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from finch.advice import (
+from finch.explain import hint, kind, not_text, shown, where, why_no_json
+from finch.headers import CopiedHeaders, HeaderItems, Headers, check_header, header_items
+from finch.http.advice import (
     body_advice,
     chunk_advice,
     is_json,
@@ -18,9 +20,7 @@ from finch.advice import (
     status_advice,
     stream_advice,
 )
-from finch.cookies import needs_secure, set_cookie_header
-from finch.explain import hint, kind, not_text, shown, where, why_no_json
-from finch.headers import CopiedHeaders, HeaderItems, Headers, check_header, header_items
+from finch.http.cookies import needs_secure, set_cookie_header
 
 _encode_json = msgspec.json.Encoder().encode
 
@@ -304,6 +304,34 @@ def _checked_location(location: Any) -> str:
     if not location:
         raise ValueError("a RedirectResponse needs a URL or path, such as '/'")
     return location
+
+
+class TakeOver(Response):
+    """A response after which the connection is no longer HTTP's: a WebSocket's 101, for one.
+
+    A handler returns it as any other response. It can answer its own request only.
+
+    Parameters:
+        request: the request that it answers.
+        status: such as 101.
+    """
+
+    def __init__(self, request: object, status: int) -> None:
+        self.request = request
+        self._body = b""
+        self._begin(status, None, None)
+
+    def open(self, transport: Any, host: Any) -> Any:
+        """The response is sent: make of the connection what it becomes.
+
+        Parameters:
+            transport: the connection's bytes.
+            host: the server.
+
+        Returns:
+            What a reader feeds from now on, and the server watches.
+        """
+        raise NotImplementedError
 
 
 class StreamingResponse(Response):

@@ -19,9 +19,9 @@ from uuid import UUID
 import msgspec
 
 from finch.errors import ConfigurationError
-from finch.paths import CHOICE, CONVERTERS, Element, Parameter
-from finch.request import Request
-from finch.response import Response
+from finch.http.paths import CHOICE, CONVERTERS, Element, Parameter
+from finch.http.request import Request
+from finch.http.response import Response
 
 _BY_TYPE: Final[dict[Any, str]] = {str: "str", int: "int", float: "float", UUID: "uuid"}
 _POSITIONAL: Final = (

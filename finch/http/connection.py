@@ -1,4 +1,4 @@
-"""One connection's HTTP life: request after request, up to an upgrade or the end.
+"""One connection's HTTP life: request after request, until it is taken over or ends.
 
 Errors: what the peer does wrong is answered and ends the connection; what the application does
 wrong is answered by ``app.handle``. Nothing else may escape, and the server catches even that.
@@ -13,21 +13,26 @@ from contextvars import copy_context
 from email.utils import formatdate
 from functools import lru_cache, partial
 from time import time
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import trio
 
 from finch.access import AccessLog
-from finch.app import FinchApp
+from finch.config import Limits
 from finch.errors import Disconnected, HTTPError, ProtocolError
 from finch.failures import failure_of, report
+from finch.http.request import BodySource, Request
+from finch.http.response import (
+    Response,
+    StreamingResponse,
+    TakeOver,
+    TextResponse,
+    chunk_to_bytes,
+)
+from finch.http.streaming import Stream
 from finch.net.address import Address
 from finch.net.proxies import Source, Trust
 from finch.net.transport import Spawn, Transport
-from finch.request import BodySource, Request
-from finch.response import Response, StreamingResponse, TextResponse, chunk_to_bytes
-from finch.sockets.upgrade import Upgrade
-from finch.streaming import Stream
 from finch.tasks import change_context
 from finch.turns import account
 from finch.wire.head import RequestHead
@@ -37,6 +42,19 @@ _log = logging.getLogger("finch.app")
 
 _DISCARD: Final = 64 * 1024  # of an unread body, rather than a new connection
 _SLICE: Final = 64 * 1024  # of a large body, which waits in the kernel and not here
+
+
+class Application(Protocol):
+    """Whose requests a connection serves."""
+
+    limits: Limits
+
+    async def handle(self, request: Request) -> Response:
+        """The response to a request. Whatever goes wrong becomes one.
+
+        Raises:
+            Disconnected: the client left before its body was complete.
+        """
 
 
 class _Waiting(enum.Enum):
@@ -90,7 +108,7 @@ class Connection:
     def __init__(
         self,
         transport: Transport,
-        app: FinchApp,
+        app: Application,
         *,
         client: Address,
         spawn: Spawn,
@@ -115,17 +133,17 @@ class Connection:
         self._gone_since = math.inf  # when its peer was seen to have closed its side
         self._refusal: HTTPError | None = None
 
-    async def run(self) -> tuple[Upgrade, bytes] | None:
-        """Serve requests until the connection ends or is upgraded.
+    async def run(self) -> tuple[TakeOver, bytes] | None:
+        """Serve requests until the connection ends or is taken over.
 
         Returns:
-            The upgrade, and what the peer sent behind its request; None where the connection is
+            Who takes it over, and what the peer sent behind its request; None if the connection is
             over and only has to be closed.
         """
         try:
-            upgraded = await self._serve()
-            if upgraded is not None:
-                return upgraded
+            taken = await self._serve()
+            if taken is not None:
+                return taken
         except HTTPError as error:
             self._refuse(error)
         except Disconnected:
@@ -138,7 +156,7 @@ class Connection:
         self._refusal = error
         await self.run()
 
-    async def _serve(self) -> tuple[Upgrade, bytes] | None:
+    async def _serve(self) -> tuple[TakeOver, bytes] | None:
         first = True
         context = copy_context()
         while True:
@@ -165,9 +183,9 @@ class Connection:
             )
             try:
                 response = await self._app.handle(request)
-                if isinstance(response, Upgrade):
+                if isinstance(response, TakeOver):
                     if response.request is request:
-                        return self._upgrade(request, response)
+                        return self._hand_over(request, response)
                     report(
                         _log,
                         "%s %s was answered with the upgrade of another request; write 'return "
@@ -414,12 +432,12 @@ class Connection:
             return
         self._wait_for(_Waiting.STREAM, now + grace)
 
-    def _upgrade(self, request: Request, upgrade: Upgrade) -> tuple[Upgrade, bytes]:
+    def _hand_over(self, request: Request, taken: TakeOver) -> tuple[TakeOver, bytes]:
         self._http.read_body()  # its end, which a handshake has at once
-        self.transport.write(self._http.send_upgrade(upgrade.raw_headers(), _date()))
+        self.transport.write(self._http.send_upgrade(taken.raw_headers(), _date()))
         self._log(request, 101)
         request.settle()
-        return upgrade, self._http.trailing_data
+        return taken, self._http.trailing_data
 
     def _refuse(self, error: HTTPError) -> None:
         """Answer what no handler sees."""

@@ -11,10 +11,10 @@ from typing import Any, Final, NamedTuple
 
 from finch.calls import runs_inline
 from finch.errors import ConfigurationError
-from finch.paths import parse_path
-from finch.patterns import Found, Pattern, Shape
-from finch.request import NO_PARAMETERS
-from finch.signatures import check_handler, name_of
+from finch.http.paths import parse_path
+from finch.http.patterns import Found, Pattern, Shape
+from finch.http.request import NO_PARAMETERS
+from finch.http.signatures import check_handler, name_of
 
 _log = logging.getLogger("finch.app")
 

@@ -15,15 +15,15 @@ from finch.calls import attempt, call, runs_inline
 from finch.declaring import check_takes
 from finch.errors import ConfigurationError, Disconnected, HTTPError
 from finch.failures import alone, failure_of, report
-from finch.request import Request
-from finch.response import (
+from finch.http.request import Request
+from finch.http.response import (
     Response,
     StreamingResponse,
     TextResponse,
     chunk_to_bytes,
     to_response,
 )
-from finch.routing import FinchRoute, Match, Methods, Router
+from finch.http.routing import FinchRoute, Match, Methods, Router
 
 _log = logging.getLogger("finch.app")
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol
 
-from finch.paths import CONVERTERS, Element, Parameter
+from finch.http.paths import CONVERTERS, Element, Parameter
 
 MOST_STEPS: Final = 1 << 16
 """The most steps of a regular expression for a pattern with choices: a millisecond or less."""
@@ -46,8 +46,8 @@ class Pattern:
     """A path's elements, ready to be matched.
 
     Parameters:
-        elements: as :func:`finch.paths.parse_path` gives them; a parameter without a converter is a
-            ``str``.
+        elements: as :func:`finch.http.paths.parse_path` gives them; a parameter without a
+            converter is a ``str``.
 
     Attributes:
         shape: patterns of the same shape match the same paths.

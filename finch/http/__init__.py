@@ -1,0 +1,16 @@
+"""HTTP: requests and responses as values, which handler answers, and one connection's life.
+
+cookies.py     a cookie that a response sets
+language.py    which of an application's languages a client gets
+response.py    responses, and how what a handler returns becomes one
+streaming.py   chunks of a response, made in a task of their own
+request.py     a request as a handler sees it
+paths.py       a route's path, read
+patterns.py    a route's path, matched in linear time
+signatures.py  what a route's handler takes
+routing.py     which handler a path and a method belong to
+pipeline.py    middleware, the handler, error handlers: from a request to its response
+connection.py  one connection, request after request
+
+Bytes are the wire's business, and sockets know this folder, not the other way round.
+"""
