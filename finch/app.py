@@ -235,7 +235,7 @@ class FinchApp:
         self.socket_manager = manager
         if implicit is not None:
             self._implicit = None
-            manager.take_over(implicit)
+            manager.adopt(implicit)
 
     def mount_manager(self, manager: SocketManager) -> None:
         """A manager has a handler: the app's own is mounted now, unless you did it."""

@@ -64,8 +64,11 @@ sockets.lag
 sockets.link
 sockets.annotations
 sockets.event
+sockets.table
 sockets.registry
 sockets.upgrade
+sockets.outgoing
+sockets.dispatch
 sockets.client
 sockets.manager
 sockets.controller

@@ -8,26 +8,24 @@ its ``on_disconnect``.
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Coroutine
 from contextvars import Context, copy_context
-from types import AsyncGeneratorType, CoroutineType
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from finch.calls import attempt, call
+from finch.calls import attempt
 from finch.errors import HTTPError, Unsendable
-from finch.explain import where, why_no_json
-from finch.failures import close_iterator, failure_of, report
+from finch.failures import report
 from finch.http.request import Request
+from finch.sockets.dispatch import Dispatcher
 from finch.sockets.event import Handlers
 from finch.sockets.lag import Lag
 from finch.sockets.link import Host, Link, Owner
+from finch.sockets.outgoing import new_envelope
 from finch.sockets.registry import UserId
 from finch.sockets.workers import Job, Worker
 from finch.turns import HEAVY, TURN, account
-from finch.wire.envelope import Envelope, EnvelopeError, Message, read_message, unreadable
+from finch.wire.envelope import Envelope, Message
 from finch.wire.websocket import check_close
 
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("finch.sockets")
 
 
-class SocketClient(Owner, Job):
+class SocketClient(Dispatcher, Owner, Job):
     """One connected client: what every callback gets as ``socket``.
 
     Attributes:
@@ -65,10 +63,12 @@ class SocketClient(Owner, Job):
         "_lifecycle",
         "_limit",
         "_link",
+        "_members",
         "_met",
         "_pool",
         "_queued",
         "_state",
+        "_table",
         "_workers",
         "context",
         "id",
@@ -103,8 +103,10 @@ class SocketClient(Owner, Job):
         self._active = 0  # messages being handled beside the ordered ones
         self._workers: tuple[Worker, ...] = ()  # those that run this client's callbacks
         self._queued = False  # waits for a worker or has one
-        self._lifecycle = manager.lifecycle
-        self._met = -1 if manager.greets else len(manager.lifecycle)
+        self._table = manager.table
+        self._members = manager.registry
+        self._lifecycle = self._table.lifecycle
+        self._met = -1 if self._table.greets else len(self._lifecycle)
         """How many of those it has been told to; -1 before on_connect has begun."""
         self._leaving = False
         self._cancelled = False  # the time for handling what it sent is over
@@ -240,7 +242,7 @@ class SocketClient(Owner, Job):
 
     def leave(self) -> None:
         self._leaving = True
-        self.manager.registry.leave(self.id)
+        self._members.leave(self.id)
         if not self._queued and not self._active:
             self._queue()
 
@@ -350,102 +352,16 @@ class SocketClient(Owner, Job):
                     if error is not None:
                         await self._failed(error, handlers, "on_disconnect", None)
         finally:
-            self.manager.registry.remove(self.id)
+            self._members.remove(self.id)
             self._link.host.lagging.pop(self, None)
             self._link.release()
 
-    def _handle(self, payload: str | bytes) -> Coroutine[Any, Any, object] | None:
-        """What is to be done about a message; None where another worker does it."""
-        try:
-            message = read_message(payload)
-        except EnvelopeError as error:
-            handlers = self.manager.handlers_of_unreadable()
-            if handlers is None:
-                return self._send_error(error, None)
-            message = unreadable(payload)
-        else:
-            handlers = self.manager.handlers_of(message.path)
-            if handlers is None:
-                if "path" in message:
-                    text = f"nothing handles the path {message.path!r}"
-                    return self._send_error(HTTPError(404, text), message)
-                return self._send_error(HTTPError(400, "the message has no path"), message)
-        if handlers.concurrent and self._active < self._limit:
-            self._active += 1
-            self._pool.submit(_ConcurrentCall(self, handlers, message))
-            return None
-        return self.run(handlers, message)
-
-    async def run(self, handlers: Handlers, message: Message) -> None:
-        """Handle one message and answer it. Whatever the handler raises ends here."""
-        handler = handlers.on_message
-        assert handler is not None
-        try:
-            argument = handler.convert(message)
-            if handler.inline:
-                result = handler.function(self, argument)
-                if type(result) is CoroutineType:
-                    result = await result
-            else:
-                result = await call(handler.function, self, argument)
-            if result is None and message.id is None:
-                return
-            if isinstance(result, AsyncGeneratorType):
-                await self._stream(result, message, handler.function)
-            else:
-                answer = _answer(result, message, handler.function)
-                if self._link.transport.pending:
-                    await self._send_one(answer)
-                else:  # as nearly always, and a coroutine less
-                    self._send_now(answer)
-        except BaseException as raised:
-            error = failure_of(raised)
-            if isinstance(error, HTTPError):
-                await self._send_error(error, message)
-            else:
-                await self._failed(error, handlers, f"the handler of {message.path!r}", message)
-
-    async def _stream(self, chunks: Any, message: Message, function: object) -> None:
-        answered = False
-        try:
-            async for chunk in chunks:
-                answered = True
-                answer = _answer(chunk, message, function)
-                if not await self._send_one(answer):
-                    return
-                if account.spend(answer.size):
-                    await trio.lowlevel.checkpoint()
-        finally:
-            await close_iterator(chunks)
-        if not answered and message.id is not None:
-            await self._send_one(_answer(None, message, function))
-
-    async def _failed(
-        self, error: BaseException, handlers: Handlers, what: str, message: Message | None
-    ) -> None:
-        """A callback raised: say so in the log, to ``on_error``, and as little as can be to the
-        client."""
-        report(_log, "%s raised for %r", what, self, error=error)
-        on_error = handlers.on_error or self.manager.root.on_error
-        if on_error is not None:
-            _, failed = await attempt(on_error, self, error)
-            if failed is not None:
-                report(_log, "on_error raised for %r", self, error=failed)
-        await self._send_error(HTTPError(500, "Internal Server Error"), message)
-
-    async def _send_error(self, error: HTTPError, message: Message | None) -> None:
-        status, text, _ = error.answer()
-        data = {"message": text}
-        reply = None
-        if message is not None:
-            if "path" in message:
-                data["path"] = message.path
-            reply = message.id
-        try:
-            envelope = Envelope(data, "error", status, epoch_ms(), reply)
-        except Exception:  # an id that was decoded may be too deep to encode
-            envelope = Envelope({"message": text}, "error", status, epoch_ms())
-        await self._send_one(envelope)
+    def _begin_beside(self, handlers: Handlers, message: Message) -> bool:
+        if self._active >= self._limit:
+            return False
+        self._active += 1
+        self._pool.submit(_ConcurrentCall(self, handlers, message))
+        return True
 
     def call_done(self) -> None:
         """A message that was handled beside the ordered ones is done."""
@@ -481,44 +397,7 @@ class _ConcurrentCall(Job):
         client._workers += (worker,)
         try:
             if not client._cancelled:
-                await client.run(self._handlers, self._message)
+                await client._run(self._handlers, self._message)
         finally:
             client._dismiss(worker)
             client.call_done()
-
-
-def _answer(data: Any, message: Message, function: object) -> Envelope:
-    try:
-        return Envelope(data, message.path, 200, epoch_ms(), message.id)
-    except Exception as error:
-        raise TypeError(
-            f"{where(function)} returned what cannot be sent: {_why(data, error)}"
-        ) from None
-
-
-def _why(data: Any, error: Exception) -> str:
-    return why_no_json(data) or str(error)
-
-
-def new_envelope(data: Any, path: str, status: int) -> Envelope:
-    """What an application sends, now.
-
-    Raises:
-        TypeError: if ``data`` has no JSON form, ``path`` is no text or ``status`` no int.
-    """
-    if not isinstance(path, str):
-        raise TypeError(
-            f"the path of a message is text, not {type(path).__name__}; write "
-            "send(data, path='channel')"
-        )
-    if not isinstance(status, int) or isinstance(status, bool):
-        raise TypeError(f"the status of a message is an int such as 200, not {status!r}")
-    try:
-        return Envelope(data, path, status, epoch_ms())
-    except Exception as error:
-        raise TypeError(f"the data of a message cannot be sent: {_why(data, error)}") from None
-
-
-def epoch_ms() -> int:
-    """The ``timestamp`` of an envelope: milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000

@@ -11,12 +11,13 @@ import trio
 from finch.config import Limits
 from finch.conversions import DecHook
 from finch.declaring import bare, check_parentheses
-from finch.errors import ConfigurationError
 from finch.http.request import Request
-from finch.sockets.client import SocketClient, new_envelope
+from finch.sockets.client import SocketClient
 from finch.sockets.event import Handlers, SocketEvent
 from finch.sockets.link import Link
+from finch.sockets.outgoing import new_envelope
 from finch.sockets.registry import Registry, UserId
+from finch.sockets.table import Table
 from finch.sockets.upgrade import SocketOptions, Upgrade, accept
 from finch.turns import account
 from finch.wire.envelope import Envelope
@@ -82,19 +83,16 @@ class SocketManager:
     ) -> None:
         self.path = path
         self.registry: Registry[SocketClient] = Registry()
+        self.table = Table(app.dec_hook)
         self._options = app.socket_options.varied(
             allowed_origins, subprotocols, compression, max_message_size
         )
         self._app = app
-        self._event = event or SocketEvent()
-        self.root = Handlers(self._event, "the root event", app.dec_hook)
-        self._events: dict[str, SocketEvent] = {}
-        self._named: dict[str, Handlers] = {}
         self._noted = False  # whether the server knows that something was sent to many
         self._sent_at = 0.0
-        self._find_callbacks()
         app.attach_manager(self)
         if event is not None:
+            self.table.set_root(event)
             app.mount_manager(self)
         self.add_events(routes or {})
 
@@ -140,17 +138,7 @@ class SocketManager:
         Raises:
             ConfigurationError: where the path has one, or a callback has the wrong shape.
         """
-        if not isinstance(path, str):
-            raise ConfigurationError(f"a socket's path is text, not {path!r}")
-        if path in self._named:
-            raise ConfigurationError(f"the socket path {path!r} has a handler already")
-        if not isinstance(event, SocketEvent):
-            raise ConfigurationError(
-                f"the socket path {path!r} is given {event!r}; wrap it: SocketEvent(on_message=...)"
-            )
-        self._named[path] = Handlers(event, f"the socket path {path!r}", self._app.dec_hook)
-        self._events[path] = event
-        self._find_callbacks()
+        self.table.add(path, event)
         self._app.mount_manager(self)
 
     def add_events(self, events: Mapping[str, SocketEvent]) -> None:
@@ -179,58 +167,25 @@ class SocketManager:
         return self._set_root("on_error", callback)
 
     def _set_root(self, name: str, callback: F) -> F:
-        if getattr(self._event, name) is not None:
-            raise ConfigurationError(f"the root event has an {name} already")
-        merged = SocketEvent(**{other: getattr(self._event, other) for other in SocketEvent.names})
-        merged.concurrent = self._event.concurrent
-        setattr(merged, name, callback)
-        self.root = Handlers(merged, "the root event", self._app.dec_hook)
-        self._event = merged
-        self._find_callbacks()
+        self.table.set_callback(name, callback)
         self._app.mount_manager(self)
         return callback
 
-    def take_over(self, other: SocketManager) -> None:
-        """Take over the handlers of another manager, so that decorators and classes mix.
+    def adopt(self, other: SocketManager) -> None:
+        """Share the handlers and clients of the manager whose place this one takes: decorators and
+        classes mix, and a reference to the other one that was taken early goes on working."""
+        self.table, self.registry = other.table, other.registry
+        if not self.table.empty:
+            self._app.mount_manager(self)
 
-        Raises:
-            ConfigurationError: where both have a handler for the same.
-        """
-        for name in SocketEvent.names:
-            callback = getattr(other._event, name)
-            if callback is not None:
-                self._set_root(name, callback)
-        self.add_events(other._events)
+    @property
+    def root(self) -> Handlers:
+        """The root event, made ready to be called."""
+        return self.table.root
 
     def paths(self) -> list[str]:
         """Every named path."""
-        return list(self._named)
-
-    # Dispatching
-
-    def handlers_of(self, path: str) -> Handlers | None:
-        """Who handles a message of that path: its own event, the root, the route ``error``."""
-        handlers = self._named.get(path)
-        if handlers is not None and handlers.on_message is not None:
-            return handlers
-        if self.root.on_message is not None:
-            return self.root
-        return self._error_route()
-
-    def handlers_of_unreadable(self) -> Handlers | None:
-        """Who handles a message that is no envelope: the route ``error``, or the root."""
-        return self._error_route() or (self.root if self.root.on_message is not None else None)
-
-    def _error_route(self) -> Handlers | None:
-        handlers = self._named.get("error")
-        return handlers if handlers is not None and handlers.on_message is not None else None
-
-    def _find_callbacks(self) -> None:
-        every = [self.root, *self._named.values()]
-        self.lifecycle = tuple(one for one in every if one.on_connect or one.on_disconnect)
-        """Those who are told of a client's coming or going, the root first."""
-        self.greets = any(one.on_connect is not None for one in every)
-        """Whether anybody is told of its coming."""
+        return self.table.paths()
 
     # Connecting
 

@@ -24,9 +24,11 @@ from typing import (
 import msgspec
 import pytest
 
+from finch import FinchApp, SocketManager
 from finch.calls import call
 from finch.errors import ConfigurationError, HTTPError
 from finch.sockets.event import Handlers, MessageHandler, SocketEvent
+from finch.testing import TestClient
 from finch.wire.envelope import EnvelopeError, Message, read_message
 
 if TYPE_CHECKING:
@@ -747,3 +749,26 @@ def test_a_callback_may_be_left_out_in_a_subclass():
 def test_a_builtin_that_does_not_say_what_it_takes_is_accepted():
     handler = MessageHandler(dict.fromkeys, WHERE)  # type: ignore[arg-type]
     assert handler.convert(message("1")) == 1
+
+
+async def test_a_manager_that_was_taken_early_goes_on_working():
+    app = FinchApp()
+    early = app.socket_manager
+
+    @early.socket("early")
+    async def early_handler(socket, data):
+        return "early"
+
+    late = SocketManager(app, routes={"late": SocketEvent(on_message=early_handler)})
+
+    @early.socket("later")
+    async def later_handler(socket, data):
+        return "later"
+
+    assert app.socket_manager is late
+    async with TestClient(app) as client, client.socket() as socket:
+        for path in ("early", "late", "later"):
+            await socket.send(path)
+            assert (await socket.receive()).status == 200
+        assert early.count_clients == late.count_clients == 1
+        assert await early.send_to_all("hello") == 1

@@ -1,0 +1,70 @@
+"""What an application sends, as envelopes: checked where it is handed over."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from finch.errors import HTTPError
+from finch.explain import where, why_no_json
+from finch.wire.envelope import Envelope, Message
+
+
+def new_envelope(data: Any, path: str, status: int) -> Envelope:
+    """What an application sends, now.
+
+    Raises:
+        TypeError: if ``data`` has no JSON form, ``path`` is no text or ``status`` no int.
+    """
+    if not isinstance(path, str):
+        raise TypeError(
+            f"the path of a message is text, not {type(path).__name__}; write "
+            "send(data, path='channel')"
+        )
+    if not isinstance(status, int) or isinstance(status, bool):
+        raise TypeError(f"the status of a message is an int such as 200, not {status!r}")
+    try:
+        return Envelope(data, path, status, epoch_ms())
+    except Exception as error:
+        raise TypeError(f"the data of a message cannot be sent: {_why(data, error)}") from None
+
+
+def answer_envelope(data: Any, message: Message, function: object) -> Envelope:
+    """What a handler answers a message with.
+
+    Parameters:
+        function: the handler, for the error.
+
+    Raises:
+        TypeError: if ``data`` has no JSON form.
+    """
+    try:
+        return Envelope(data, message.path, 200, epoch_ms(), message.id)
+    except Exception as error:
+        raise TypeError(
+            f"{where(function)} returned what cannot be sent: {_why(data, error)}"
+        ) from None
+
+
+def error_envelope(error: HTTPError, message: Message | None) -> Envelope:
+    """What a client is told of an error: on the path ``error``, with the path of its message."""
+    status, text, _ = error.answer()
+    data = {"message": text}
+    reply = None
+    if message is not None:
+        if "path" in message:
+            data["path"] = message.path
+        reply = message.id
+    try:
+        return Envelope(data, "error", status, epoch_ms(), reply)
+    except Exception:  # an id that was decoded may be too deep to encode
+        return Envelope({"message": text}, "error", status, epoch_ms())
+
+
+def _why(data: Any, error: Exception) -> str:
+    return why_no_json(data) or str(error)
+
+
+def epoch_ms() -> int:
+    """The ``timestamp`` of an envelope: milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000

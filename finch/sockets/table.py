@@ -1,0 +1,112 @@
+"""Which event handles a path. Plain data: who is connected is not known here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from finch.conversions import DecHook
+from finch.errors import ConfigurationError
+from finch.sockets.event import Handlers, SocketEvent
+
+
+class Table:
+    """The root event of a manager, and those of its named paths.
+
+    Parameters:
+        dec_hook: makes the types of annotations that msgspec does not know.
+
+    Attributes:
+        root: called for every client, and for messages of no named path.
+        lifecycle: those who are told of a client's coming or going, the root first.
+        greets: whether anybody is told of its coming.
+    """
+
+    def __init__(self, dec_hook: DecHook | None) -> None:
+        self._dec_hook = dec_hook
+        self._event = SocketEvent()
+        self._named: dict[str, Handlers] = {}
+        self._set_root_event(self._event)
+
+    def set_root(self, event: SocketEvent) -> None:
+        """Give the root these callbacks, beside those that it has.
+
+        Raises:
+            ConfigurationError: if the root has one of them already, or one cannot be called.
+        """
+        merged = SocketEvent(**{name: getattr(self._event, name) for name in SocketEvent.names})
+        merged.concurrent = self._event.concurrent or event.concurrent
+        for name in SocketEvent.names:
+            callback = getattr(event, name)
+            if callback is None:
+                continue
+            if getattr(merged, name) is not None:
+                raise ConfigurationError(f"the root event has an {name} already")
+            setattr(merged, name, callback)
+        Handlers(event, "the root event", self._dec_hook)  # of a subclass, misspelt names as well
+        self._set_root_event(merged)
+
+    def set_callback(self, name: str, callback: Callable[..., Any]) -> None:
+        """Give the root one callback.
+
+        Raises:
+            ConfigurationError: as :meth:`set_root`.
+        """
+        event = SocketEvent()
+        setattr(event, name, callback)
+        self.set_root(event)
+
+    def _set_root_event(self, event: SocketEvent) -> None:
+        self.root = Handlers(event, "the root event", self._dec_hook)
+        self._event = event
+        self._find_callbacks()
+
+    def add(self, path: str, event: SocketEvent) -> None:
+        """Have an event handle a path.
+
+        Raises:
+            ConfigurationError: if the path has an event, or a callback cannot be called.
+        """
+        if not isinstance(path, str):
+            raise ConfigurationError(f"a socket's path is text, not {path!r}")
+        if path in self._named:
+            raise ConfigurationError(f"the socket path {path!r} has a handler already")
+        if not isinstance(event, SocketEvent):
+            raise ConfigurationError(
+                f"the socket path {path!r} is given {event!r}; wrap it: SocketEvent(on_message=...)"
+            )
+        self._named[path] = Handlers(event, f"the socket path {path!r}", self._dec_hook)
+        self._find_callbacks()
+
+    def paths(self) -> list[str]:
+        """Every named path."""
+        return list(self._named)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nobody handles anything."""
+        return not self._named and all(
+            getattr(self._event, name) is None for name in SocketEvent.names
+        )
+
+    def handlers_of(self, path: str) -> Handlers | None:
+        """Who handles a message of that path: its own event, the root, the route ``error``."""
+        handlers = self._named.get(path)
+        if handlers is not None and handlers.on_message is not None:
+            return handlers
+        if self.root.on_message is not None:
+            return self.root
+        return self._error_route()
+
+    def handlers_of_unreadable(self) -> Handlers | None:
+        """Who handles a message that is not an envelope: the route ``error``, or the root."""
+        return self._error_route() or (self.root if self.root.on_message is not None else None)
+
+    def _error_route(self) -> Handlers | None:
+        handlers = self._named.get("error")
+        return handlers if handlers is not None and handlers.on_message is not None else None
+
+    def _find_callbacks(self) -> None:
+        every = [self.root, *self._named.values()]
+        self.lifecycle = tuple(one for one in every if one.on_connect or one.on_disconnect)
+        self.greets = any(one.on_connect is not None for one in every)
