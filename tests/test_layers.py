@@ -47,6 +47,7 @@ net.proxies
 net.readers
 
 http.streaming
+http.body
 http.language
 http.cookies
 http.advice
@@ -57,6 +58,7 @@ http.patterns
 http.signatures
 http.routing
 http.pipeline
+http.sending
 http.connection
 
 sockets.workers

@@ -10,6 +10,8 @@ patterns.py    a route's path, matched in linear time
 signatures.py  what a route's handler takes
 routing.py     which handler a path and a method belong to
 pipeline.py    middleware, the handler, error handlers: from a request to its response
+body.py        a request's body on its way to the handler
+sending.py     responses on their way to the peer
 connection.py  one connection, request after request
 
 Bytes are the wire's business, and sockets know this folder, not the other way round.

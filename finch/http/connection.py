@@ -13,7 +13,7 @@ from contextvars import copy_context
 from email.utils import formatdate
 from functools import lru_cache, partial
 from time import time
-from typing import Any, Final, Protocol
+from typing import Protocol
 
 import trio
 
@@ -21,27 +21,23 @@ from finch.access import AccessLog
 from finch.config import Limits
 from finch.errors import Disconnected, HTTPError, ProtocolError
 from finch.failures import failure_of, report
-from finch.http.request import BodySource, Request
+from finch.http.body import Body
+from finch.http.request import Request
 from finch.http.response import (
     Response,
     StreamingResponse,
     TakeOver,
     TextResponse,
-    chunk_to_bytes,
 )
-from finch.http.streaming import Stream
+from finch.http.sending import SLICE, Sender
 from finch.net.address import Address
 from finch.net.proxies import Source, Trust
 from finch.net.transport import Spawn, Transport
 from finch.tasks import change_context
-from finch.turns import account
 from finch.wire.head import RequestHead
 from finch.wire.http import HTTPConnection
 
 _log = logging.getLogger("finch.app")
-
-_DISCARD: Final = 64 * 1024  # of an unread body, rather than a new connection
-_SLICE: Final = 64 * 1024  # of a large body, which waits in the kernel and not here
 
 
 class Application(Protocol):
@@ -89,15 +85,14 @@ class Connection:
     __slots__ = (
         "_access_log",
         "_app",
-        "_gone_since",
         "_http",
         "_interrupted",
         "_limits",
         "_refusal",
         "_scheme",
+        "_sender",
         "_spawn",
         "_stopping",
-        "_stream",
         "_trust",
         "_waiting",
         "client",
@@ -129,8 +124,9 @@ class Connection:
         self._interrupted = False  # the time to receive is over
         self._stopping = False
         self._spawn = spawn
-        self._stream: Stream | None = None  # being sent
-        self._gone_since = math.inf  # when its peer was seen to have closed its side
+        self._sender = Sender(
+            transport, self._http, self._limits, partial(self._wait_for, _Waiting.STREAM)
+        )
         self._refusal: HTTPError | None = None
 
     async def run(self) -> tuple[TakeOver, bytes] | None:
@@ -170,7 +166,7 @@ class Connection:
             client, scheme, host = self.client, self._scheme, None
             if self._trust is not None:
                 client, scheme, host = self._trust.trace(head.headers, Source(client, scheme))
-            body = _Body(self, _length(head) if self._http.has_body else None)
+            body = Body(self, self._limits, _length(head) if self._http.has_body else None)
             request = Request(
                 head,
                 client=client,
@@ -285,21 +281,16 @@ class Connection:
         """Whether something that was received is not dealt with."""
         return not self._http.idle
 
-    async def _discard(self, body: _Body) -> bool:
-        """Read what the handler left of the body; False where that is not worth it."""
-        left = _DISCARD
+    async def _discard(self, body: Body) -> bool:
+        """Read what the handler left of the body; False if that is not worth it."""
         try:
-            while piece := await body.read_body():
-                left -= len(piece)
-                if left < 0:
-                    return False
+            return await body.discard()
         except (HTTPError, Disconnected):
             return False
-        return True
 
     # Writing
 
-    async def _respond(self, request: Request, response: Response, body: _Body) -> bool:
+    async def _respond(self, request: Request, response: Response, body: Body) -> bool:
         """Send a response; whether it says that it is the connection's last."""
         http = self._http
         try:
@@ -320,117 +311,28 @@ class Connection:
         last = (
             self._stopping
             or self._interrupted
-            or (http.has_body and self._gives_up(body, response.status))
+            # of a peer that waits to be told to send it, the body is not worth waiting for either
+            or (
+                http.has_body and (http.expects_continue or not body.worth_reading(response.status))
+            )
         )
         if isinstance(response, StreamingResponse):
             head = http.send_head(response.status, headers, date=_date(), close=last)
-            await self._send_stream(request, response, head)
+            await self._sender.send_stream(head, request, response)
+            self._wait_for(_Waiting.HANDLER, math.inf)
+        elif len(content) <= SLICE:
+            self.transport.write(
+                http.respond(response.status, headers, content, date=_date(), close=last)
+            )
         else:
             head = http.send_head(
                 response.status, headers, date=_date(), close=last, length=len(content)
             )
-            if len(content) <= _SLICE:
-                self.transport.write(head + http.send_body(content) + http.send_end())
-            else:
-                self.transport.write(head)
-                if http.has_content:
-                    await self._send_large(content)
-                self.transport.write(http.send_end())
+            await self._sender.send_whole(head, content)
         self._log(request, response.status)
         if self.transport.pending > self._limits.backpressure:
             await self.transport.drain(self._limits.backpressure)
         return last
-
-    def _gives_up(self, body: _Body, status: int) -> bool:
-        """Whether the rest of a request's body is not worth reading: the peer still waits to be
-        told to send it, or it is long."""
-        if body.ended:
-            return False
-        if self._http.expects_continue or status == 413:
-            return True
-        return body.length is not None and body.length - body.received > _DISCARD
-
-    async def _send_large(self, content: bytes) -> None:
-        """Send a body that the peer may take long for: of what waits there is one copy, and not
-        one for each peer.
-
-        Raises:
-            Disconnected: where the peer has left.
-        """
-        view = memoryview(content)
-        transport, most = self.transport, self._limits.backpressure
-        for begin in range(0, len(view), _SLICE):
-            transport.write(self._http.send_body(bytes(view[begin : begin + _SLICE])))
-            if transport.pending > most:
-                await transport.drain(most)
-            if transport.lost:
-                raise Disconnected("the client left before its response was sent")
-            if account.spend(_SLICE):
-                await trio.lowlevel.checkpoint()
-
-    async def _send_stream(
-        self, request: Request, response: StreamingResponse, head: bytes
-    ) -> None:
-        http, transport = self._http, self.transport
-        stream: Any = response.chunks
-        if not isinstance(stream, Stream):
-            stream = request.stream_in_task(stream)
-        try:
-            transport.write(head)
-            if not http.has_content:
-                await stream.aclose()
-            else:
-                self._stream = stream
-                self._watch_stream(trio.current_time())
-                await stream.send_to(partial(self._send_chunk, response.origin))
-                if self._stream is None:  # cancelled
-                    raise Disconnected("the client left while its response was streamed")
-            transport.write(http.send_end())
-        except BaseException as raised:
-            error = failure_of(raised)
-            if not isinstance(error, Disconnected):
-                report(
-                    _log,
-                    "the stream of %s %s raised",
-                    request.method,
-                    request.raw_path,
-                    error=error,
-                )
-                # All that tells the peer that the body is not whole is that it has no end.
-                if http.ends_by_closing:
-                    transport.abort()
-            raise Disconnected("the response could not be completed") from None
-        finally:
-            self._stream = None
-            self._wait_for(_Waiting.HANDLER, math.inf)
-
-    async def _send_chunk(self, origin: object, chunk: Any) -> None:
-        data = chunk if type(chunk) is bytes else chunk_to_bytes(chunk, origin)
-        if len(data) > _SLICE:
-            await self._send_large(data)
-            return
-        transport = self.transport
-        transport.write(self._http.send_body(data))
-        if transport.pending > self._limits.backpressure:
-            await transport.drain(self._limits.backpressure)
-        if transport.lost:
-            raise Disconnected("the client left while its response was streamed")
-        self._gone_since = math.inf  # it can still be sent to
-        if account.spend(len(data)):
-            await trio.lowlevel.checkpoint()
-
-    def _watch_stream(self, now: float) -> None:
-        """Look now and then whether the peer of a stream, in which nothing may happen for long, is
-        still there. One that has closed its own side may be reading on; but if nothing is sent to
-        it for ``Limits.leave_grace``, it has left."""
-        assert self._stream is not None
-        grace = self._limits.leave_grace
-        self._gone_since = min(self._gone_since, now) if self.transport.hung_up() else math.inf
-        if self.transport.closed or now - self._gone_since >= grace:
-            stream, self._stream = self._stream, None
-            stream.cancel()
-            return
-        self._wait_for(_Waiting.STREAM, now + grace)
 
     def _hand_over(self, request: Request, taken: TakeOver) -> tuple[TakeOver, bytes]:
         self._http.read_body()  # its end, which a handshake has at once
@@ -449,17 +351,10 @@ class Connection:
 
     def _write_last(self, response: Response) -> None:
         """The connection's last response."""
-        http = self._http
         self.transport.write(
-            http.send_head(
-                response.status,
-                response.raw_headers(),
-                date=_date(),
-                close=True,
-                length=len(response.body),
+            self._http.respond(
+                response.status, response.raw_headers(), response.body, date=_date(), close=True
             )
-            + http.send_body(response.body)
-            + http.send_end()
         )
 
     def _log(self, request: Request, status: int) -> None:
@@ -500,8 +395,8 @@ class Connection:
 
     def expire(self, now: float) -> None:
         """The deadline has come."""
-        if self._stream is not None:
-            self._watch_stream(now)
+        if self._sender.streaming:
+            self._sender.look(now)
             return
         self.deadline = math.inf
         self._interrupt()
@@ -515,39 +410,6 @@ class Connection:
         self._stopping = True
         if self._waiting is _Waiting.REQUEST:
             self._interrupt()
-
-
-class _Body(BodySource):
-    """The body of one request, paced: a peer slower than ``Limits.body_rate`` is given up."""
-
-    __slots__ = ("_connection", "_waited", "ended", "length", "over", "received")
-
-    def __init__(self, connection: Connection, length: int | None) -> None:
-        self._connection = connection
-        self._waited = 0.0
-        self.length = length  # bytes; None where the peer did not say
-        self.received = 0
-        self.ended = False
-        self.over = False  # the request is answered, and what follows is another's
-
-    async def read_body(self) -> bytes:
-        if self.over:
-            raise RuntimeError("the request is answered; its body is gone. Read it before.")
-        connection = self._connection
-        limits = connection._limits
-        begun = trio.current_time()
-        allowed = limits.body_grace + self.received / limits.body_rate
-        connection.wait_for_body(begun + allowed - self._waited)
-        try:
-            piece = await connection.read_body()
-        finally:
-            connection.wait_for_handler()
-        self._waited += trio.current_time() - begun
-        self.received += len(piece)
-        self.ended = not piece
-        if piece and connection.holds_more:  # one read may hold 10,000 chunks of a byte
-            await trio.lowlevel.checkpoint()
-        return piece
 
 
 def _length(head: RequestHead) -> int | None:

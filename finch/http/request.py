@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final, Protocol, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from finch.conversions import DecHook, checked_hook, type_name, why_never_filled
 from finch.errors import HTTPError
 from finch.headers import Headers, QueryParams
+from finch.http.body import BodySource
 from finch.http.language import choose_language
 from finch.http.response import Response, TextResponse
 from finch.http.streaming import Spawn, Stream
@@ -46,17 +47,6 @@ SOCKET_REQUESTED = "Socket is requested!"
 
 
 NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({})
-
-
-class BodySource(Protocol):
-    """Where a request's body comes from; the connection is one."""
-
-    async def read_body(self) -> bytes:
-        """The next piece, ``b""`` at the end.
-
-        Raises:
-            Disconnected: where the client left before.
-        """
 
 
 class Request:

@@ -332,6 +332,19 @@ class HTTPConnection:
         lines.append(b"\r\n")
         return b"".join(lines)
 
+    def respond(
+        self,
+        status: int,
+        headers: RawHeaders,
+        content: bytes,
+        *,
+        date: bytes | None = None,
+        close: bool = False,
+    ) -> bytes:
+        """A whole response. Parameters: as :meth:`send_head`, and the body."""
+        head = self.send_head(status, headers, date=date, close=close, length=len(content))
+        return head + self.send_body(content) + self.send_end()
+
     def _frame(self, status: int, length: int | None, lines: list[bytes]) -> None:
         """Decide how the end of the response's body is found, and say so."""
         if status in (204, 304):
