@@ -13,20 +13,21 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context, copy_context
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import trio
 
 from finch.access import AccessLog
 from finch.app import FinchApp
 from finch.calls import Threads
+from finch.drain import Drain, Watched
 from finch.errors import HTTPError
 from finch.failures import failure_of, report
 from finch.http.connection import Connection
 from finch.http.response import TakeOver
 from finch.logs import Seldom
 from finch.net.acceptor import Acceptor
-from finch.net.address import NOWHERE, Address
+from finch.net.address import Address, address_of
 from finch.net.listeners import close_listeners, start_listening, url_of
 from finch.net.proxies import Source, Trust, read_proxy_header
 from finch.net.readers import HAS_HUB, Hub, TaskReader
@@ -40,22 +41,8 @@ from finch.watchdog import Watchdog
 _log = logging.getLogger("finch.server")
 
 _REFUSALS: Final = 64  # connections that are told that they are refused; more are closed at once
-_CLOSINGS: Final = 0.001  # seconds between two sockets' closings at shutdown, where there is time
-_LAST_TURNS: Final = 8  # of the event loop, before a peer is dropped
-_CROWD: Final = 0.02  # seconds whose closings are sent together
 _SETTLED: Final = 0.1  # seconds after which whoever waited for the server has its first answer
 _DEFERRED: Final = ("finch.wire.authority", "finch.wire.body", "finch.wire.extensions")
-
-
-class _Watched(Protocol):
-    """A connection in either of its lives."""
-
-    transport: Transport
-    deadline: float
-
-    def expire(self, now: float) -> None: ...
-    def drop(self) -> None: ...
-    def shut_down(self) -> None: ...
 
 
 class Server:
@@ -93,9 +80,8 @@ class Server:
         self._trust = trust
         self._proxy_protocol = proxy_protocol
         self._unnamed = 0  # connections whose PROXY header has not come yet
-        self._watched: set[_Watched] = set()
+        self._watched: set[Watched] = set()
         self._stop = trio.Event()
-        self._left = trio.Event()  # somebody has left, once it stops
         self._flusher = Flusher()
         self._access_log = AccessLog(self._flusher.add) if access_log else None
         self._buffer = memoryview(bytearray(READ_SIZE))
@@ -105,8 +91,7 @@ class Server:
         self._refusing = 0
         self._seldom = Seldom(_log)
         self._threads = Threads()
-        self._hurry: float | None = None  # seconds for goodbyes, if nobody else is waited for
-        self._draining = trio.CancelScope()
+        self._drain = Drain(self._watched, app.limits)
         self._over = False
         self.lagging: dict[Prober, None] = {}
 
@@ -193,7 +178,7 @@ class Server:
                         accepting.cancel_scope.cancel()
                     acceptor.close()
                     close_listeners(listeners)
-                    await self._drain()
+                    await self._drain.run()
                     nursery.cancel_scope.cancel()
                     self._threads.abandon()
 
@@ -208,9 +193,8 @@ class Server:
             seconds: that every client's ``on_disconnect`` together may still take;
                 ``Limits.leave_grace`` where left out.
         """
-        self._hurry = seconds or self.limits.leave_grace
         self._stop.set()
-        self._draining.cancel()
+        self._drain.hurry(seconds or self.limits.leave_grace)
 
     def abandon_threads(self) -> None:
         """Wait no longer for ``def`` functions: they end with the process, if not before."""
@@ -225,7 +209,7 @@ class Server:
 
     def _take(self, tls: ssl.SSLContext | None, sock: socket.socket, address: object) -> None:
         """A connection was accepted."""
-        peer = Source(_address(address), "http" if tls is None else "https")
+        peer = Source(address_of(address), "http" if tls is None else "https")
         if not self._proxy_protocol:
             self._admit(tls, sock, peer)
         elif self._has_room(self._unnamed):
@@ -333,15 +317,15 @@ class Server:
             link.receive(trailing, trio.current_time())
         return link
 
-    def _watch(self, item: _Watched) -> None:
+    def _watch(self, item: Watched) -> None:
         self._watched.add(item)
         if self._stop.is_set():
             item.shut_down()
 
-    def _unwatch(self, item: _Watched) -> None:
+    def _unwatch(self, item: Watched) -> None:
         self._watched.discard(item)
         if self._stop.is_set():
-            self._left.set()
+            self._drain.left()
 
     def forget(self, link: Link) -> None:
         """A link and its owner are over."""
@@ -394,57 +378,6 @@ class Server:
                 if not prober.probe():
                     self.lagging.pop(prober, None)
 
-    # The end
-
-    async def _drain(self) -> None:
-        """Let everybody end in peace; drop whoever has not by the end of the time for it."""
-        limits = self.limits
-        deadline = trio.current_time() + limits.shutdown_timeout
-        if self._hurry is None:
-            with self._draining:
-                peace = min(limits.leave_grace, limits.shutdown_timeout / 2)
-                with trio.move_on_at(deadline - peace):
-                    await self._say_goodbye()
-                    await self._until_empty()
-        if self._hurry is not None:
-            deadline = min(deadline, trio.current_time() + self._hurry)
-        left = list(self._watched)
-        for item in left:
-            item.shut_down()
-        for _ in range(_LAST_TURNS):  # TLS takes some to send a socket's Close
-            if not any(item.transport.pending for item in left):
-                break
-            await trio.lowlevel.checkpoint()
-        for item in left:
-            item.drop()
-            item.expire(trio.current_time())  # handlers are cancelled; on_disconnect still runs
-        with trio.move_on_at(deadline):
-            await self._until_empty(Link if self._hurry is not None else object)
-
-    async def _say_goodbye(self) -> None:
-        links = []
-        for item in list(self._watched):
-            if isinstance(item, Link):
-                links.append(item)
-            else:
-                item.shut_down()
-        begun = trio.current_time()
-        pause = min(_CLOSINGS, self.limits.shutdown_spread / max(1, len(links)))
-        for number, link in enumerate(links):
-            due = begun + number * pause
-            if due > trio.current_time() + _CROWD:
-                await trio.sleep_until(due)
-            try:
-                link.shut_down()
-            except Exception as error:
-                report(_log, "a bug in Finch: %r cannot say goodbye", link, error=error)
-                link.drop()
-
-    async def _until_empty(self, kind: type = object) -> None:
-        while any(isinstance(item, kind) for item in self._watched):
-            self._left = trio.Event()
-            await self._left.wait()
-
 
 class _Accepted(Job):
     """A new connection. One that is upgraded at once, as most are, needs no task of its own."""
@@ -462,11 +395,3 @@ class _Accepted(Job):
 
     def left_nursery(self) -> None:
         pass  # the connection is over
-
-
-def _address(address: object) -> Address:
-    if isinstance(address, tuple):
-        host, port = address[:2]
-        # of IPv4, on an inherited socket for both
-        return Address(host.removeprefix("::ffff:") if "." in host else host, port)
-    return NOWHERE  # a unix socket's client has no name

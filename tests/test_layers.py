@@ -46,12 +46,14 @@ net.acceptor
 net.proxies
 net.readers
 
+http.date
 http.streaming
 http.body
 http.language
 http.cookies
 http.advice
 http.response
+http.returned
 http.request
 http.paths
 http.patterns
@@ -79,6 +81,7 @@ sockets.raw
 lifespan
 app
 watchdog
+drain
 server
 options
 serving
@@ -156,6 +159,14 @@ def test_the_wire_has_no_io_no_clock_and_never_awaits(name):
     assert {module.split(".")[0] for module in imports(tree)}.isdisjoint(FORBIDDEN_IN_WIRE)
     asynchronous = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
     assert not [node for node in ast.walk(tree) if isinstance(node, asynchronous)]
+
+
+LONGEST = 410  # lines: a sign to look for the seam
+
+
+@pytest.mark.parametrize("name", HOUSE)
+def test_a_module_is_small(name):
+    assert MODULES[name].read_text().count("\n") <= LONGEST
 
 
 @pytest.mark.parametrize("name", HOUSE)

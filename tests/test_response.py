@@ -26,9 +26,8 @@ from finch.http.response import (
     Response,
     StreamingResponse,
     TextResponse,
-    chunk_to_bytes,
-    to_response,
 )
+from finch.http.returned import chunk_to_bytes, to_response
 from finch.testing import TestClient
 from finch.wire.http import RequestHead
 

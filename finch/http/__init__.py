@@ -1,8 +1,10 @@
 """HTTP: requests and responses as values, which handler answers, and one connection's life.
 
-cookies.py     a cookie that a response sets
+cookies.py     those of a request, and those that a response sets
 language.py    which of an application's languages a client gets
-response.py    responses, and how what a handler returns becomes one
+date.py        the Date of responses
+response.py    responses as values
+returned.py    what a handler returns, as a response, and yields, as bytes
 streaming.py   chunks of a response, made in a task of their own
 request.py     a request as a handler sees it
 paths.py       a route's path, read

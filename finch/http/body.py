@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Final, Protocol
 
 import trio
 
 from finch.config import Limits
+from finch.wire.head import RawHeaders
 
 _DISCARD: Final = 64 * 1024  # bytes of an unread body, rather than a new connection
 
@@ -106,3 +108,35 @@ class Body:
             if left < 0:
                 return False
         return True
+
+
+def declared_length(headers: RawHeaders) -> int | None:
+    """The bytes of a body, if a checked head says how many."""
+    return next((int(value) for name, value in headers if name == b"content-length"), None)
+
+
+class Whole:
+    """The source of a body that was read whole."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def read_body(self) -> bytes:
+        body, self._body = self._body, b""
+        return body
+
+
+class Pieces:
+    """A body's pieces. Unlike a generator it may be left before its end."""
+
+    def __init__(self, source: BodySource) -> None:
+        self._source = source
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await self._source.read_body()
+        if not piece:
+            raise StopAsyncIteration
+        return piece

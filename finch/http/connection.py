@@ -10,9 +10,7 @@ import enum
 import logging
 import math
 from contextvars import copy_context
-from email.utils import formatdate
-from functools import lru_cache, partial
-from time import time
+from functools import partial
 from typing import Protocol
 
 import trio
@@ -21,7 +19,8 @@ from finch.access import AccessLog
 from finch.config import Limits
 from finch.errors import Disconnected, HTTPError, ProtocolError
 from finch.failures import failure_of, report
-from finch.http.body import Body
+from finch.http.body import Body, declared_length
+from finch.http.date import date_now
 from finch.http.request import Request
 from finch.http.response import (
     Response,
@@ -166,7 +165,9 @@ class Connection:
             client, scheme, host = self.client, self._scheme, None
             if self._trust is not None:
                 client, scheme, host = self._trust.trace(head.headers, Source(client, scheme))
-            body = Body(self, self._limits, _length(head) if self._http.has_body else None)
+            body = Body(
+                self, self._limits, declared_length(head.headers) if self._http.has_body else None
+            )
             request = Request(
                 head,
                 client=client,
@@ -299,13 +300,7 @@ class Connection:
                 raise TypeError(f"the body of {response!r} is bytes, not {type(content).__name__}")
         except BaseException as raised:  # a subclass of the application's
             error = failure_of(raised)
-            report(
-                _log,
-                "the response to %s %s cannot be sent",
-                request.method,
-                request.raw_path,
-                error=error,
-            )
+            report(_log, "the response to %r cannot be sent", request, error=error)
             response = TextResponse("Internal Server Error", 500)
             headers, content = response.raw_headers(), response.body
         last = (
@@ -317,16 +312,16 @@ class Connection:
             )
         )
         if isinstance(response, StreamingResponse):
-            head = http.send_head(response.status, headers, date=_date(), close=last)
+            head = http.send_head(response.status, headers, date=date_now(), close=last)
             await self._sender.send_stream(head, request, response)
             self._wait_for(_Waiting.HANDLER, math.inf)
         elif len(content) <= SLICE:
             self.transport.write(
-                http.respond(response.status, headers, content, date=_date(), close=last)
+                http.respond(response.status, headers, content, date=date_now(), close=last)
             )
         else:
             head = http.send_head(
-                response.status, headers, date=_date(), close=last, length=len(content)
+                response.status, headers, date=date_now(), close=last, length=len(content)
             )
             await self._sender.send_whole(head, content)
         self._log(request, response.status)
@@ -336,7 +331,7 @@ class Connection:
 
     def _hand_over(self, request: Request, taken: TakeOver) -> tuple[TakeOver, bytes]:
         self._http.read_body()  # its end, which a handshake has at once
-        self.transport.write(self._http.send_upgrade(taken.raw_headers(), _date()))
+        self.transport.write(self._http.send_upgrade(taken.raw_headers(), date_now()))
         self._log(request, 101)
         request.settle()
         return taken, self._http.trailing_data
@@ -353,7 +348,7 @@ class Connection:
         """The connection's last response."""
         self.transport.write(
             self._http.respond(
-                response.status, response.raw_headers(), response.body, date=_date(), close=True
+                response.status, response.raw_headers(), response.body, date=date_now(), close=True
             )
         )
 
@@ -410,20 +405,3 @@ class Connection:
         self._stopping = True
         if self._waiting is _Waiting.REQUEST:
             self._interrupt()
-
-
-def _length(head: RequestHead) -> int | None:
-    for name, value in head.headers:
-        if name == b"content-length":
-            return int(value)
-    return None
-
-
-@lru_cache(maxsize=1)
-def _date_of(second: int) -> bytes:
-    return formatdate(second, usegmt=True).encode("ascii")
-
-
-def _date() -> bytes:
-    """The ``Date`` of a response (RFC 9110, section 6.6.1)."""
-    return _date_of(int(time()))

@@ -20,9 +20,8 @@ from finch.http.response import (
     Response,
     StreamingResponse,
     TextResponse,
-    chunk_to_bytes,
-    to_response,
 )
+from finch.http.returned import chunk_to_bytes, to_response
 from finch.http.routing import FinchRoute, Match, Methods, Router
 
 _log = logging.getLogger("finch.app")

@@ -13,7 +13,8 @@ import msgspec
 from finch.conversions import DecHook, checked_hook, type_name, why_never_filled
 from finch.errors import HTTPError
 from finch.headers import Headers, QueryParams
-from finch.http.body import BodySource
+from finch.http.body import BodySource, Pieces, Whole
+from finch.http.cookies import read_cookies
 from finch.http.language import choose_language
 from finch.http.response import Response, TextResponse
 from finch.http.streaming import Spawn, Stream
@@ -24,7 +25,6 @@ from finch.wire.head import RawHeaders, RequestHead
 T = TypeVar("T")
 
 _ABSOLUTE: Final = re.compile(r"https?://[^/?]*+", re.IGNORECASE)
-_ESCAPED: Final = re.compile(r"\\(?:([0-3][0-7]{2})|(.))")  # in a quoted cookie: octal, or itself
 
 # Not every codec of Python's: some take quadratic time, and each name asked for is kept for ever.
 _CHARSETS: Final = {
@@ -185,15 +185,7 @@ class Request:
         Source: RFC 6265, section 5.4.
         """
         if self._cookies is None:
-            cookies: dict[str, str] = {}
-            for header in self.headers.getlist("cookie"):
-                for pair in header.split(";"):
-                    # blanks only: the bytes of a letter may look like another kind of space
-                    name, equals, value = (part.strip(" \t") for part in pair.partition("="))
-                    name = _as_utf8(name)
-                    if equals and name not in cookies:
-                        cookies[name] = _as_utf8(_unquote_cookie(value))
-            self._cookies = cookies
+            self._cookies = read_cookies(self.headers.getlist("cookie"))
         return self._cookies
 
     @property
@@ -241,11 +233,11 @@ class Request:
             Disconnected: where the client leaves before the end.
             RuntimeError: where it has been streamed before.
         """
-        return _Pieces(self._take_source())
+        return Pieces(self._take_source())
 
     def _take_source(self) -> BodySource:
         if self._body is not None:
-            return _Whole(self._body)
+            return Whole(self._body)
         source, self._source = self._source, None
         if source is None:
             raise RuntimeError("the body was streamed already; keep what you need of it")
@@ -362,33 +354,6 @@ class Request:
         return f"<Request {self.method} {self.raw_path}>"
 
 
-class _Whole:
-    """The source of a body that was read whole."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    async def read_body(self) -> bytes:
-        body, self._body = self._body, b""
-        return body
-
-
-class _Pieces:
-    """A body's pieces. Unlike a generator it may be left before its end."""
-
-    def __init__(self, source: BodySource) -> None:
-        self._source = source
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        piece = await self._source.read_body()
-        if not piece:
-            raise StopAsyncIteration
-        return piece
-
-
 def _split_target(target: bytes) -> tuple[str, str]:
     text = target.decode("ascii")
     # absolute-form, checked by the wire, which a server MUST accept (RFC 9112, section 3.2.2)
@@ -408,20 +373,3 @@ def _decoder(type: Any, hook: DecHook | None) -> Decode:
     except TypeError:  # Annotated[int, {}]
         return decoder(type, checked)
     return shared_decoder(type, checked)
-
-
-def _unquote_cookie(value: str) -> str:
-    # By hand, for http.cookies takes half a second for 12 KiB of backslashes (CVE-2024-7592).
-    if len(value) < 2 or not value.startswith('"') or not value.endswith('"'):
-        return value
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 8)) if found[1] else found[2], value[1:-1])
-
-
-def _as_utf8(text: str) -> str:
-    """Text that was decoded as Latin-1, as what it is."""
-    if text.isascii():
-        return text
-    try:
-        return text.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return text

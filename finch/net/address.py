@@ -19,3 +19,12 @@ class Address(NamedTuple):
 
 
 NOWHERE = Address("", 0)
+
+
+def address_of(name: object) -> Address:
+    """The address of a peer, by what ``accept`` calls it."""
+    if isinstance(name, tuple):
+        host, port = name[:2]
+        # of IPv4, on an inherited socket for both
+        return Address(host.removeprefix("::ffff:") if "." in host else host, port)
+    return NOWHERE  # a unix socket's client has no name

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import finch.net.proxies
-import finch.sockets.client
+import finch.sockets.dispatch
 import finch.wire.handshake
 import finch.wire.websocket
 from finch.wire.http import HTTPConnection
@@ -112,14 +112,14 @@ def digests_wrongly(monkeypatch):
 
 
 def chokes_on_deep_messages(monkeypatch):
-    read_message = finch.sockets.client.read_message
+    read_message = finch.sockets.dispatch.read_message
 
     def read(payload):
         if "[" * 10 in payload:
             raise RecursionError
         return read_message(payload)
 
-    monkeypatch.setattr(finch.sockets.client, "read_message", read)
+    monkeypatch.setattr(finch.sockets.dispatch, "read_message", read)
 
 
 def reads_too_little(monkeypatch):

@@ -15,7 +15,7 @@ from finch import (
     Response,
     StreamingResponse,
 )
-from finch.http.response import chunk_to_bytes, to_response
+from finch.http.returned import chunk_to_bytes, to_response
 from tests.mistakes.book import mistake
 
 

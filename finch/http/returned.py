@@ -1,0 +1,99 @@
+"""What a handler returns, as a response; what its generator yields, as bytes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from typing import Any
+
+from finch.explain import kind, not_text, where
+from finch.headers import header_items
+from finch.http.advice import chunk_advice, is_json, return_advice
+from finch.http.response import JSONResponse, Response, StreamingResponse, TextResponse
+
+
+def to_response(value: Any, *, origin: object = "the handler") -> Response:
+    """What a handler returned, as a response that belongs to one request.
+
+    Parameters:
+        value: ``str`` becomes text, ``bytes`` bytes, ``None`` 204, ``dict``, ``list``, Struct and
+            dataclass JSON, an async generator a streamed body; ``(value, status)`` and ``(value,
+            status, headers)`` say more; a :class:`Response` is copied.
+        origin: who returned it, for the error: the function, or any text.
+
+    Raises:
+        TypeError: it is anything else, or JSON cannot hold it.
+        ValueError: a status or a header cannot be sent, or it is text that is no Unicode.
+        RuntimeError: it is a :class:`StreamingResponse` that was returned before.
+    """
+    if isinstance(value, Response):
+        return value.fresh()
+    try:
+        if isinstance(value, str):
+            return TextResponse(value)
+        if isinstance(value, bytes | bytearray | memoryview):
+            return Response(bytes(value))
+        if value is None:
+            response = Response(b"", 204)
+            response.remove_header("content-type")
+            return response
+        if is_json(value):
+            return JSONResponse(value)
+    except (TypeError, ValueError) as error:
+        cls = TypeError if isinstance(error, TypeError) else ValueError
+        raise cls(f"{where(origin)} returned {kind(value)}: {error}") from error.__cause__
+    if isinstance(value, tuple):
+        return _from_tuple(value, origin)
+    if isinstance(value, AsyncIterable):
+        return StreamingResponse(value)
+    raise _no_response(value, origin)
+
+
+def _from_tuple(value: tuple[Any, ...], origin: object) -> Response:
+    if len(value) not in (2, 3) or not isinstance(value[1], int):
+        raise _no_response(value, origin)
+    response = to_response(value[0], origin=origin)
+    try:
+        response.status = value[1]
+        if len(value) == 3 and value[2] is not None:
+            items = header_items(value[2], "(value, status, headers)")
+            for name, _ in items:
+                response.remove_header(name)
+            for name, text in items:
+                response.add_header(name, text)
+    except (TypeError, ValueError) as error:
+        cls = TypeError if isinstance(error, TypeError) else ValueError
+        raise cls(f"{where(origin)} returned a tuple: {error}") from None
+    return response
+
+
+def _no_response(value: object, origin: object) -> TypeError:
+    name, detail = kind(value).partition(" ")[2], return_advice(value)
+    return TypeError(
+        f"{where(origin)} returned {name}, which is no response{detail and f': {detail}'}. Return "
+        "str, bytes, dict, list, a Struct or dataclass, None, an async generator, a Response, or a "
+        "tuple of (value, status) or (value, status, headers)."
+    )
+
+
+def chunk_to_bytes(chunk: Any, origin: object) -> bytes:
+    """One chunk of a streamed body as bytes.
+
+    Parameters:
+        chunk: what was yielded.
+        origin: what yielded it, for the error; a generator, or any text.
+
+    Raises:
+        TypeError: it is neither bytes nor text.
+        ValueError: it is text that UTF-8 cannot hold.
+    """
+    if isinstance(chunk, str):
+        try:
+            return chunk.encode("utf-8")
+        except UnicodeEncodeError:
+            raise ValueError(f"{where(origin)} yielded text with {not_text(chunk)}") from None
+    if isinstance(chunk, bytes | bytearray | memoryview):
+        return bytes(chunk)
+    raise TypeError(
+        f"{where(origin)} yielded {kind(chunk)}; a streamed response takes str or bytes: "
+        f"{chunk_advice(chunk)}"
+    )
