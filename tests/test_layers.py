@@ -172,3 +172,10 @@ def test_a_module_is_small(name):
 @pytest.mark.parametrize("name", HOUSE)
 def test_a_module_says_what_it_owns(name):
     assert ast.get_docstring(ast.parse(MODULES[name].read_text()))
+
+
+def test_the_page_of_the_docs_shows_this_house():
+    from tests.house import PAGE, redrawn
+
+    page = PAGE.read_text(encoding="utf-8")
+    assert redrawn(page) == page, "run: python -m tests.house"
