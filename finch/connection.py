@@ -26,7 +26,7 @@ from finch.request import Address, BodySource, Request
 from finch.response import Response, StreamingResponse, TextResponse, chunk_to_bytes
 from finch.sockets.upgrade import Upgrade
 from finch.streaming import Stream
-from finch.tasks import change_context
+from finch.tasks import change_context, is_same
 from finch.transport import Spawn, Transport
 from finch.turns import account
 from finch.wire.head import RequestHead
@@ -185,7 +185,8 @@ class Connection:
                 await self._close_streams(request)
             if not self._http.next_cycle():
                 return None
-            if copy_context() != context:  # what this request's code has set is not the next one's
+            # what this request's code has set is not the next one's
+            if not is_same(trio.lowlevel.current_task().context, context):
                 await change_context(context.copy())
             if not self._http.idle:  # pipelined: others have a turn first
                 await trio.lowlevel.checkpoint()

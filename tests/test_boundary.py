@@ -571,6 +571,7 @@ async def test_a_startup_callback_that_raises_is_the_end_and_says_why(kind):
 
 SITES = {
     # where Finch calls application code: the places above that go through it
+    "calls._between_contexts: function": ["handler_in_a_thread", "message_handler_in_a_thread"],
     "calls.attempt: call": ["on_connect", "background_task", "on_connect_in_a_thread"],
     "lifespan.run: attempt": ["the tests of startup and shutdown"],
     "lifespan._in_background: attempt": ["background_task", "background_task_in_a_thread"],
@@ -692,3 +693,46 @@ def test_everything_that_takes_a_function_is_among_the_places():
     }
     assert takers == set(TAKES_A_FUNCTION)
     assert set(TAKES_A_FUNCTION.values()) - {None} <= set(PLACES)
+
+
+# What is left open
+
+
+async def opens_a_scope(socket, data):
+    timeout = trio.CancelScope(deadline=trio.current_time() + 0.2)
+    timeout.__enter__()
+    socket.manager.kept.append(timeout)
+    return "opened"
+
+
+async def ignores_its_end(socket, data):
+    try:
+        while True:
+            yield await opens_a_scope(socket, data)
+            await trio.sleep(0)
+    except GeneratorExit:
+        yield "more"
+
+
+@pytest.mark.parametrize("handler", [opens_a_scope, ignores_its_end])
+async def test_a_cancel_scope_that_is_left_open_is_its_clients_trouble(handler, caplog):
+    app = FinchApp()
+    app.socket_manager.kept = []
+    app.socket("bad")(handler)
+
+    @app.socket("slow")
+    async def slow(socket, data):
+        await trio.sleep(0.5)
+        return "done"
+
+    async with TestClient(app) as client, client.socket() as other:
+        async with client.socket() as socket:
+            await socket.send("bad")
+            assert (await socket.receive()).data == "opened"
+            await trio.aclose_forcefully(socket.stream)
+        while app.socket_manager.count_clients > 1:
+            await trio.sleep(0.001)
+        await other.send("slow")  # in the same worker
+        assert (await other.receive()).data == "done"
+    assert "left a cancel scope open" in caplog.text
+    assert "a bug in Finch" not in caplog.text

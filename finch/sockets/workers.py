@@ -7,7 +7,8 @@ waits holds up nobody.
 
 A worker serves many clients, and each must find the worker as if it were new. So what a job set in
 a ``ContextVar`` is given to that job, and the worker goes on in the context that it began with;
-and a worker in which a job left a nursery open is put aside.
+a cancel scope that it left open is closed; and a worker in which it left a nursery open is put
+aside.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Final
 import trio
 
 from finch.failures import failure_of, report
-from finch.tasks import change_context, contain
+from finch.tasks import change_context, close_scopes, contain, innermost_scope, is_same
 from finch.transport import Spawn
 from finch.turns import account
 
@@ -50,8 +51,8 @@ class Job(ABC):
         """Its code has set something, for itself alone."""
 
     @abstractmethod
-    def left_nursery(self) -> None:
-        """Its code has left a nursery open, and this worker will never serve again."""
+    def left_open(self) -> None:
+        """Its code has left a nursery or a cancel scope open: its messages may be lost."""
 
 
 class Worker:
@@ -118,6 +119,7 @@ class WorkerPool:
         self._woken = False
         while True:
             with worker.until_cancelled():
+                scope = innermost_scope(task)
                 while not worker.cancelled:
                     if not self._jobs:
                         if len(self._parked) >= _STANDBY:
@@ -133,19 +135,36 @@ class WorkerPool:
                     if context is not None:
                         await change_context(context)
                     try:
-                        await job.serve(worker)
-                    except BaseException as raised:
-                        report(_log, "a bug in Finch: %r failed", job, error=failure_of(raised))
+                        await self._serve(job, worker, task, scope)
                     finally:
-                        if task.child_nurseries:
-                            job.left_nursery()
-                            await contain(job)
                         if context is not None:
                             await change_context(mine)
-                        elif copy_context() != home:
-                            job.keep(copy_context())
+                        elif is_same(task.context, home):
+                            mine = task.context  # a connection may have gone on in another
+                        else:
+                            job.keep(task.context)
                             mine = home.copy()
                             await change_context(mine)
+
+    async def _serve(
+        self, job: Job, worker: Worker, task: trio.lowlevel.Task, scope: object
+    ) -> None:
+        """Serve a job, and clean up behind it."""
+        closed = False
+        try:
+            try:
+                await job.serve(worker)
+            finally:
+                if task.child_nurseries:
+                    job.left_open()
+                    await contain(job)
+                if innermost_scope(task) is not scope:
+                    closed = close_scopes(job, scope)
+                    job.left_open()
+        except BaseException as raised:
+            error = failure_of(raised)
+            if not closed:  # else it is the doing of what was left open, which is told
+                report(_log, "a bug in Finch: %r failed", job, error=error)
 
     async def _park(self, task: trio.lowlevel.Task) -> None:
         self._parked.append(task)
