@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar, overload
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
+import trio
 
 from finch.conversions import DecHook, checked_hook, type_name, why_never_filled
 from finch.errors import HTTPError
@@ -16,6 +17,7 @@ from finch.headers import Headers, QueryParams
 from finch.language import choose_language
 from finch.response import Response, TextResponse
 from finch.streaming import Spawn, Stream
+from finch.turns import account
 from finch.typed import Decode, decoder, shared_decoder
 from finch.wire.head import RawHeaders, RequestHead
 
@@ -294,6 +296,8 @@ class Request:
                     raise self._too_large()
                 pieces.append(piece)
             self._body = b"".join(pieces)
+        elif account.spend(len(self._body)):
+            await trio.lowlevel.checkpoint()
         return self._body
 
     def _too_large(self) -> HTTPError:

@@ -299,7 +299,7 @@ class SocketManager:
         """Send a message to the client of that id; False where there is none."""
         client = self.registry.get(id)
         envelope = new_envelope(data, path, status)
-        return client is not None and bool(await self._send_each((client,), envelope))
+        return bool(await self._send_each(() if client is None else (client,), envelope))
 
     async def send_to_user(
         self, user_id: UserId, data: Any, path: str = "", status: int = 200
