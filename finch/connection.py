@@ -285,9 +285,7 @@ class Connection:
         """Send a response; whether it says that it is the connection's last."""
         http = self._http
         try:
-            headers, content = response.raw_headers(), response.body
-            if not isinstance(content, bytes):
-                raise TypeError(f"the body of {response!r} is bytes, not {type(content).__name__}")
+            last, head, content = self._head(response, body)
         except BaseException as raised:  # a subclass of the application's
             error = failure_of(raised)
             report(
@@ -298,30 +296,41 @@ class Connection:
                 error=error,
             )
             response = TextResponse("Internal Server Error", 500)
-            headers, content = response.raw_headers(), response.body
-        last = (
-            self._stopping
-            or self._interrupted
-            or (http.has_body and self._gives_up(body, response.status))
-        )
+            last, head, content = self._head(response, body)
         if isinstance(response, StreamingResponse):
-            head = http.send_head(response.status, headers, date=_date(), close=last)
             await self._send_stream(request, response, head)
+        elif len(content) <= _SLICE:
+            self.transport.write(head + http.send_body(content) + http.send_end())
         else:
-            head = http.send_head(
-                response.status, headers, date=_date(), close=last, length=len(content)
-            )
-            if len(content) <= _SLICE:
-                self.transport.write(head + http.send_body(content) + http.send_end())
-            else:
-                self.transport.write(head)
-                if http.has_content:
-                    await self._send_large(content)
-                self.transport.write(http.send_end())
+            self.transport.write(head)
+            if http.has_content:
+                await self._send_large(content)
+            self.transport.write(http.send_end())
         self._log(request, response.status)
         if self.transport.pending > self._limits.backpressure:
             await self.transport.drain(self._limits.backpressure)
         return last
+
+    def _head(self, response: Response, body: _Body) -> tuple[bool, bytes, bytes]:
+        """Whether a response is the connection's last; its head; and its body, if that is known.
+
+        Raises:
+            BaseException: whatever a subclass of the application's does wrong.
+        """
+        http = self._http
+        headers, content, status = response.raw_headers(), response.body, response.status
+        if not isinstance(content, bytes):
+            raise TypeError(f"the body of {response!r} is bytes, not {type(content).__name__}")
+        if not 200 <= status <= 599:
+            raise ValueError(f"a response's status is 200 to 599, not {status}")
+        last = (
+            self._stopping
+            or self._interrupted
+            or (http.has_body and self._gives_up(body, status))
+        )
+        length = None if isinstance(response, StreamingResponse) else len(content)
+        head = http.send_head(status, headers, date=_date(), close=last, length=length)
+        return last, head, content
 
     def _gives_up(self, body: _Body, status: int) -> bool:
         """Whether the rest of a request's body is not worth reading: the peer still waits to be

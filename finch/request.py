@@ -370,8 +370,17 @@ class Request:
             BaseException: whatever an iterator raises.
         """
         streams, self._streams = self._streams, None
+        self._spawn = None  # nobody would close what begins now
+        raised: list[BaseException] = []
         for stream in streams or ():
-            await stream.aclose()
+            try:
+                await stream.aclose()
+            except trio.Cancelled:
+                raise
+            except BaseException as error:
+                raised.append(error)
+        if raised:
+            raise raised[0] if len(raised) == 1 else BaseExceptionGroup("closing", raised)
 
     def render_socket(self) -> Response:
         """What a socket route answers: the upgrade that ``request_handle`` made of this request, or

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 import finch
 from finch import (
@@ -27,6 +28,7 @@ from finch import (
     SocketManager,
     StreamingResponse,
 )
+from finch.failures import failure_of
 from finch.testing import HandshakeRefused, SocketClosed, TestClient, WaitedTooLong
 
 
@@ -579,7 +581,7 @@ SITES = {
     "pipeline._dispatch: index": ["handler", "handler_in_a_nursery", "upgrade_route"],
     "pipeline._handled: attempt": ["error_handler", "error_handler_in_a_thread"],
     "pipeline._through: middleware": ["middleware_before", "middleware_behind"],
-    "connection._respond: raw_headers": ["response_of_its_own_kind"],
+    "connection._head: raw_headers": ["response_of_its_own_kind"],
     "streaming._make: anext": [
         "generator_before_its_first_chunk",
         "generator_between_chunks",
@@ -736,3 +738,100 @@ async def test_a_cancel_scope_that_is_left_open_is_its_clients_trouble(handler, 
         assert (await other.receive()).data == "done"
     assert "left a cancel scope open" in caplog.text
     assert "a bug in Finch" not in caplog.text
+
+
+class Group(BaseExceptionGroup):
+    """Whose own derive raises, as one with other arguments does."""
+
+    def derive(self, errors):
+        raise TypeError("derive takes another argument")
+
+
+async def test_a_group_that_cannot_be_split_is_answered():
+    app = FinchApp()
+
+    @app.socket("bad")
+    async def bad(socket, data):
+        raise Group("several", [stale_cancelled(), ValueError()])
+
+    async with TestClient(app) as client, client.socket() as socket:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            error = Group("several", [stale_cancelled(), ValueError()])
+            assert isinstance(failure_of(error), TypeError)
+        await socket.send("bad")
+        assert (await socket.receive()).status == 500
+
+
+ODD = {
+    "text": {"raw_headers": lambda response: [("name", "value")]},
+    "nothing": {"raw_headers": lambda response: None},
+    "status": {"status": property(lambda response: 99, lambda response, status: None)},
+    "no status": {"status": property(lambda response: "200", lambda response, status: None)},
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+async def test_a_response_that_cannot_be_sent_is_a_500(what, caplog):
+    app = FinchApp()
+    odd = type("Odd", (Response,), ODD[what])
+
+    @app.get("/")
+    async def index(request):
+        return odd("text")
+
+    async with TestClient(app) as client:
+        assert (await client.get("/")).status == 500
+    assert "cannot be sent" in caplog.text
+    assert "a bug in Finch" not in caplog.text
+
+
+async def test_every_discarded_stream_is_closed_though_one_raises(caplog):
+    app = FinchApp()
+    closed = []
+
+    @app.get("/")
+    async def index(request):
+        try:
+            yield "first"
+        finally:
+            closed.append("closed")
+            raise ValueError
+
+    @app.middleware
+    async def twice(request, call_next):
+        await call_next(request)
+        await call_next(request)
+        return "another"
+
+    async with TestClient(app) as client:
+        assert (await client.get("/")).text == "another"
+        await trio.testing.wait_all_tasks_blocked()
+        assert closed == ["closed", "closed"]
+
+
+async def test_a_stream_that_begins_when_its_request_is_answered_is_refused():
+    app = FinchApp()
+    begun = []
+
+    @app.get("/")
+    async def index(request):
+        begun.append("begun")
+        yield "first"
+
+    answered = trio.Event()
+
+    async def call_late(request, call_next):
+        await answered.wait()
+        await call_next(request)
+
+    @app.middleware
+    async def leave(request, call_next):
+        app.background_task(call_late, request, call_next)
+        return "another"
+
+    async with TestClient(app) as client:
+        await client.get("/")
+        answered.set()
+        await trio.testing.wait_all_tasks_blocked()
+    assert not begun

@@ -90,7 +90,6 @@ class SocketManager:
         self.root = Handlers(self._event, "the root event", app.dec_hook)
         self._events: dict[str, SocketEvent] = {}
         self._named: dict[str, Handlers] = {}
-        self._noted = False  # whether the server knows that something was sent to many
         self._sent_at = 0.0
         self._find_callbacks()
         app.attach_manager(self)
@@ -314,8 +313,7 @@ class SocketManager:
         client = None
         for client in clients:
             reached += client.push(envelope)
-        if client is not None and not self._noted:
-            self._noted = True
+        if client is not None and self not in client.host.lagging:
             self._sent_at = trio.current_time()
             client.host.lagging[self] = None
         for _ in range(account.broadcast(reached, envelope.size)):
@@ -325,7 +323,6 @@ class SocketManager:
     def probe(self) -> bool:
         """See how far behind its clients are, once something was sent to many. The server calls it
         now and then; so no message costs a thought for each of its recipients."""
-        self._noted = False
         for client in self.registry:
             client.note_sent(self._sent_at)
         return False
