@@ -9,6 +9,7 @@ from functools import partial
 import httpx
 import pytest
 import trio
+import trio.testing
 import websockets.sync.client
 
 from finch import FinchApp, Limits
@@ -444,3 +445,29 @@ async def test_both_of_two_may_end_at_once():
         nursery.start_soon(serve_for_a_moment)
         nursery.start_soon(serve_for_a_moment)
     assert told == ["down", "down"]
+
+
+@pytest.mark.parametrize("ended", [None, 0, 1])
+async def test_a_signal_ends_every_server_of_a_program_that_still_runs(ended):
+    told = []
+
+    async def serve_one(name, scope, task_status):
+        app = FinchApp()
+        app.on_shutdown(lambda: told.append(name))
+        with scope:
+            await serve_app(app, port=0, task_status=task_status)
+
+    before = signal.getsignal(signal.SIGTERM)
+    scopes = [trio.CancelScope(), trio.CancelScope()]
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            for name, scope in enumerate(scopes):
+                await nursery.start(serve_one, name, scope)
+            if ended is not None:
+                scopes[ended].cancel()
+                while told != [ended]:
+                    await trio.sleep(0.001)
+                await trio.testing.wait_all_tasks_blocked()
+            signal.raise_signal(signal.SIGTERM)
+    assert sorted(told) == [0, 1]
+    assert signal.getsignal(signal.SIGTERM) is before
