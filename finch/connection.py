@@ -324,9 +324,7 @@ class Connection:
         if not 200 <= status <= 599:
             raise ValueError(f"a response's status is 200 to 599, not {status}")
         last = (
-            self._stopping
-            or self._interrupted
-            or (http.has_body and self._gives_up(body, status))
+            self._stopping or self._interrupted or (http.has_body and self._gives_up(body, status))
         )
         length = None if isinstance(response, StreamingResponse) else len(content)
         head = http.send_head(status, headers, date=_date(), close=last, length=length)

@@ -755,7 +755,7 @@ async def test_a_group_that_cannot_be_split_is_answered():
         raise Group("several", [stale_cancelled(), ValueError()])
 
     async with TestClient(app) as client, client.socket() as socket:
-        with trio.CancelScope() as scope:
+        with trio.CancelScope() as scope:  # noqa: ASYNC100  # only judged in it
             scope.cancel()
             error = Group("several", [stale_cancelled(), ValueError()])
             assert isinstance(failure_of(error), TypeError)
