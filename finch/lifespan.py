@@ -40,10 +40,12 @@ class Lifespan:
             return
         time = self._times[-1]
         start = partial(time.nursery.start_soon, caught, task)
-        if trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is time.token:
-            start()
-        else:
+        if not trio.lowlevel.in_trio_run():
             trio.from_thread.run_sync(start, trio_token=time.token)
+        elif trio.lowlevel.current_trio_token() is time.token:
+            start()
+        else:  # a thread with an event loop of its own, which must not wait
+            time.token.run_sync_soon(_start_from_outside, start)
 
     @asynccontextmanager
     async def run(self, shutdown_timeout: float) -> AsyncIterator[None]:
@@ -102,6 +104,14 @@ class _Time:
         self.token = trio.lowlevel.current_trio_token()
         self.farewell = trio.CancelScope(shield=True)  # around the callbacks of shutdown
         self.hurried: float | None = None  # seconds that they may take, if they are in a hurry
+
+
+def _start_from_outside(start: Callable[[], Any]) -> None:
+    """Start a task from outside: where its nursery is over by now, nothing is started."""
+    try:
+        start()
+    except RuntimeError as error:
+        report(_log, "a background task came too late", error=error)
 
 
 async def _in_background(function: Callable[..., Any], *args: Any) -> None:

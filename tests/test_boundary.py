@@ -835,3 +835,24 @@ async def test_a_stream_that_begins_when_its_request_is_answered_is_refused():
         answered.set()
         await trio.testing.wait_all_tasks_blocked()
     assert not begun
+
+
+async def test_a_background_task_begins_from_an_event_loop_in_a_thread():
+    app = FinchApp()
+    began = trio.Event()
+
+    async def beside():
+        began.set()
+
+    async def in_a_loop_of_its_own():
+        app.background_task(beside)
+
+    @app.get("/")
+    def index(request):
+        trio.run(in_a_loop_of_its_own)
+        return "ok"
+
+    async with TestClient(app) as client:
+        assert (await client.get("/")).text == "ok"
+        with trio.fail_after(5):
+            await began.wait()
