@@ -18,7 +18,7 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable
 from contextvars import Context, ContextVar, copy_context
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import trio
 
@@ -97,13 +97,13 @@ class Threads:
         """Have the current task, and those that it starts, run their threads here."""
         _threads.set(self)
 
-    async def run(self, function: Callable[[], Any]) -> tuple[Any, Context]:
-        """Run a function in a thread; what it returns, and the context that it left."""
+    async def run(self, function: Callable[[], Any]) -> tuple[Any, Context, Context]:
+        """Run a function in a thread; what it returns, and the context before and after it."""
         with trio.CancelScope(shield=True) as scope:
             self._scopes.add(scope)
             try:
                 return await trio.to_thread.run_sync(
-                    lambda: (function(), copy_context()), abandon_on_cancel=True
+                    lambda: _between_contexts(function), abandon_on_cancel=True
                 )
             finally:
                 self._scopes.discard(scope)
@@ -116,6 +116,12 @@ class Threads:
             scope.cancel()
 
 
+def _between_contexts(function: Callable[[], Any]) -> tuple[Any, Context, Context]:
+    before = copy_context()
+    return function(), before, copy_context()
+
+
+_NOTHING: Final = object()
 _threads: ContextVar[Threads] = ContextVar("finch threads")
 
 
@@ -125,9 +131,9 @@ async def _in_thread(function: Callable[[], Any]) -> Any:
         threads = _threads.get()
     except LookupError:  # not in a server's task: somebody calls a handler by hand
         threads = Threads()
-    result, context = await threads.run(function)
+    result, before, after = await threads.run(function)
     # what it set is seen behind it, as if it had run here
-    for variable, value in context.items():
-        if variable.get(None) is not value:
+    for variable, value in after.items():
+        if before.get(variable, _NOTHING) is not value:
             variable.set(value)
     return result

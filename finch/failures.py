@@ -60,7 +60,13 @@ def failure_of(error: BaseException) -> BaseException:
             error = failure_of(raised)
     """
     if isinstance(error, BaseExceptionGroup):
-        return _failure_of_group(error)
+        try:
+            failure, goes_on = _judge_group(error)
+        except BaseException as second:  # a group of its own kind
+            return second
+        if goes_on:
+            raise failure
+        return failure
     if isinstance(error, Exception):
         return error
     if isinstance(error, trio.Cancelled):
@@ -71,19 +77,20 @@ def failure_of(error: BaseException) -> BaseException:
     return error
 
 
-def _failure_of_group(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def _judge_group(group: BaseExceptionGroup[BaseException]) -> tuple[BaseException, bool]:
+    """What of a group counts, and whether it goes on."""
     leaf = alone(group)
     if isinstance(leaf, FinchError):
-        return leaf
+        return leaf, False
     for one in _leaves(group):
         if isinstance(one, KeyboardInterrupt) and _is_from_signal(one):
-            raise one
+            return one, True
     cancelled, others = group.split(trio.Cancelled)
     if cancelled is not None and is_cancelled():
         if others is not None:
             report(_log, "raised while it was cancelled", error=others)
-        raise cancelled
-    return group
+        return cancelled, True
+    return group, False
 
 
 def alone(error: BaseException) -> BaseException | None:

@@ -25,10 +25,7 @@ class Lifespan:
         self.startup: list[Callable[[], Any]] = []
         self.shutdown: list[Callable[[], Any]] = []
         self._background: list[Callable[[], Awaitable[None]]] = []
-        self._nursery: trio.Nursery | None = None
-        self._token: trio.lowlevel.TrioToken | None = None
-        self._farewell = trio.CancelScope(shield=True)  # around the callbacks of shutdown
-        self._hurried: float | None = None  # seconds that they may take, if they are in a hurry
+        self._times: list[_Time] = []  # an application may be served several times at once
 
     def start_soon(self, function: Callable[..., Any], *args: Any) -> None:
         """Run a function now, or with the application if that does not run. From any thread.
@@ -38,14 +35,17 @@ class Lifespan:
         """
         check_takes(function, "background_task", f"({', '.join(map(repr, args))})", *args)
         task = partial(_in_background, function, *args)
-        if self._nursery is None or self._token is None:
+        if not self._times:
             self._background.append(task)
             return
-        start = partial(self._nursery.start_soon, caught, task)
-        if trio.lowlevel.in_trio_run():
+        time = self._times[-1]
+        start = partial(time.nursery.start_soon, caught, task)
+        if not trio.lowlevel.in_trio_run():
+            trio.from_thread.run_sync(start, trio_token=time.token)
+        elif trio.lowlevel.current_trio_token() is time.token:
             start()
-        else:
-            trio.from_thread.run_sync(start, trio_token=self._token)
+        else:  # a thread with an event loop of its own, which must not wait
+            time.token.run_sync_soon(_start_from_outside, start)
 
     @asynccontextmanager
     async def run(self, shutdown_timeout: float) -> AsyncIterator[None]:
@@ -57,8 +57,8 @@ class Lifespan:
         Raises:
             BaseException: whatever a startup callback raises: the application cannot begin.
         """
-        self._farewell = trio.CancelScope(shield=True)
         async with plain_nursery() as nursery:
+            time = _Time(nursery)
             lasting = len(self._background)
             try:
                 for callback in self.startup:
@@ -68,30 +68,50 @@ class Lifespan:
                 background = self._background[:]
             finally:  # what a startup callback began is for this time only
                 del self._background[lasting:]
-            self._nursery = nursery
-            self._token = trio.lowlevel.current_trio_token()
+            self._times.append(time)
             for task in background:
                 nursery.start_soon(caught, task)
             try:
                 yield
             finally:
-                with self._farewell:
-                    self._farewell.deadline = trio.current_time() + shutdown_timeout
-                    if self._hurried is not None:
-                        self.hurry(self._hurried)
+                with time.farewell:
+                    seconds = shutdown_timeout
+                    if time.hurried is not None:
+                        seconds = min(seconds, time.hurried)
+                    time.farewell.deadline = trio.current_time() + seconds
                     for callback in self.shutdown:
                         _, error = await attempt(callback)
                         if error is not None:
                             report(_log, "on_shutdown %r raised", callback, error=error)
-                if self._farewell.cancelled_caught and self._hurried is None:
+                if time.farewell.cancelled_caught and time.hurried is None:
                     report(_log, "on_shutdown took longer than %g s; it is cut", shutdown_timeout)
-                self._nursery = self._hurried = None
+                self._times.remove(time)
                 nursery.cancel_scope.cancel()
 
     def hurry(self, seconds: float) -> None:
         """Give the callbacks of shutdown no more than so many seconds."""
-        self._hurried = seconds
-        self._farewell.deadline = min(self._farewell.deadline, trio.current_time() + seconds)
+        for time in self._times:
+            time.hurried = seconds
+            hurried = trio.current_time() + seconds
+            time.farewell.deadline = min(time.farewell.deadline, hurried)
+
+
+class _Time:
+    """One time that an application is served."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.nursery = nursery
+        self.token = trio.lowlevel.current_trio_token()
+        self.farewell = trio.CancelScope(shield=True)  # around the callbacks of shutdown
+        self.hurried: float | None = None  # seconds that they may take, if they are in a hurry
+
+
+def _start_from_outside(start: Callable[[], Any]) -> None:
+    """Start a task from outside: where its nursery is over by now, nothing is started."""
+    try:
+        start()
+    except RuntimeError as error:
+        report(_log, "a background task came too late", error=error)
 
 
 async def _in_background(function: Callable[..., Any], *args: Any) -> None:

@@ -393,5 +393,5 @@ class _Accepted(Job):
     def keep(self, context: Context) -> None:
         pass  # each of its requests has had its own
 
-    def left_nursery(self) -> None:
+    def left_open(self) -> None:
         pass  # the connection is over

@@ -26,6 +26,9 @@ from finch.tasks import plain_nursery
 
 _log = logging.getLogger("finch.server")
 
+_obeying: list[Callable[[int], None]] = []  # whom a signal is for
+_before: dict[int, Any] = {}  # the handlers of signals before the first of them
+
 _importing: list[str] = []  # the command line that imports the application at the moment
 
 
@@ -127,23 +130,26 @@ def _signals(obey: Callable[[int], None]) -> Iterator[None]:
         yield
         return
     token = trio.lowlevel.current_trio_token()
-    over = False
 
     def take(number: int) -> None:
-        if not over:
-            obey(number)
+        for one in list(_obeying):
+            one(number)
 
     def handle(number: int, frame: object) -> None:
         # idempotent: a terminal and a parent process that each pass on one Ctrl-C are one
         token.run_sync_soon(take, number, idempotent=True)
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    if not _obeying:  # several servers of one program end together
+        for number in (signal.SIGINT, signal.SIGTERM):
+            _before[number] = signal.signal(number, handle)
+    _obeying.append(obey)
     try:
         yield
     finally:
-        over = True
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        _obeying.remove(obey)
+        if not _obeying:
+            for one, handler in _before.items():
+                signal.signal(one, signal.SIG_DFL if handler is None else handler)
 
 
 def _obey(

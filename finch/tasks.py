@@ -6,6 +6,8 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import Context
+from operator import is_
+from typing import Any
 
 import trio
 
@@ -83,6 +85,52 @@ async def contain(owner: object) -> None:
     with trio.CancelScope(shield=True) as aside:  # from the nursery that was just cancelled
         parent.start_soon(_cancel_at_the_end, aside)
         await trio.sleep_forever()
+
+
+def close_scopes(owner: object, until: object) -> bool:
+    """Close the cancel scopes that application code has left open in the current task. Whoever
+    comes next in it would be cancelled by them.
+
+    Parameters:
+        owner: whose code it was, for the log.
+        until: what :func:`innermost_scope` was before.
+
+    Returns:
+        Whether there were any.
+    """
+    task = trio.lowlevel.current_task()
+    status: Any = innermost_scope(task)
+    if status is until:
+        return False
+    report(
+        _log,
+        "%s left a cancel scope open, which is closed. Write 'with' around what it is for, in the "
+        "function that opens it; and a generator ends at GeneratorExit, without another yield",
+        owner,
+    )
+    while status is not None and status is not until:
+        status._scope.__exit__(None, None, None)
+        status = innermost_scope(task)
+    return True
+
+
+def innermost_scope(task: trio.lowlevel.Task) -> object:
+    """Something that stands for the innermost cancel scope that a task is in. trio shows it to
+    nobody; ``tests/test_boundary.py`` tells if it is gone."""
+    return task._cancel_status
+
+
+def is_same(context: Context, before: Context) -> bool:
+    """Whether nothing was set in a copy of a context. By identity: ``==`` would call what an
+    application has set, which may raise as an array does, and a new list equals another.
+
+    Parameters:
+        context: a copy of ``before``, some time later.
+    """
+    if len(context) != len(before):
+        return False
+    # one is Finch's own: nobody else sets it
+    return len(before) < 2 or all(map(is_, context.values(), before.values()))
 
 
 async def change_context(context: Context) -> None:

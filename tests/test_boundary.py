@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 import finch
 from finch import (
@@ -27,6 +28,7 @@ from finch import (
     SocketManager,
     StreamingResponse,
 )
+from finch.failures import failure_of
 from finch.testing import HandshakeRefused, SocketClosed, TestClient, WaitedTooLong
 
 
@@ -571,6 +573,7 @@ async def test_a_startup_callback_that_raises_is_the_end_and_says_why(kind):
 
 SITES = {
     # where Finch calls application code: the places above that go through it
+    "calls._between_contexts: function": ["handler_in_a_thread", "message_handler_in_a_thread"],
     "calls.attempt: call": ["on_connect", "background_task", "on_connect_in_a_thread"],
     "lifespan.run: attempt": ["the tests of startup and shutdown"],
     "lifespan._in_background: attempt": ["background_task", "background_task_in_a_thread"],
@@ -578,7 +581,7 @@ SITES = {
     "http.pipeline._dispatch: index": ["handler", "handler_in_a_nursery", "upgrade_route"],
     "http.pipeline._handled: attempt": ["error_handler", "error_handler_in_a_thread"],
     "http.pipeline._through: middleware": ["middleware_before", "middleware_behind"],
-    "http.connection._respond: raw_headers": ["response_of_its_own_kind"],
+    "http.connection._head: raw_headers": ["response_of_its_own_kind"],
     "http.streaming._make: anext": [
         "generator_before_its_first_chunk",
         "generator_between_chunks",
@@ -692,3 +695,164 @@ def test_everything_that_takes_a_function_is_among_the_places():
     }
     assert takers == set(TAKES_A_FUNCTION)
     assert set(TAKES_A_FUNCTION.values()) - {None} <= set(PLACES)
+
+
+# What is left open
+
+
+async def opens_a_scope(socket, data):
+    timeout = trio.CancelScope(deadline=trio.current_time() + 0.2)
+    timeout.__enter__()
+    socket.manager.kept.append(timeout)
+    return "opened"
+
+
+async def ignores_its_end(socket, data):
+    try:
+        while True:
+            yield await opens_a_scope(socket, data)
+            await trio.sleep(0)
+    except GeneratorExit:
+        yield "more"
+
+
+@pytest.mark.parametrize("handler", [opens_a_scope, ignores_its_end])
+async def test_a_cancel_scope_that_is_left_open_is_its_clients_trouble(handler, caplog):
+    app = FinchApp()
+    app.socket_manager.kept = []
+    app.socket("bad")(handler)
+
+    @app.socket("slow")
+    async def slow(socket, data):
+        await trio.sleep(0.5)
+        return "done"
+
+    async with TestClient(app) as client, client.socket() as other:
+        async with client.socket() as socket:
+            await socket.send("bad")
+            assert (await socket.receive()).data == "opened"
+            await trio.aclose_forcefully(socket.stream)
+        while app.socket_manager.count_clients > 1:
+            await trio.sleep(0.001)
+        await other.send("slow")  # in the same worker
+        assert (await other.receive()).data == "done"
+    assert "left a cancel scope open" in caplog.text
+    assert "a bug in Finch" not in caplog.text
+
+
+class Group(BaseExceptionGroup):
+    """Whose own derive raises, as one with other arguments does."""
+
+    def derive(self, errors):
+        raise TypeError("derive takes another argument")
+
+
+async def test_a_group_that_cannot_be_split_is_answered():
+    app = FinchApp()
+
+    @app.socket("bad")
+    async def bad(socket, data):
+        raise Group("several", [stale_cancelled(), ValueError()])
+
+    async with TestClient(app) as client, client.socket() as socket:
+        with trio.CancelScope() as scope:  # noqa: ASYNC100  # only judged in it
+            scope.cancel()
+            error = Group("several", [stale_cancelled(), ValueError()])
+            assert isinstance(failure_of(error), TypeError)
+        await socket.send("bad")
+        assert (await socket.receive()).status == 500
+
+
+ODD = {
+    "text": {"raw_headers": lambda response: [("name", "value")]},
+    "nothing": {"raw_headers": lambda response: None},
+    "status": {"status": property(lambda response: 99, lambda response, status: None)},
+    "no status": {"status": property(lambda response: "200", lambda response, status: None)},
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+async def test_a_response_that_cannot_be_sent_is_a_500(what, caplog):
+    app = FinchApp()
+    odd = type("Odd", (Response,), ODD[what])
+
+    @app.get("/")
+    async def index(request):
+        return odd("text")
+
+    async with TestClient(app) as client:
+        assert (await client.get("/")).status == 500
+    assert "cannot be sent" in caplog.text
+    assert "a bug in Finch" not in caplog.text
+
+
+async def test_every_discarded_stream_is_closed_though_one_raises(caplog):
+    app = FinchApp()
+    closed = []
+
+    @app.get("/")
+    async def index(request):
+        try:
+            yield "first"
+        finally:
+            closed.append("closed")
+            raise ValueError
+
+    @app.middleware
+    async def twice(request, call_next):
+        await call_next(request)
+        await call_next(request)
+        return "another"
+
+    async with TestClient(app) as client:
+        assert (await client.get("/")).text == "another"
+        await trio.testing.wait_all_tasks_blocked()
+        assert closed == ["closed", "closed"]
+
+
+async def test_a_stream_that_begins_when_its_request_is_answered_is_refused():
+    app = FinchApp()
+    begun = []
+
+    @app.get("/")
+    async def index(request):
+        begun.append("begun")
+        yield "first"
+
+    answered = trio.Event()
+
+    async def call_late(request, call_next):
+        await answered.wait()
+        await call_next(request)
+
+    @app.middleware
+    async def leave(request, call_next):
+        app.background_task(call_late, request, call_next)
+        return "another"
+
+    async with TestClient(app) as client:
+        await client.get("/")
+        answered.set()
+        await trio.testing.wait_all_tasks_blocked()
+    assert not begun
+
+
+async def test_a_background_task_begins_from_an_event_loop_in_a_thread():
+    app = FinchApp()
+    began = trio.Event()
+
+    async def beside():
+        began.set()
+
+    async def in_a_loop_of_its_own():
+        app.background_task(beside)
+
+    @app.get("/")
+    def index(request):
+        trio.run(in_a_loop_of_its_own)
+        return "ok"
+
+    async with TestClient(app) as client:
+        assert (await client.get("/")).text == "ok"
+        with trio.fail_after(5):
+            await began.wait()

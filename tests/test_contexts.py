@@ -5,9 +5,11 @@ import threading
 
 import pytest
 import trio
+import trio.testing
 
 from finch import FinchApp
 from finch.testing import TestClient
+from tests.transports import Opcode, Peer, masked
 
 user = contextvars.ContextVar("user", default="nobody")
 
@@ -143,6 +145,16 @@ async def test_what_on_connect_sets_in_a_thread_is_seen_by_its_handlers(app):
         assert await me(socket) == "from a thread"
 
 
+async def test_none_that_is_set_in_a_thread_is_set(app):
+    @app.on_connect
+    def greet(socket):
+        user.set(None)
+
+    async with TestClient(app) as client, client.socket() as socket:
+        await socket.send("me", id=1)
+        assert (await socket.receive()).data is None
+
+
 async def test_messages_see_what_earlier_ones_set_and_others_do_not(app):
     async with TestClient(app) as client:
         async with client.socket() as one, client.socket() as other:
@@ -195,3 +207,98 @@ async def test_what_a_program_has_set_before_it_serves_is_seen_everywhere(app):
     async with TestClient(app) as client, client.socket() as socket:
         assert (await client.get("/me")).text == "the program"
         assert await me(socket) == "the program"
+
+
+async def test_a_connection_leaves_nothing_to_the_worker_that_served_it(app, serve):
+    @app.on_connect
+    async def greet(socket):
+        user.set("somebody")
+
+    async with serve(app) as running:
+        peer = Peer(await running.connect())
+        await peer.upgrade(b"/ws")
+
+        async def ask(*paths):
+            stream = await running.connect()
+            for path in paths:
+                await stream.send_all(b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % path)
+                answer = await stream.receive_some()
+            await stream.aclose()
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            return answer.rpartition(b"\n")[2]
+
+        # the first request sets something, the last one nothing: it has a context of its own
+        assert await ask(b"login/ada", b"me") == b"nobody"
+        # a client with a context comes and goes in the worker
+        await peer.say(masked(Opcode.TEXT, b'{"path":"me"}'))
+        await peer.hear(b"somebody")
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert await ask(b"me") == b"nobody"
+
+
+class Array:
+    """Cannot be compared, as numpy's."""
+
+    def __eq__(self, other):
+        raise ValueError("the truth value of an array is ambiguous")
+
+    __hash__ = None
+
+
+@pytest.mark.parametrize("make", [list, Array])
+async def test_what_is_set_is_known_by_identity(make):
+    app = FinchApp()
+    common = make()
+    kept = contextvars.ContextVar("kept")
+    kept.set(common)
+
+    @app.get("/set")
+    async def set_it(request):
+        kept.set(make())
+        return "ok"
+
+    @app.get("/is-common")
+    async def is_common(request):
+        return str(kept.get() is common)
+
+    @app.socket("set")
+    async def socket_set(socket, data):
+        kept.set(make())
+        return "ok"
+
+    @app.socket("is common")
+    async def socket_is_common(socket, data):
+        return kept.get() is common
+
+    async def is_common_to(socket):
+        await socket.send("is common")
+        return (await socket.receive()).data
+
+    async with TestClient(app) as client:
+        stream = client.connect()
+        for path in (b"set", b"is-common"):
+            await stream.send_all(b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % path)
+            answer = await stream.receive_some()
+        assert answer.endswith(b"True")
+        async with client.socket() as one, client.socket() as other:
+            await one.send("set")
+            assert (await one.receive()).data == "ok"
+            assert await is_common_to(other)
+            assert not await is_common_to(one)
+
+
+async def test_a_token_of_on_connect_resets_in_on_disconnect(app):
+    seen = []
+
+    @app.on_connect
+    async def greet(socket):
+        socket.state["token"] = user.set("ada")
+
+    @app.on_disconnect
+    async def leave(socket):
+        user.reset(socket.state["token"])
+        seen.append(user.get())
+
+    async with TestClient(app) as client, client.socket() as socket:
+        assert await me(socket) == "ada"
+    assert seen == ["nobody"]

@@ -9,6 +9,7 @@ from functools import partial
 import httpx
 import pytest
 import trio
+import trio.testing
 import websockets.sync.client
 
 from finch import FinchApp, Limits
@@ -391,3 +392,82 @@ async def test_what_a_startup_callback_begins_in_the_background_is_begun_once_ea
         async with TestClient(app):
             await trio.testing.wait_all_tasks_blocked()
     assert sorted(begun) == ["lasting", "lasting", "of this time", "of this time"]
+
+
+async def test_an_application_may_be_served_twice_at_once():
+    app = FinchApp()
+    told = []
+
+    @app.on_shutdown
+    async def down():
+        await trio.sleep(0)
+        told.append("down")
+
+    @app.get("/begin")
+    async def begin(request):
+        app.background_task(told.append, "beside")
+        return "ok"
+
+    first_ends = trio.Event()
+
+    async def serve_until(end, task_status):
+        async with TestClient(app):
+            task_status.started()
+            await end.wait()
+            told.append("ends")
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(serve_until, first_ends)
+        async with TestClient(app) as client:
+            first_ends.set()
+            while told != ["ends", "down"]:
+                await trio.sleep(0)
+            assert (await client.get("/begin")).text == "ok"
+            while told[2:] != ["beside"]:
+                await trio.sleep(0)
+    assert told[3:] == ["down"]
+
+
+async def test_both_of_two_may_end_at_once():
+    app = FinchApp()
+    told = []
+
+    @app.on_shutdown
+    async def down():
+        await trio.sleep(0.01)
+        told.append("down")
+
+    async def serve_for_a_moment():
+        async with TestClient(app):
+            await trio.testing.wait_all_tasks_blocked()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve_for_a_moment)
+        nursery.start_soon(serve_for_a_moment)
+    assert told == ["down", "down"]
+
+
+@pytest.mark.parametrize("ended", [None, 0, 1])
+async def test_a_signal_ends_every_server_of_a_program_that_still_runs(ended):
+    told = []
+
+    async def serve_one(name, scope, task_status):
+        app = FinchApp()
+        app.on_shutdown(lambda: told.append(name))
+        with scope:
+            await serve_app(app, port=0, task_status=task_status)
+
+    before = signal.getsignal(signal.SIGTERM)
+    scopes = [trio.CancelScope(), trio.CancelScope()]
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            for name, scope in enumerate(scopes):
+                await nursery.start(serve_one, name, scope)
+            if ended is not None:
+                scopes[ended].cancel()
+                while told != [ended]:
+                    await trio.sleep(0.001)
+                await trio.testing.wait_all_tasks_blocked()
+            signal.raise_signal(signal.SIGTERM)
+    assert sorted(told) == [0, 1]
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -4,7 +4,8 @@ import pytest
 import trio
 from websockets.frames import Opcode
 
-from finch import FinchApp
+from finch import ConnectionClosed, FinchApp
+from finch.testing import TestClient
 from finch.turns import TURN, Account
 from tests.transports import masked
 
@@ -200,3 +201,83 @@ async def test_a_generator_that_never_waits_gives_turns(serve_over, kind):
             await peer.hear(b"the end")
         nursery.cancel_scope.cancel()
     assert begun[1] - begun[0] >= COUNT // TURN - 1
+
+
+async def to_nobody(app, socket):
+    await app.socket_manager.send_to_client("nobody", "x")
+
+
+async def to_no_user(app, socket):
+    await app.socket_manager.send_to_user("nobody", "x")
+
+
+async def close_again(app, socket):
+    await socket.close()
+
+
+async def send_when_closed(app, socket):
+    await socket.send("x")
+
+
+async def ask_the_body_again(app, socket):
+    await app.state["request"].body()
+
+
+@pytest.mark.parametrize(
+    "what",
+    [to_nobody, to_no_user, close_again, send_when_closed, ask_the_body_again],
+    ids=lambda one: one.__name__,
+)
+async def test_a_loop_of_what_has_nothing_to_do_gives_turns(what):
+    app = FinchApp()
+    others = Others()
+    counted = []
+    done = trio.Event()
+
+    @app.post("/")
+    async def index(request):
+        await request.body()
+        app.state["request"] = request
+        return "ok"
+
+    @app.socket("work")
+    async def work(socket, data):
+        await socket.close()
+        begun = others.turns
+        for _ in range(COUNT):
+            await what(app, socket)
+        counted.append(others.turns - begun)
+        done.set()
+
+    async with TestClient(app) as client, trio.open_nursery() as nursery:
+        await client.post("/", content=b"x")
+        nursery.start_soon(others.run)
+        async with client.socket() as socket:
+            await socket.send("work")
+            await done.wait()
+        nursery.cancel_scope.cancel()
+    assert counted[0] >= COUNT // TURN - 1
+
+
+async def test_receiving_again_and_again_from_who_has_left_gives_turns(serve_over):
+    app = FinchApp()
+    others = Others()
+    counted = trio.Event()
+
+    @app.websocket("/work")
+    async def work(ws):
+        begun = others.turns
+        for _ in range(COUNT):
+            try:
+                await ws.receive()
+            except ConnectionClosed:
+                pass
+        assert others.turns - begun >= COUNT // TURN - 1
+        counted.set()
+
+    async with serve_over(app, bystander=False) as server, trio.open_nursery() as nursery:
+        nursery.start_soon(others.run)
+        peer = await server.open(b"/work")
+        await trio.aclose_forcefully(peer.stream)
+        await counted.wait()
+        nursery.cancel_scope.cancel()

@@ -32,7 +32,7 @@ from finch.http.sending import SLICE, Sender
 from finch.net.address import Address
 from finch.net.proxies import Source, Trust
 from finch.net.transport import Spawn, Transport
-from finch.tasks import change_context
+from finch.tasks import change_context, is_same
 from finch.wire.head import RequestHead
 from finch.wire.http import HTTPConnection
 
@@ -201,7 +201,8 @@ class Connection:
                 await self._close_streams(request)
             if not self._http.next_cycle():
                 return None
-            if copy_context() != context:  # what this request's code has set is not the next one's
+            # what this request's code has set is not the next one's
+            if not is_same(trio.lowlevel.current_task().context, context):
                 await change_context(context.copy())
             if not self._http.idle:  # pipelined: others have a turn first
                 await trio.lowlevel.checkpoint()
@@ -295,39 +296,45 @@ class Connection:
         """Send a response; whether it says that it is the connection's last."""
         http = self._http
         try:
-            headers, content = response.raw_headers(), response.body
-            if not isinstance(content, bytes):
-                raise TypeError(f"the body of {response!r} is bytes, not {type(content).__name__}")
+            last, head, content = self._head(response, body)
         except BaseException as raised:  # a subclass of the application's
             error = failure_of(raised)
             report(_log, "the response to %r cannot be sent", request, error=error)
             response = TextResponse("Internal Server Error", 500)
-            headers, content = response.raw_headers(), response.body
-        last = (
-            self._stopping
-            or self._interrupted
-            # of a peer that waits to be told to send it, the body is not worth waiting for either
-            or (
-                http.has_body and (http.expects_continue or not body.worth_reading(response.status))
-            )
-        )
+            last, head, content = self._head(response, body)
         if isinstance(response, StreamingResponse):
-            head = http.send_head(response.status, headers, date=date_now(), close=last)
             await self._sender.send_stream(head, request, response)
             self._wait_for(_Waiting.HANDLER, math.inf)
         elif len(content) <= SLICE:
-            self.transport.write(
-                http.respond(response.status, headers, content, date=date_now(), close=last)
-            )
+            self.transport.write(head + http.send_body(content) + http.send_end())
         else:
-            head = http.send_head(
-                response.status, headers, date=date_now(), close=last, length=len(content)
-            )
             await self._sender.send_whole(head, content)
         self._log(request, response.status)
         if self.transport.pending > self._limits.backpressure:
             await self.transport.drain(self._limits.backpressure)
         return last
+
+    def _head(self, response: Response, body: Body) -> tuple[bool, bytes, bytes]:
+        """Whether a response is the connection's last; its head; and its body, if that is known.
+
+        Raises:
+            BaseException: whatever a subclass of the application's does wrong.
+        """
+        http = self._http
+        headers, content, status = response.raw_headers(), response.body, response.status
+        if not isinstance(content, bytes):
+            raise TypeError(f"the body of {response!r} is bytes, not {type(content).__name__}")
+        if not 200 <= status <= 599:
+            raise ValueError(f"a response's status is 200 to 599, not {status}")
+        last = (
+            self._stopping
+            or self._interrupted
+            # of a peer that waits to be told to send it, the body is not worth waiting for either
+            or (http.has_body and (http.expects_continue or not body.worth_reading(status)))
+        )
+        length = None if isinstance(response, StreamingResponse) else len(content)
+        head = http.send_head(status, headers, date=date_now(), close=last, length=length)
+        return last, head, content
 
     def _hand_over(self, request: Request, taken: TakeOver) -> tuple[TakeOver, bytes]:
         self._http.read_body()  # its end, which a handshake has at once

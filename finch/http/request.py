@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar, overload
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
+import trio
 
 from finch.conversions import DecHook, checked_hook, type_name, why_never_filled
 from finch.errors import HTTPError
@@ -19,6 +20,7 @@ from finch.http.language import choose_language
 from finch.http.response import Response, TextResponse
 from finch.http.streaming import Spawn, Stream
 from finch.net.address import NOWHERE, Address
+from finch.turns import account
 from finch.typed import Decode, decoder, shared_decoder
 from finch.wire.head import RawHeaders, RequestHead
 
@@ -263,6 +265,8 @@ class Request:
                     raise self._too_large()
                 pieces.append(piece)
             self._body = b"".join(pieces)
+        elif account.spend(len(self._body)):
+            await trio.lowlevel.checkpoint()
         return self._body
 
     def _too_large(self) -> HTTPError:
@@ -335,8 +339,17 @@ class Request:
             BaseException: whatever an iterator raises.
         """
         streams, self._streams = self._streams, None
+        self._spawn = None  # nobody would close what begins now
+        raised: list[BaseException] = []
         for stream in streams or ():
-            await stream.aclose()
+            try:
+                await stream.aclose()
+            except trio.Cancelled:
+                raise
+            except BaseException as error:
+                raised.append(error)
+        if raised:
+            raise raised[0] if len(raised) == 1 else BaseExceptionGroup("closing", raised)
 
     def render_socket(self) -> Response:
         """What a socket route answers: the upgrade that ``request_handle`` made of this request, or

@@ -24,6 +24,7 @@ from finch.sockets.link import Host, Link, Owner
 from finch.sockets.outgoing import new_envelope
 from finch.sockets.registry import UserId
 from finch.sockets.workers import Job, Worker
+from finch.tasks import is_same
 from finch.turns import HEAVY, TURN, account
 from finch.wire.envelope import Envelope, Message
 from finch.wire.websocket import check_close
@@ -114,7 +115,7 @@ class SocketClient(Dispatcher, Owner, Job):
         self._lag: Lag | None = None  # while it may not have read everything
         # what the route and its middleware have set is for this client's handlers as well
         context = copy_context()
-        self.context: Context | None = None if context == self._pool.home else context
+        self.context: Context | None = None if is_same(context, self._pool.home) else context
         if self._met < 0:
             self._queue()
 
@@ -165,6 +166,8 @@ class SocketClient(Dispatcher, Owner, Job):
         """
         check_close(code, reason)
         self._link.close(code, reason)
+        if account.spend():
+            await trio.lowlevel.checkpoint()
 
     @property
     def lag(self) -> float:
@@ -299,7 +302,7 @@ class SocketClient(Dispatcher, Owner, Job):
             if home.get(variable) is not value:
                 self.context.run(variable.set, value)
 
-    def left_nursery(self) -> None:
+    def left_open(self) -> None:
         self._link.close(1011, "internal error")
 
     def _dismiss(self, worker: Worker) -> None:
@@ -389,8 +392,8 @@ class _ConcurrentCall(Job):
     def keep(self, context: Context) -> None:
         self._client.keep(context)
 
-    def left_nursery(self) -> None:
-        self._client.left_nursery()
+    def left_open(self) -> None:
+        self._client.left_open()
 
     async def serve(self, worker: Worker) -> None:
         client = self._client

@@ -88,7 +88,6 @@ class SocketManager:
             allowed_origins, subprotocols, compression, max_message_size
         )
         self._app = app
-        self._noted = False  # whether the server knows that something was sent to many
         self._sent_at = 0.0
         app.attach_manager(self)
         if event is not None:
@@ -254,7 +253,7 @@ class SocketManager:
         """Send a message to the client of that id; False where there is none."""
         client = self.registry.get(id)
         envelope = new_envelope(data, path, status)
-        return client is not None and bool(await self._send_each((client,), envelope))
+        return bool(await self._send_each(() if client is None else (client,), envelope))
 
     async def send_to_user(
         self, user_id: UserId, data: Any, path: str = "", status: int = 200
@@ -269,8 +268,7 @@ class SocketManager:
         client = None
         for client in clients:
             reached += client.push(envelope)
-        if client is not None and not self._noted:
-            self._noted = True
+        if client is not None and self not in client.host.lagging:
             self._sent_at = trio.current_time()
             client.host.lagging[self] = None
         for _ in range(account.broadcast(reached, envelope.size)):
@@ -280,7 +278,6 @@ class SocketManager:
     def probe(self) -> bool:
         """See how far behind its clients are, once something was sent to many. The server calls it
         now and then; so no message costs a thought for each of its recipients."""
-        self._noted = False
         for client in self.registry:
             client.note_sent(self._sent_at)
         return False

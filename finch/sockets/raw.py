@@ -96,7 +96,10 @@ class WebSocket(Owner):
         if inbox:
             if account.spend(len(inbox[0])):  # much came at once: let others have a turn
                 yield from trio.lowlevel.checkpoint()  # noqa: ASYNC105  # that waits
-        elif not self._leaving:
+        elif self._leaving:
+            if account.spend():  # somebody who asks again and again
+                yield from trio.lowlevel.checkpoint()  # noqa: ASYNC105  # that waits
+        else:
             if self._waiting is not None:
                 raise RuntimeError("two tasks receive from one WebSocket; have one task receive")
             task = self._waiting = current_task()
@@ -145,6 +148,8 @@ class WebSocket(Owner):
         """
         check_close(code, reason)
         self._link.close(code, reason)
+        if account.spend():
+            await trio.lowlevel.checkpoint()
 
     def _closed_error(self) -> ConnectionClosed:
         return ConnectionClosed(self._link.close_code, self._link.close_reason)

@@ -7,7 +7,8 @@ waits holds up nobody.
 
 A worker serves many clients, and each must find the worker as if it were new. So what a job set in
 a ``ContextVar`` is given to that job, and the worker goes on in the context that it began with;
-and a worker in which a job left a nursery open is put aside.
+a cancel scope that it left open is closed; and a worker in which it left a nursery open is put
+aside.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import trio
 
 from finch.failures import failure_of, report
 from finch.net.transport import Spawn
-from finch.tasks import change_context, contain
+from finch.tasks import change_context, close_scopes, contain, innermost_scope, is_same
 from finch.turns import account
 
 _log = logging.getLogger("finch.sockets")
@@ -50,8 +51,8 @@ class Job(ABC):
         """Its code has set something, for itself alone."""
 
     @abstractmethod
-    def left_nursery(self) -> None:
-        """Its code has left a nursery open, and this worker will never serve again."""
+    def left_open(self) -> None:
+        """Its code has left a nursery or a cancel scope open: its messages may be lost."""
 
 
 class Worker:
@@ -118,6 +119,7 @@ class WorkerPool:
         self._woken = False
         while True:
             with worker.until_cancelled():
+                scope = innermost_scope(task)
                 while not worker.cancelled:
                     if not self._jobs:
                         if len(self._parked) >= _STANDBY:
@@ -132,20 +134,28 @@ class WorkerPool:
                     context = job.context
                     if context is not None:
                         await change_context(context)
+                    failed = None
                     try:
                         await job.serve(worker)
                     except BaseException as raised:
-                        report(_log, "a bug in Finch: %r failed", job, error=failure_of(raised))
-                    finally:
-                        if task.child_nurseries:
-                            job.left_nursery()
-                            await contain(job)
-                        if context is not None:
-                            await change_context(mine)
-                        elif copy_context() != home:
-                            job.keep(copy_context())
-                            mine = home.copy()
-                            await change_context(mine)
+                        failed = raised
+                    if innermost_scope(task) is not scope:
+                        # if that was cancelled, so was the job: what is told is what was left open
+                        job.left_open()
+                        await contain(job)
+                        if close_scopes(job, scope):
+                            failed = None
+                    if context is not None:
+                        await change_context(mine)
+                    elif is_same(task.context, home):
+                        mine = task.context  # a connection may have gone on in another
+                    else:
+                        job.keep(task.context)
+                        mine = home.copy()
+                        await change_context(mine)
+                    if failed is not None:
+                        error, failed = failure_of(failed), None
+                        report(_log, "a bug in Finch: %r failed", job, error=error)
 
     async def _park(self, task: trio.lowlevel.Task) -> None:
         self._parked.append(task)

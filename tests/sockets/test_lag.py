@@ -196,3 +196,17 @@ async def test_over_every_door(serve_over, leaping_clock):
         with trio.fail_after(60):
             while met[0].lag:
                 await trio.sleep(0.1)
+
+
+async def test_lag_is_known_when_an_application_is_served_again(app, autojump_clock):
+    @app.on_disconnect
+    async def leave(socket):
+        await app.socket_manager.send_to_all("somebody has left")  # as the last thing of all
+
+    for _ in range(2):
+        async with TestClient(app) as client, client.socket(), client.socket():
+            await app.socket_manager.send_to_all("hello")
+            await trio.sleep(10)
+            [some, other] = app.socket_manager.registry
+            assert some.lag > 1
+            assert other.lag > 1
