@@ -29,7 +29,7 @@ from finch.streaming import Stream
 from finch.tasks import change_context
 from finch.transport import Spawn, Transport
 from finch.turns import account
-from finch.wire.head import RequestHead
+from finch.wire.head import RawHeaders, RequestHead
 from finch.wire.http import HTTPConnection
 
 _log = logging.getLogger("finch.app")
@@ -307,9 +307,10 @@ class Connection:
             head = http.send_head(response.status, headers, date=_date(), close=last)
             await self._send_stream(request, response, head)
         else:
-            head = http.send_head(
-                response.status, headers, date=_date(), close=last, length=len(content)
-            )
+            length: int | None = len(content)
+            if not content and request.method == "HEAD":
+                length = _said_length(headers)
+            head = http.send_head(response.status, headers, date=_date(), close=last, length=length)
             if len(content) <= _SLICE:
                 self.transport.write(head + http.send_body(content) + http.send_end())
             else:
@@ -529,6 +530,14 @@ class _Body(BodySource):
         if piece and connection.holds_more:  # one read may hold 10,000 chunks of a byte
             await trio.lowlevel.checkpoint()
         return piece
+
+
+def _said_length(headers: RawHeaders) -> int | None:
+    """The length for a HEAD whose handler made no body: None if the headers say one, that of the
+    body that a GET would get (RFC 9110, section 9.3.2)."""
+    return (
+        None if any(name == b"content-length" and value.isdigit() for name, value in headers) else 0
+    )
 
 
 def _length(head: RequestHead) -> int | None:
