@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from finch.errors import ConfigurationError
+from finch.explain import where
 
 M = TypeVar("M", bound=Callable[..., Any])
 
@@ -46,6 +47,34 @@ def check_parentheses(name: str, argument: object, example: str) -> None:
         raise ConfigurationError(
             f"@app.{name} is written without parentheses above {shown(argument)}; write "
             f"@app.{name}({example})"
+        )
+
+
+def yields(function: Any) -> bool:
+    """Whether calling it only makes a generator, so that nothing of it runs."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not inspect.isroutine(function) and not inspect.isclass(function):
+        function = type(function).__call__  # an object that is called
+    if getattr(function, "__globals__", {}).get("__name__") == "contextlib":
+        function = inspect.unwrap(function)  # @asynccontextmanager
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+
+def check_no_yield(function: Any, what: str, instead: str) -> None:
+    """Refuse a generator function in a place where nobody would go through what it yields.
+
+    Parameters:
+        function: the application's.
+        what: its place, for the error.
+        instead: what to write, for the error.
+
+    Raises:
+        ConfigurationError: if it yields.
+    """
+    if yields(function):
+        raise ConfigurationError(
+            f"{what} is {where(function)}, which yields, so nothing in it would run; {instead}"
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import trio
 
 from finch.calls import attempt
-from finch.declaring import check_takes, shown
+from finch.declaring import check_no_yield, check_takes, shown
 from finch.failures import report
 from finch.tasks import caught, contain, plain_nursery
 
@@ -30,6 +30,11 @@ class Lifespan:
         self._farewell = trio.CancelScope(shield=True)  # around the callbacks of shutdown
         self._hurried: float | None = None  # seconds that they may take, if they are in a hurry
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the functions of startup have run, and those of shutdown have not."""
+        return self._nursery is not None
+
     def start_soon(self, function: Callable[..., Any], *args: Any) -> None:
         """Run a function now, or with the application if that does not run. From any thread.
 
@@ -37,6 +42,7 @@ class Lifespan:
             ConfigurationError: if it is not callable with these arguments.
         """
         check_takes(function, "background_task", f"({', '.join(map(repr, args))})", *args)
+        check_no_yield(function, "background_task", "leave out the yield")
         task = partial(_in_background, function, *args)
         if self._nursery is None or self._token is None:
             self._background.append(task)

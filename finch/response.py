@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import AsyncIterable, AsyncIterator
 from datetime import datetime
-from typing import Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from urllib.parse import quote
 
 import msgspec
 
 from finch.advice import (
+    Elsewhere,
     body_advice,
     chunk_advice,
     is_json,
@@ -54,6 +55,12 @@ class Response:
 
     default_content_type: str | None = None
 
+    if not TYPE_CHECKING:  # a type checker is to find it by itself
+        status_code = Elsewhere("response.status = 404")
+        content_type = Elsewhere("response.set_header('content-type', 'text/plain')")
+        media_type = Elsewhere("response.set_header('content-type', 'text/plain')")
+        mimetype = Elsewhere("response.set_header('content-type', 'text/plain')")
+
     def __init__(
         self,
         body: bytes | str = b"",
@@ -66,15 +73,13 @@ class Response:
         self._begin(status, headers, content_type or self.default_content_type or default)
 
     def _begin(self, status: int, headers: HeaderItems | None, content_type: str | None) -> None:
-        self._status = status
-        if status != 101:
-            self.status = status
+        self.status = status
         self._headers: list[tuple[str, str]] = []
         if headers is not None:
             items = header_items(headers, type(self).__name__)
             self._headers = [(name.lower(), value) for name, value in items]
         if content_type is not None and not self._has("content-type"):
-            if content_type not in _TYPES:
+            if not isinstance(content_type, str) or content_type not in _TYPES:
                 check_header("content-type", content_type)
             self._headers.append(("content-type", content_type))
 
@@ -140,6 +145,12 @@ class Response:
         """The headers set so far; :meth:`set_header` and :meth:`add_header` change them."""
         return CopiedHeaders(self._headers)
 
+    @headers.setter
+    def headers(self, headers: object) -> None:
+        raise AttributeError(
+            "response.headers cannot be set; write response.set_header(name, value) for each"
+        )
+
     def _has(self, name: str) -> bool:
         return any(key == name for key, _ in self._headers)
 
@@ -163,7 +174,12 @@ class Response:
         self._headers.append((name.lower(), value))
 
     def remove_header(self, name: str) -> None:
-        """Remove every header of that name."""
+        """Remove every header of that name.
+
+        Raises:
+            ValueError: it is not a header's name.
+        """
+        check_header(name, "")
         self._headers = [item for item in self._headers if item[0] != name.lower()]
 
     def raw_headers(self) -> list[tuple[bytes, bytes]]:

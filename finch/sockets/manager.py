@@ -12,6 +12,7 @@ from finch.config import Limits
 from finch.conversions import DecHook
 from finch.declaring import bare, check_parentheses
 from finch.errors import ConfigurationError
+from finch.explain import kind
 from finch.request import Request
 from finch.sockets.client import SocketClient, new_envelope
 from finch.sockets.event import Handlers, SocketEvent
@@ -80,13 +81,16 @@ class SocketManager:
         compression: bool | None = None,
         max_message_size: int | None = None,
     ) -> None:
+        _check_app(app)
+        if routes is not None and not isinstance(routes, Mapping):
+            raise ConfigurationError(_not_routes("routes", routes))
         self.path = path
         self.registry: Registry[SocketClient] = Registry()
         self._options = app.socket_options.varied(
             allowed_origins, subprotocols, compression, max_message_size
         )
         self._app = app
-        self._event = event or SocketEvent()
+        self._event = SocketEvent() if event is None else event
         self.root = Handlers(self._event, "the root event", app.dec_hook)
         self._events: dict[str, SocketEvent] = {}
         self._named: dict[str, Handlers] = {}
@@ -125,10 +129,12 @@ class SocketManager:
                 event = handler
             elif isinstance(handler, type) and issubclass(handler, SocketEvent):
                 event = handler()
+            elif handler is None:
+                raise ConfigurationError(f"the handler of the socket path {path!r} is None")
             else:
                 event = SocketEvent(on_message=handler)
-            if concurrent:
-                event.concurrent = True
+            if concurrent is not False:  # anything but True is refused with the event
+                event.concurrent = concurrent
             self.add_socket_route(path, event)
             return handler
 
@@ -154,7 +160,13 @@ class SocketManager:
         self._app.mount_manager(self)
 
     def add_events(self, events: Mapping[str, SocketEvent]) -> None:
-        """Register an event for each of several named paths (the seed's ``addEvents``)."""
+        """Register an event for each of several named paths (the seed's ``addEvents``).
+
+        Raises:
+            ConfigurationError: as :meth:`add_socket_route`; also if ``events`` is not a dict.
+        """
+        if not isinstance(events, Mapping):
+            raise ConfigurationError(_not_routes("add_events", events))
         for path, event in events.items():
             self.add_socket_route(path, event)
 
@@ -181,6 +193,8 @@ class SocketManager:
     def _set_root(self, name: str, callback: F) -> F:
         if getattr(self._event, name) is not None:
             raise ConfigurationError(f"the root event has an {name} already")
+        if callback is None:
+            raise ConfigurationError(f"{name} is a function, not None")
         merged = SocketEvent(**{other: getattr(self._event, other) for other in SocketEvent.names})
         merged.concurrent = self._event.concurrent
         setattr(merged, name, callback)
@@ -267,7 +281,7 @@ class SocketManager:
         request.accepted = upgrade
         return upgrade
 
-    async def handle(self, request: Request) -> Upgrade:
+    async def handle(self, request: Request, **params: object) -> Upgrade:
         """The handler of the route where this manager is mounted."""
         return self.request_handle(request)
 
@@ -291,12 +305,23 @@ class SocketManager:
     async def send_to_all_except(
         self, socket: SocketClient, data: Any, path: str = "", status: int = 200
     ) -> int:
-        """Send a message to every client but one (the seed's ``sendToAllExcept``)."""
+        """Send a message to every client but one (the seed's ``sendToAllExcept``).
+
+        Raises:
+            TypeError: ``socket`` is not a client; everybody would get the message.
+        """
+        if not isinstance(socket, SocketClient):
+            raise TypeError(_not_a_client(socket))
         others = (client for client in self.registry if client is not socket)
         return await self._send_each(others, new_envelope(data, path, status))
 
     async def send_to_client(self, id: str, data: Any, path: str = "", status: int = 200) -> bool:
-        """Send a message to the client of that id; False where there is none."""
+        """Send a message to the client of that id; False if there is none.
+
+        Raises:
+            TypeError: ``id`` is not text.
+        """
+        _check_client_id(id)
         client = self.registry.get(id)
         envelope = new_envelope(data, path, status)
         return client is not None and bool(await self._send_each((client,), envelope))
@@ -304,7 +329,12 @@ class SocketManager:
     async def send_to_user(
         self, user_id: UserId, data: Any, path: str = "", status: int = 200
     ) -> int:
-        """Send a message to every client of a user; how many it went to."""
+        """Send a message to every client of a user; how many it went to.
+
+        Raises:
+            TypeError: ``user_id`` is neither str nor int.
+        """
+        _check_user_id(user_id)
         return await self._send_each(
             self.registry.of_user(user_id), new_envelope(data, path, status)
         )
@@ -347,7 +377,12 @@ class SocketManager:
         return self.registry.keys()
 
     def get_client(self, id: str) -> SocketClient | None:
-        """The connected client of that id."""
+        """The connected client of that id; None if there is none.
+
+        Raises:
+            TypeError: ``id`` is not text.
+        """
+        _check_client_id(id)
         return self.registry.get(id)
 
     async def close(self, code: int = 1001, reason: str = "") -> None:
@@ -365,3 +400,38 @@ def _check_user_id(user_id: object) -> None:
     raise TypeError(
         f"a user's id is str or int, not {type(user_id).__name__}; write user_id=user.id"
     )
+
+
+def _check_client_id(id: object) -> None:
+    if not isinstance(id, str):
+        instead = "write the client's id first, such as socket.id"
+        if isinstance(id, SocketClient):
+            instead = "write socket.id"
+        raise TypeError(f"a client's id is text, not {kind(id)}; {instead}")
+
+
+def _not_a_client(socket: object) -> str:
+    instead = "write send_to_all_except(socket, data)"
+    if isinstance(socket, str):
+        instead += "; manager.get_client(id) finds the client of an id"
+    elif socket is None:
+        instead = "write send_to_all(data) to send to everybody"
+    return f"send_to_all_except takes the client that is left out, not {kind(socket)}; {instead}"
+
+
+def _not_routes(what: str, given: object) -> str:
+    return (
+        f"{what} takes a dict of paths and events, such as "
+        f"{{'time': SocketEvent(on_message=tell_time)}}, not {kind(given)}"
+    )
+
+
+def _check_app(app: object) -> None:
+    if hasattr(type(app), "attach_manager"):
+        return
+    instead = "write SocketManager(app)"
+    if isinstance(app, type):
+        instead = "write app = FinchApp(), and SocketManager(app)"
+    elif isinstance(app, str):
+        instead = f"write SocketManager(app, path={app!r})"
+    raise ConfigurationError(f"a SocketManager belongs to a FinchApp, not {kind(app)}; {instead}")
