@@ -18,7 +18,7 @@ import trio
 
 from finch.calls import attempt, call
 from finch.errors import HTTPError, Unsendable
-from finch.explain import where, why_no_json
+from finch.explain import shown, where, why_no_json
 from finch.failures import close_iterator, failure_of, report
 from finch.request import Request
 from finch.sockets.event import Handlers
@@ -317,12 +317,13 @@ class SocketClient(Owner, Job):
             if handlers.on_connect is None:
                 continue
             value, error = await attempt(handlers.on_connect, self)
-            if error is None and value is False:
+            if error is None and value is not None and _means_refusal(value):
                 report(
                     _log,
-                    "on_connect of %s returned False for %r, which is refused; to refuse a client, "
+                    "on_connect of %s returned %s for %r, which is refused; to refuse a client, "
                     "write 'raise HTTPError(403, \"why\")'",
                     handlers.named,
+                    shown(value),
                     self,
                 )
                 error = HTTPError(403)
@@ -485,6 +486,16 @@ class _ConcurrentCall(Job):
         finally:
             client._dismiss(worker)
             client.call_done()
+
+
+def _means_refusal(value: object) -> bool:
+    """Whether an ``on_connect`` that returned this meant to refuse its client."""
+    if isinstance(value, tuple) and len(value) in (2, 3):
+        status = value[1]
+    else:
+        status = getattr(value, "status", None)
+    refuses = type(status) is int and 400 <= status <= 599
+    return value is False or isinstance(value, BaseException) or refuses
 
 
 def _answer(data: Any, message: Message, function: object) -> Envelope:
