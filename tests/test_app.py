@@ -679,3 +679,88 @@ async def test_a_hook_makes_what_a_request_is_asked_for():
     assert refused.status == 422
     assert "a bird is a name" in refused.text
     assert "$[1]" in refused.text
+
+
+async def test_a_handler_of_head_says_how_long_the_body_of_a_get_would_be():
+    app = FinchApp()
+
+    @app.route("/film", methods=["HEAD"])
+    async def film(request):
+        return "", 200, {"content-length": "7000000"}
+
+    @app.get("/none")
+    async def none(request):
+        return "", 200, {"content-length": "7"}
+
+    async with TestClient(app) as client:
+        assert (await client.head("/film")).headers["content-length"] == "7000000"
+        assert (await client.get("/none")).headers["content-length"] == "0"
+
+
+async def test_sockets_may_be_mounted_at_a_path_with_parameters():
+    app = FinchApp(socket_path="/rooms/{room}")
+
+    @app.socket("where")
+    async def where(socket, data):
+        return socket.request.path_params["room"]
+
+    @SocketManager(app, path="/halls/{hall:int}").socket("where")
+    async def which(socket, data):
+        return socket.request.path_params["hall"]
+
+    async with TestClient(app) as client:
+        for path, found in (("/rooms/blue", "blue"), ("/halls/7", 7)):
+            async with client.socket(path) as socket:
+                await socket.send("where")
+                assert (await socket.receive()).data == found
+
+
+async def test_all_except_somebody_who_is_no_client_goes_to_nobody():
+    app = FinchApp()
+
+    @app.socket("say")
+    async def say(socket, data):
+        try:
+            await socket.manager.send_to_all_except(socket.id, data, path="said")
+        except TypeError:
+            return "refused"
+
+    async with TestClient(app) as client, client.socket() as ada, client.socket() as bob:
+        await ada.send("say", "secret")
+        assert (await ada.receive()).data == "refused"
+        await bob.send("say", "secret")
+        assert (await bob.receive()).path == "say"  # and nothing before it
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [False, HTTPError(403), ValueError("no"), Response("no", 403), ("no", 401), ("no", 403, {})],
+    ids=str,
+)
+async def test_an_on_connect_that_returns_a_refusal_refuses(returned):
+    app = FinchApp()
+
+    @app.on_connect
+    async def gate(socket):
+        return returned
+
+    async with TestClient(app) as client, client.socket() as socket:
+        assert (await socket.receive()).status == 403
+        assert (await socket.wait_closed()).code == 1008
+
+
+@pytest.mark.parametrize("returned", [None, True, 0, "", "hello", {"a": 1}, (1, 2), Response("ok")])
+async def test_an_on_connect_that_returns_anything_else_accepts(returned):
+    app = FinchApp()
+
+    @app.on_connect
+    async def gate(socket):
+        return returned
+
+    @app.socket("say")
+    async def say(socket, data):
+        return "said"
+
+    async with TestClient(app) as client, client.socket() as socket:
+        await socket.send("say")
+        assert (await socket.receive()).data == "said"
