@@ -163,7 +163,6 @@ class Upgrade(Response):
         """The request that it answers; it can answer no other."""
         self.body = b""
         self._begin(200, None, None)
-        self._status = 101  # which no other response has
         self._handshake_headers = headers
         self._extensions = extensions
         self._options = options
@@ -174,8 +173,23 @@ class Upgrade(Response):
         yield from ()
         return self
 
+    @property
+    def status(self) -> int:
+        """101. To refuse the client, raise an error instead."""
+        return 101
+
+    @status.setter
+    def status(self, status: int) -> None:
+        if status != 101 and hasattr(self, "_attach"):
+            raise ValueError(
+                f"the status of an upgrade is 101, not {value_shown(status)}; to refuse the "
+                "client, write 'raise HTTPError(403)', or return another response"
+            )
+
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
-        return self._handshake_headers + super().raw_headers()
+        # an extension that was not agreed on would end the connection
+        added = [item for item in super().raw_headers() if item[0] != b"sec-websocket-extensions"]
+        return self._handshake_headers + added
 
     def open(self, transport: Transport, host: Host) -> Link:
         """The connection has changed hands: make it a link and start its owner."""
