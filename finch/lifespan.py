@@ -25,15 +25,15 @@ class Lifespan:
         self.startup: list[Callable[[], Any]] = []
         self.shutdown: list[Callable[[], Any]] = []
         self._background: list[Callable[[], Awaitable[None]]] = []
-        self._nursery: trio.Nursery | None = None
-        self._token: trio.lowlevel.TrioToken | None = None
-        self._farewell = trio.CancelScope(shield=True)  # around the callbacks of shutdown
+        self._running: list[tuple[trio.Nursery, trio.lowlevel.TrioToken]] = []
+        """One for each server of the application, the latest last: it may listen at two places."""
+        self._farewells: list[trio.CancelScope] = []  # around the callbacks of shutdown
         self._hurried: float | None = None  # seconds that they may take, if they are in a hurry
 
     @property
     def has_begun(self) -> bool:
         """Whether the functions of startup have run, and those of shutdown have not."""
-        return self._nursery is not None
+        return bool(self._running)
 
     def start_soon(self, function: Callable[..., Any], *args: Any) -> None:
         """Run a function now, or with the application if that does not run. From any thread.
@@ -44,14 +44,15 @@ class Lifespan:
         check_takes(function, "background_task", f"({', '.join(map(repr, args))})", *args)
         check_no_yield(function, "background_task", "leave out the yield")
         task = partial(_in_background, function, *args)
-        if self._nursery is None or self._token is None:
+        if not self._running:
             self._background.append(task)
             return
-        start = partial(self._nursery.start_soon, caught, task)
+        nursery, token = self._running[-1]
+        start = partial(nursery.start_soon, caught, task)
         if trio.lowlevel.in_trio_run():
             start()
         else:
-            trio.from_thread.run_sync(start, trio_token=self._token)
+            trio.from_thread.run_sync(start, trio_token=token)
 
     @asynccontextmanager
     async def run(self, shutdown_timeout: float) -> AsyncIterator[None]:
@@ -63,7 +64,7 @@ class Lifespan:
         Raises:
             BaseException: whatever a startup callback raises: the application cannot begin.
         """
-        self._farewell = trio.CancelScope(shield=True)
+        farewell = trio.CancelScope(shield=True)
         async with plain_nursery() as nursery:
             lasting = len(self._background)
             try:
@@ -74,30 +75,35 @@ class Lifespan:
                 background = self._background[:]
             finally:  # what a startup callback began is for this time only
                 del self._background[lasting:]
-            self._nursery = nursery
-            self._token = trio.lowlevel.current_trio_token()
+            running = (nursery, trio.lowlevel.current_trio_token())
+            self._running.append(running)
+            self._farewells.append(farewell)
             for task in background:
                 nursery.start_soon(caught, task)
             try:
                 yield
             finally:
-                with self._farewell:
-                    self._farewell.deadline = trio.current_time() + shutdown_timeout
+                with farewell:
+                    seconds = shutdown_timeout
                     if self._hurried is not None:
-                        self.hurry(self._hurried)
+                        seconds = min(seconds, self._hurried)
+                    farewell.deadline = trio.current_time() + seconds
                     for callback in self.shutdown:
                         _, error = await attempt(callback)
                         if error is not None:
                             report(_log, "on_shutdown %r raised", callback, error=error)
-                if self._farewell.cancelled_caught and self._hurried is None:
+                if farewell.cancelled_caught and self._hurried is None:
                     report(_log, "on_shutdown took longer than %g s; it is cut", shutdown_timeout)
-                self._nursery = self._hurried = None
+                self._running.remove(running)
+                self._farewells.remove(farewell)
+                self._hurried = None
                 nursery.cancel_scope.cancel()
 
     def hurry(self, seconds: float) -> None:
         """Give the callbacks of shutdown no more than so many seconds."""
         self._hurried = seconds
-        self._farewell.deadline = min(self._farewell.deadline, trio.current_time() + seconds)
+        for farewell in self._farewells:
+            farewell.deadline = min(farewell.deadline, trio.current_time() + seconds)
 
 
 async def _in_background(function: Callable[..., Any], *args: Any) -> None:
