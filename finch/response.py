@@ -54,6 +54,7 @@ class Response:
     """
 
     default_content_type: str | None = None
+    _returned = False  # whether a request has got its copy
 
     if not TYPE_CHECKING:  # a type checker is to find it by itself
         status_code = Elsewhere("response.status = 404")
@@ -96,6 +97,8 @@ class Response:
         else:
             new = copy.copy(self)
         new._headers = self._headers.copy()
+        new._returned = False
+        self._returned = True
         return new
 
     @property
@@ -161,6 +164,8 @@ class Response:
             ValueError: the name or the value would break the message.
         """
         check_header(name, value)
+        if self._returned:
+            self._check_not_kept(name)
         self._headers.append((name.lower(), value))
 
     def set_header(self, name: str, value: str) -> None:
@@ -170,6 +175,8 @@ class Response:
             ValueError: as :meth:`add_header`; the header stays as it was.
         """
         check_header(name, value)
+        if self._returned:
+            self._check_not_kept(name)
         self.remove_header(name)
         self._headers.append((name.lower(), value))
 
@@ -228,7 +235,18 @@ class Response:
             httponly=httponly,
             samesite=samesite,
         )
+        if self._returned:
+            self._check_not_kept("set-cookie")
         self._headers.append(("set-cookie", header))
+
+    def _check_not_kept(self, name: str) -> None:
+        """Refuse a cookie on a response that was returned before: who gets it next would get the
+        cookies of everybody before as well."""
+        if name.lower() == "set-cookie":
+            raise RuntimeError(
+                f"this {type(self).__name__} was returned before, and a cookie that is set on it "
+                "now would be sent to every visitor; make a new one for each request"
+            )
 
     def delete_cookie(self, name: str, *, path: str = "/", domain: str | None = None) -> None:
         """Have the browser forget a cookie. Path and domain must be those it was set with."""
@@ -345,8 +363,6 @@ class StreamingResponse(Response):
         return StreamingResponse(ticks(), content_type="text/event-stream")
     """
 
-    _returned = False
-
     def __init__(
         self,
         chunks: AsyncIterable[bytes | str],
@@ -379,9 +395,7 @@ class StreamingResponse(Response):
                 f"this StreamingResponse of {where(self.origin)} was returned before, and its "
                 "chunks can be sent once; make a new one for each request"
             )
-        new = super().fresh()
-        self._returned = True
-        return new
+        return super().fresh()
 
 
 def _iterator(chunks: Any) -> AsyncIterator[bytes | str]:
