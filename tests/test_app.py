@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 import trio
+import trio.testing
 
 from finch import (
     ConfigurationError,
@@ -764,3 +765,86 @@ async def test_an_on_connect_that_returns_anything_else_accepts(returned):
     async with TestClient(app) as client, client.socket() as socket:
         await socket.send("say")
         assert (await socket.receive()).data == "said"
+
+
+async def test_an_application_may_be_served_twice_at_a_time():
+    app = FinchApp()
+    log = []
+
+    @app.on_shutdown
+    async def end():
+        log.append("end")
+
+    async def note():
+        log.append("task")
+
+    async with TestClient(app):
+        async with TestClient(app):
+            pass
+        app.background_task(note)
+        await trio.testing.wait_all_tasks_blocked()
+    assert log == ["end", "task", "end"]
+
+
+async def test_middleware_that_sets_the_status_of_an_upgrade_does_not_let_the_client_in():
+    app = FinchApp()
+
+    @app.middleware
+    async def gate(request, call_next):
+        response = await call_next(request)
+        if request.path == "/ws":
+            response.status = 403
+        return response
+
+    @app.socket("say")
+    async def say(socket, data): ...
+
+    async with TestClient(app) as client:
+        with pytest.raises(HandshakeRefused) as refused:
+            async with client.socket():
+                pass
+        assert refused.value.response.status == 500
+        assert app.socket_manager.count_clients == 0
+
+
+async def test_an_extension_that_was_not_agreed_on_is_not_sent():
+    app = FinchApp()
+
+    @app.middleware
+    async def compressed(request, call_next):
+        response = await call_next(request)
+        response.set_header("sec-websocket-extensions", "permessage-deflate")
+        return response
+
+    @app.socket("say")
+    async def say(socket, data):
+        return "said"
+
+    async with TestClient(app) as client, client.socket() as socket:
+        assert "sec-websocket-extensions" not in socket.response.headers
+
+
+async def test_a_kept_response_takes_no_cookie_after_it_was_returned():
+    app = FinchApp()
+    page = Response("hello")
+    page.set_cookie("theme", "dark")
+
+    @app.get("/")
+    async def index(request):
+        page.set_cookie("visitor", request.query["name"])
+        return page
+
+    @app.get("/page")
+    async def same(request):
+        return page
+
+    async with TestClient(app) as client:
+        for _ in range(2):
+            assert (await client.get("/page")).headers["set-cookie"].startswith("theme=dark")
+        assert (await client.get("/?name=ada")).status == 500
+        lines = (await client.get("/page")).headers.getlist("set-cookie")
+        assert [line.partition("=")[0] for line in lines] == ["theme"]
+    with pytest.raises(RuntimeError, match="make a new one for each request"):
+        page.set_header("Set-Cookie", "visitor=bob")
+    page.set_header("x-version", "2")
+    page.body = "hello again"

@@ -11,9 +11,10 @@ from finch import (
     SocketEvent,
     SocketManager,
 )
+from finch.response import to_response
 from finch.testing import TestClient
 from tests.mistakes.book import listening, mistake
-from tests.mistakes.serving import without_client
+from tests.mistakes.serving import failed_handshake, without_client
 
 DECLARED = "Declarations"
 OPTIONS = "Options of an application, a manager, a raw socket"
@@ -300,3 +301,26 @@ async def json_without_await():
 @mistake("Tests", 'TestClient(app, client="10.0.0.7")', "Address('10.0.0.7', 50000)")
 def an_address_as_text():
     TestClient(FinchApp(), client="10.0.0.7")
+
+
+@mistake("Responses", "a kept response on which a handler sets a cookie", "for each request")
+def a_cookie_on_a_kept_response():
+    page = Response("hello")
+    to_response(page)
+    page.set_cookie("visitor", "ada")
+
+
+@mistake("Handlers, while they run", "response.status = 403 for an upgrade", "raise HTTPError(403)")
+async def a_refusal_by_the_status_of_an_upgrade():
+    app = FinchApp()
+
+    @app.middleware
+    async def gate(request, call_next):
+        response = await call_next(request)
+        response.status = 403
+        return response
+
+    @app.on_connect
+    async def greet(socket): ...
+
+    return await failed_handshake(app)
