@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from finch.errors import ConfigurationError
 from finch.explain import where
@@ -17,8 +18,28 @@ from finch.explain import where
 M = TypeVar("M", bound=Callable[..., Any])
 
 
+class _Bare:
+    """A decorator that is a method, and that nobody sets by mistake.
+
+    Parameters:
+        function: the method.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+
+    def __get__(self, owner: object, cls: type) -> Any:
+        return self._function if owner is None else types.MethodType(self._function, owner)
+
+    def __set__(self, owner: object, value: object) -> NoReturn:
+        name = self._function.__name__
+        raise AttributeError(f"{name} is Finch's own; write manager.{name}({shown(value)})")
+
+
 def bare(method: M) -> M:
-    """A decorator that is written without parentheses says so if it is written with them."""
+    """A decorator that is written without parentheses says so if it is written with them, or is
+    set as an attribute."""
     name = method.__name__
 
     @functools.wraps(method)
@@ -29,7 +50,7 @@ def bare(method: M) -> M:
             )
         return method(self, *functions)
 
-    return cast(M, register)
+    return cast(M, _Bare(register))
 
 
 def check_parentheses(name: str, argument: object, example: str) -> None:

@@ -18,7 +18,7 @@ import trio
 
 from finch.calls import attempt, call
 from finch.errors import HTTPError, Unsendable
-from finch.explain import shown, where, why_no_json
+from finch.explain import not_text, shown, where, why_no_json
 from finch.failures import close_iterator, failure_of, report
 from finch.request import Request
 from finch.sockets.event import Handlers
@@ -527,6 +527,9 @@ def new_envelope(data: Any, path: str, status: int) -> Envelope:
     try:
         return Envelope(data, path, status, epoch_ms())
     except Exception as error:
+        fault = not_text(path)
+        if fault:
+            raise TypeError(f"the path of a message has {fault}") from None
         raise TypeError(f"the data of a message cannot be sent: {_why(data, error)}") from None
 
 

@@ -18,7 +18,7 @@ from trio.lowlevel import current_task, reschedule
 from finch.calls import attempt
 from finch.declaring import check_no_yield, check_takes
 from finch.errors import ConnectionClosed
-from finch.explain import kind, where
+from finch.explain import kind, not_text, where
 from finch.failures import report
 from finch.request import Request
 from finch.sockets.link import MESSAGE, Link, Owner
@@ -133,7 +133,12 @@ class WebSocket(Owner):
         if link.transport.pending:
             ascii_or_bytes = isinstance(message, bytes) or message.isascii()
             await link.wait_writable(len(message) * (1 if ascii_or_bytes else 4))
-        if not link.send(message):
+        try:
+            sent = link.send(message)
+        except UnicodeEncodeError:
+            fault = not_text(str(message))
+            raise ValueError(f"the text that a WebSocket is to send has {fault}") from None
+        if not sent:
             self._notice()
             raise self._closed_error()
 
