@@ -848,3 +848,17 @@ async def test_a_kept_response_takes_no_cookie_after_it_was_returned():
         page.set_header("Set-Cookie", "visitor=bob")
     page.set_header("x-version", "2")
     page.body = "hello again"
+
+
+async def test_half_a_character_is_refused_by_name_and_the_socket_stays_open():
+    app = FinchApp()
+
+    @app.websocket("/raw")
+    async def raw(ws):
+        for act in (lambda: ws.send("\ud800"), lambda: ws.close(4000, "\ud800")):
+            with pytest.raises(ValueError, match="lone surrogate"):
+                await act()
+        await ws.send("still here")
+
+    async with TestClient(app) as client, client.socket("/raw") as socket:
+        assert await socket.receive_raw() == "still here"

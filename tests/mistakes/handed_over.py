@@ -10,6 +10,7 @@ from finch import (
     SocketController,
     SocketEvent,
     SocketManager,
+    run,
 )
 from finch.response import to_response
 from finch.testing import TestClient
@@ -324,3 +325,25 @@ async def a_refusal_by_the_status_of_an_upgrade():
     async def greet(socket): ...
 
     return await failed_handshake(app)
+
+
+@mistake(DECLARED, "app.socket_manager.on_connect = greet", "manager.on_connect(greet)")
+def a_callback_of_a_manager_that_is_set():
+    async def greet(socket): ...
+
+    FinchApp().socket_manager.on_connect = greet
+
+
+@mistake(SENDING, "send(data, path) with half a character in the path", "the path", "surrogate")
+async def a_path_that_is_no_unicode():
+    await failed(lambda socket: socket.send("hello", "\ud800"))
+
+
+@mistake("Serving", 'finch.run(app, host="")', "'127.0.0.1' for this machine alone")
+def a_host_of_nothing():
+    run(FinchApp(), host="")
+
+
+@mistake("Serving", 'finch.run(app, host="localhost:9000")', "host='localhost'", "port=")
+def a_host_with_its_port():
+    run(FinchApp(), host="localhost:9000")
