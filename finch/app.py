@@ -369,7 +369,7 @@ class FinchApp:
         """Register what runs before the first connection is accepted: a function without
         arguments."""
         check_takes(callback, "on_startup", "()")
-        check_no_yield(callback, "on_startup", _TWO_HALVES)
+        check_no_yield(callback, "the on_startup function", _TWO_HALVES)
         if self._lifespan.has_begun:
             raise ConfigurationError(
                 f"on_startup is given {where(callback)} while the application runs, and it would "
@@ -382,7 +382,7 @@ class FinchApp:
     def on_shutdown(self, callback: F) -> F:
         """Register what runs after the last connection is closed: a function without arguments."""
         check_takes(callback, "on_shutdown", "()")
-        check_no_yield(callback, "on_shutdown", _TWO_HALVES)
+        check_no_yield(callback, "the on_shutdown function", _TWO_HALVES)
         self._lifespan.shutdown.append(callback)
         return callback
 

@@ -95,7 +95,7 @@ def check_no_yield(function: Any, what: str, instead: str) -> None:
     """
     if yields(function):
         raise ConfigurationError(
-            f"{what} is {where(function)}, which yields, so nothing in it would run; {instead}"
+            f"{what} {where(function)} yields, so nothing in it would run; {instead}"
         )
 
 

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import trio
 
-from finch.errors import FinchError
+from finch.errors import FinchError, HTTPError
 
 _log = logging.getLogger("finch.app")
 
@@ -216,6 +216,19 @@ def report(
             traceback.print_exc(file=sys.__stderr__)
         except BaseException:
             pass  # nobody can be told
+
+
+def report_no_status(log: logging.Logger, error: BaseException) -> None:
+    """Tell the log of an error that is answered with 500 only because nobody gave it a status."""
+    if isinstance(error, HTTPError) and error.has_no_status:
+        name = type(error).__name__
+        report(
+            log,
+            "%s has no status, so it is answered with 500; its __init__ must call "
+            "super().__init__(404, 'why')",
+            name,
+            error=error,
+        )
 
 
 def _hint(error: BaseException) -> str:

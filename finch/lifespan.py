@@ -42,7 +42,7 @@ class Lifespan:
             ConfigurationError: if it is not callable with these arguments.
         """
         check_takes(function, "background_task", f"({', '.join(map(repr, args))})", *args)
-        check_no_yield(function, "background_task", "leave out the yield")
+        check_no_yield(function, "the background task", "leave out the yield")
         task = partial(_in_background, function, *args)
         if not self._running:
             self._background.append(task)

@@ -14,7 +14,7 @@ from typing import Any
 from finch.calls import attempt, call, runs_inline
 from finch.declaring import check_no_yield, check_takes
 from finch.errors import ConfigurationError, Disconnected, HTTPError
-from finch.failures import alone, failure_of, report
+from finch.failures import alone, failure_of, report, report_no_status
 from finch.request import Request
 from finch.response import (
     Response,
@@ -53,7 +53,7 @@ class Pipeline:
         name = _name(function)
         check_takes(function, f"the middleware {name}", "(request, call_next)")
         check_no_yield(
-            function, "a middleware", "write 'response = await call_next(request)' and 'return'"
+            function, "the middleware", "write 'response = await call_next(request)' and 'return'"
         )
         if not runs_inline(function):
             raise ConfigurationError(
@@ -180,6 +180,7 @@ class Pipeline:
                 )
                 error = HTTPError(500)
         assert isinstance(error, HTTPError)
+        report_no_status(_log, error)
         status, text, headers = error.answer()
         return TextResponse(text, status, headers)
 

@@ -19,7 +19,7 @@ import trio
 from finch.calls import attempt, call
 from finch.errors import HTTPError, Unsendable
 from finch.explain import not_text, shown, where, why_no_json
-from finch.failures import close_iterator, failure_of, report
+from finch.failures import close_iterator, failure_of, report, report_no_status
 from finch.request import Request
 from finch.sockets.event import Handlers
 from finch.sockets.lag import Lag
@@ -435,6 +435,7 @@ class SocketClient(Owner, Job):
         await self._send_error(HTTPError(500, "Internal Server Error"), message)
 
     async def _send_error(self, error: HTTPError, message: Message | None) -> None:
+        report_no_status(_log, error)
         status, text, _ = error.answer()
         data = {"message": text}
         reply = None

@@ -105,7 +105,7 @@ class Handlers:
                 takes = 2 if name in ("on_message", "on_error") else 1
                 _check_shape(callback, takes, f"{name} of {named}")
                 if name != "on_message":  # whose yields are answers
-                    check_no_yield(callback, f"{name} of {named}", "write await socket.send(...)")
+                    check_no_yield(callback, f"{name} of {named},", "write await socket.send(...)")
         self.on_connect = event.on_connect
         self.on_disconnect = event.on_disconnect
         self.on_error = event.on_error

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from finch import (
     FinchApp,
     FinchRoute,
+    HTTPError,
     Response,
     SocketController,
     SocketEvent,
@@ -214,8 +215,6 @@ async def to_a_user_instead_of_its_id():
 
 @mistake(SENDING, "return HTTPError(403) in on_connect", "raise HTTPError(403")
 async def a_refusal_that_is_returned():
-    from finch import HTTPError
-
     app = FinchApp()
 
     @app.on_connect
@@ -347,3 +346,14 @@ def a_host_of_nothing():
 @mistake("Serving", 'finch.run(app, host="localhost:9000")', "host='localhost'", "port=")
 def a_host_with_its_port():
     run(FinchApp(), host="localhost:9000")
+
+
+@mistake("Errors", "class NotThere(HTTPError) whose __init__ does not call super()", "super()")
+async def an_error_without_its_status():
+    class NotThere(HTTPError):
+        def __init__(self): ...
+
+    def use(request):
+        raise NotThere
+
+    return await logged(use)
