@@ -28,7 +28,12 @@ from finch.errors import FinchError, HTTPError
 _log = logging.getLogger("finch.app")
 
 # What asyncio, and libraries made for it, say where no loop of theirs runs.
-_ASYNCIO: Final = ("no running event loop", "no current event loop", "library written for asyncio")
+_ASYNCIO: Final = (
+    "no running event loop",
+    "no current event loop",
+    "library written for",  # trio's own, at asyncio.sleep(0)
+    "has no attribute 'create_future'",  # a queue or event of asyncio
+)
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 # What is called otherwise in other frameworks: Dart's Finch, Flask, Starlette, Socket.IO.
 _ELSEWHERE: Final = {
@@ -235,13 +240,15 @@ def _hint(error: BaseException) -> str:
     leaf = alone(error)
     if isinstance(leaf, AttributeError | TypeError) and "coroutine" in str(leaf):
         return ". A coroutine is what an async function returns: write 'await' before the call"
-    if isinstance(leaf, AttributeError):
-        meant = meant_by(leaf)
-        return f". Did you mean {meant!r}?" if meant else ""
-    if isinstance(leaf, RuntimeError | TypeError):
+    if isinstance(leaf, RuntimeError | TypeError | AttributeError):
         text = str(leaf)
         if any(sign in text for sign in _ASYNCIO):
             return _ASYNCIO_HINT
+        if "must derive from BaseException" in text:
+            return ". Only errors are raised: return a response, or raise HTTPError(404, 'why')"
+    if isinstance(leaf, AttributeError):
+        meant = meant_by(leaf)
+        return f". Did you mean {meant!r}?" if meant else ""
     return ""
 
 

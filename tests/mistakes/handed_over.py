@@ -1,6 +1,7 @@
 """Mistakes in what decorators, managers and options are handed: wrong types, wrong order, and what
 would never run."""
 
+import asyncio
 from contextlib import asynccontextmanager
 
 from finch import (
@@ -357,3 +358,36 @@ async def an_error_without_its_status():
         raise NotThere
 
     return await logged(use)
+
+
+async def logged_of(handler):
+    app = FinchApp()
+    app.get("/")(handler)
+    with listening() as heard:
+        async with TestClient(app) as client:
+            await client.get("/")
+    return heard[-1]
+
+
+@mistake("Handlers, while they run", "await asyncio.sleep(0)", "trio", "asyncio.run")
+async def a_turn_of_asyncio():
+    async def index(request):
+        await asyncio.sleep(0)
+
+    return await logged_of(index)
+
+
+@mistake("Handlers, while they run", "await asyncio.Queue().get()", "trio", "asyncio.run")
+async def a_queue_of_asyncio():
+    async def index(request):
+        await asyncio.Queue().get()
+
+    return await logged_of(index)
+
+
+@mistake("Errors", 'raise Response("no", 403)', "raise HTTPError(404, 'why')")
+async def a_response_that_is_raised():
+    async def index(request):
+        raise Response("no", 403)
+
+    return await logged_of(index)
