@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from finch.config import Limits, check_limit
 from finch.conversions import DecHook, check_hook
-from finch.declaring import bare, check_takes
+from finch.declaring import bare, check_no_yield, check_takes
 from finch.errors import ConfigurationError
-from finch.explain import kind
+from finch.explain import closest, kind, shown, where
 from finch.failures import meant_by
+from finch.http.language import check_languages
 from finch.http.paths import parse_path
 from finch.http.pipeline import Pipeline
 from finch.http.request import Request
@@ -21,9 +22,14 @@ from finch.lifespan import Lifespan
 from finch.sockets.event import SocketEvent
 from finch.sockets.manager import SocketManager
 from finch.sockets.raw import RawSocketRoute
-from finch.sockets.upgrade import SocketOptions, origins
+from finch.sockets.upgrade import SocketOptions, check_compression, origins
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_TWO_HALVES: Final = (
+    "write what is before the yield as an @app.on_startup function, and what is after it as an "
+    "@app.on_shutdown function"
+)
 
 
 class FinchApp:
@@ -76,9 +82,10 @@ class FinchApp:
             check_hook(dec_hook)
         self.dec_hook = dec_hook
         self.limits = limits or Limits()
-        self.languages = (languages,) if isinstance(languages, str) else tuple(languages)
-        if not self.languages:
-            raise ConfigurationError("an application speaks at least one language")
+        self.languages = check_languages(languages)
+        if socket_path is not None:
+            parse_path(socket_path)
+        check_compression(compression)
         self.socket_path = socket_path
         self.socket_options = SocketOptions(
             allowed_origins=origins(allowed_origins),
@@ -100,6 +107,13 @@ class FinchApp:
                 f"app.{name} is Finch's own; write @app.{name} above a function, and keep things "
                 "of your own in app.state"
             )
+        if callable(value) and not name.startswith("_") and not hasattr(self, name):
+            meant = closest(name, [one for one in dir(type(self)) if not one.startswith("_")])
+            if meant is not None and callable(getattr(type(self), meant)):
+                raise AttributeError(
+                    f"FinchApp has no {name}; did you mean {meant}? Write @app.{meant} above a "
+                    "function, and keep things of your own in app.state"
+                )
         super().__setattr__(name, value)
 
     if not TYPE_CHECKING:  # a type checker is to find it by itself
@@ -172,9 +186,11 @@ class FinchApp:
         """Register routes made elsewhere.
 
         Raises:
-            ConfigurationError: where a path and method are taken.
+            ConfigurationError: where a path and method are taken, or ``routes`` is not a list of
+                :class:`FinchRoute`.
         """
-        for route in routes:
+        listed = _listed(routes)
+        for route in listed:
             if self._mount is not None and route.path == self._mount.path:
                 self._router.remove(self._mount)
                 self._mount = None
@@ -250,7 +266,7 @@ class FinchApp:
             )
             self._router.add(self._mount)
 
-    async def _upgrade_own(self, request: Request) -> Response:
+    async def _upgrade_own(self, request: Request, **params: object) -> Response:
         return await self.socket_manager.request_handle(request)
 
     def socket(self, path: str, *, concurrent: bool = False) -> Callable[[F], F]:
@@ -326,6 +342,11 @@ class FinchApp:
                 f"error_handler takes a status or a type of exception, not {what!r}; write "
                 "@app.error_handler(404) or @app.error_handler(ValueError)"
             )
+        if isinstance(what, int) and not 400 <= what <= 599:
+            raise ConfigurationError(
+                f"error_handler takes the status of an error, 400 to 599, and {what} is never one; "
+                "middleware sees every response"
+            )
 
         def register(function: F) -> F:
             self._pipeline.add_error_handler(what, function)
@@ -348,6 +369,12 @@ class FinchApp:
         """Register what runs before the first connection is accepted: a function without
         arguments."""
         check_takes(callback, "on_startup", "()")
+        check_no_yield(callback, "the on_startup function", _TWO_HALVES)
+        if self._lifespan.has_begun:
+            raise ConfigurationError(
+                f"on_startup is given {where(callback)} while the application runs, and it would "
+                "not run any more; register it before, or write app.background_task(function)"
+            )
         self._lifespan.startup.append(callback)
         return callback
 
@@ -355,6 +382,7 @@ class FinchApp:
     def on_shutdown(self, callback: F) -> F:
         """Register what runs after the last connection is closed: a function without arguments."""
         check_takes(callback, "on_shutdown", "()")
+        check_no_yield(callback, "the on_shutdown function", _TWO_HALVES)
         self._lifespan.shutdown.append(callback)
         return callback
 
@@ -389,3 +417,22 @@ class FinchApp:
             BaseException: whatever a startup callback raises.
         """
         return self._lifespan.run(self.limits.shutdown_timeout)
+
+
+def _listed(routes: Any) -> list[FinchRoute]:
+    if isinstance(routes, FinchRoute):
+        raise ConfigurationError("add_routes takes a list: write app.add_routes([route])")
+    try:
+        listed = list(routes)
+    except TypeError:
+        raise ConfigurationError(
+            f"add_routes takes a list of FinchRoute, not {kind(routes)}; write "
+            "app.add_routes([FinchRoute('/path', handler)])"
+        ) from None
+    for route in listed:
+        if not isinstance(route, FinchRoute):
+            raise ConfigurationError(
+                f"add_routes takes a list of FinchRoute, and {shown(route)} is not one; write "
+                "app.add_routes([FinchRoute('/path', handler)])"
+            )
+    return listed

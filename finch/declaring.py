@@ -8,16 +8,38 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from finch.errors import ConfigurationError
+from finch.explain import where
 
 M = TypeVar("M", bound=Callable[..., Any])
 
 
+class _Bare:
+    """A decorator that is a method, and that nobody sets by mistake.
+
+    Parameters:
+        function: the method.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+
+    def __get__(self, owner: object, cls: type) -> Any:
+        return self._function if owner is None else types.MethodType(self._function, owner)
+
+    def __set__(self, owner: object, value: object) -> NoReturn:
+        name = self._function.__name__
+        raise AttributeError(f"{name} is Finch's own; write manager.{name}({shown(value)})")
+
+
 def bare(method: M) -> M:
-    """A decorator that is written without parentheses says so if it is written with them."""
+    """A decorator that is written without parentheses says so if it is written with them, or is
+    set as an attribute."""
     name = method.__name__
 
     @functools.wraps(method)
@@ -28,7 +50,7 @@ def bare(method: M) -> M:
             )
         return method(self, *functions)
 
-    return cast(M, register)
+    return cast(M, _Bare(register))
 
 
 def check_parentheses(name: str, argument: object, example: str) -> None:
@@ -46,6 +68,34 @@ def check_parentheses(name: str, argument: object, example: str) -> None:
         raise ConfigurationError(
             f"@app.{name} is written without parentheses above {shown(argument)}; write "
             f"@app.{name}({example})"
+        )
+
+
+def yields(function: Any) -> bool:
+    """Whether calling it only makes a generator, so that nothing of it runs."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not inspect.isroutine(function) and not inspect.isclass(function):
+        function = type(function).__call__  # an object that is called
+    if getattr(function, "__globals__", {}).get("__name__") == "contextlib":
+        function = inspect.unwrap(function)  # @asynccontextmanager
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+
+def check_no_yield(function: Any, what: str, instead: str) -> None:
+    """Refuse a generator function in a place where nobody would go through what it yields.
+
+    Parameters:
+        function: the application's.
+        what: its place, for the error.
+        instead: what to write, for the error.
+
+    Raises:
+        ConfigurationError: if it yields.
+    """
+    if yields(function):
+        raise ConfigurationError(
+            f"{what} {where(function)} yields, so nothing in it would run; {instead}"
         )
 
 

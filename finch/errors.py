@@ -79,6 +79,11 @@ class HTTPError(FinchError):
     def __str__(self) -> str:
         return f"{self.status} {self.message}"
 
+    @property
+    def has_no_status(self) -> bool:
+        """Whether it is of a subclass that has set no status: its ``__init__`` calls no other."""
+        return "status" not in vars(self) and type(self).status is HTTPError.status
+
     def answer(self) -> tuple[int, str, dict[str, str]]:
         """Status, message and headers as they can be sent, whatever a subclass made of them.
 

@@ -23,14 +23,73 @@ from typing import Any, Final
 
 import trio
 
-from finch.errors import FinchError
+from finch.errors import FinchError, HTTPError
 
 _log = logging.getLogger("finch.app")
 
 # What asyncio, and libraries made for it, say where no loop of theirs runs.
-_ASYNCIO: Final = ("no running event loop", "no current event loop", "library written for asyncio")
+_ASYNCIO: Final = (
+    "no running event loop",
+    "no current event loop",
+    "library written for",  # trio's own, at asyncio.sleep(0)
+    "has no attribute 'create_future'",  # a queue or event of asyncio
+)
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_DART: Final = {"rq": "request"}  # names of the Dart framework that are not only written otherwise
+# What is called otherwise in other frameworks: Dart's Finch, Flask, Starlette, Socket.IO.
+_ELSEWHERE: Final = {
+    "Request": {
+        "args": "query",
+        "query_params": "query",
+        "params": "query",
+        "data": "body",
+        "get_json": "json",
+        "match_info": "path_params",
+        "view_args": "path_params",
+        "remote_addr": "client",
+        "user": "state",
+        "session": "cookies",
+    },
+    "SocketClient": {
+        "rq": "request",
+        "emit": "send",
+        "send_json": "send",
+        "send_text": "send",
+        "disconnect": "close",
+        "sid": "id",
+        "user": "user_id",
+        "data": "state",
+        "broadcast": "manager.send_to_all",
+    },
+    "SocketManager": {
+        "emit": "send_to_all",
+        "broadcast": "send_to_all",
+        "clients": "get_all_clients_keys",
+    },
+    "WebSocket": {
+        "send_text": "send",
+        "send_bytes": "send",
+        "send_json": "send",
+        "receive_text": "receive",
+        "receive_bytes": "receive",
+        "receive_json": "receive",
+        "recv": "receive",
+    },
+    "FinchApp": {
+        "head": "route",
+        "options": "route",
+        "exception_handler": "error_handler",
+        "errorhandler": "error_handler",
+        "add_middleware": "middleware",
+        "before_request": "middleware",
+        "on_event": "on_startup",
+        "add_url_rule": "add_routes",
+        "add_api_route": "add_routes",
+        "include_router": "add_routes",
+        "event": "socket",
+        "on": "socket",
+        "emit": "socket_manager.send_to_all",
+    },
+}
 _ASYNCIO_HINT: Final = (
     ". This looks like a library for asyncio; Finch runs on trio. Use a library for trio (httpx "
     "for HTTP), or a def handler, which runs in a thread and may call asyncio.run"
@@ -171,15 +230,32 @@ def report(
             pass  # nobody can be told
 
 
+def report_no_status(log: logging.Logger, error: BaseException) -> None:
+    """Tell the log of an error that is answered with 500 only because nobody gave it a status."""
+    if isinstance(error, HTTPError) and error.has_no_status:
+        name = type(error).__name__
+        report(
+            log,
+            "%s has no status, so it is answered with 500; its __init__ must call "
+            "super().__init__(404, 'why')",
+            name,
+            error=error,
+        )
+
+
 def _hint(error: BaseException) -> str:
     leaf = alone(error)
-    if isinstance(leaf, AttributeError):
-        meant = meant_by(leaf)
-        return f". Did you mean {meant!r}?" if meant else ""
-    if isinstance(leaf, RuntimeError | TypeError):
+    if isinstance(leaf, AttributeError | TypeError) and "coroutine" in str(leaf):
+        return ". A coroutine is what an async function returns: write 'await' before the call"
+    if isinstance(leaf, RuntimeError | TypeError | AttributeError):
         text = str(leaf)
         if any(sign in text for sign in _ASYNCIO):
             return _ASYNCIO_HINT
+        if "must derive from BaseException" in text:
+            return ". Only errors are raised: return a response, or raise HTTPError(404, 'why')"
+    if isinstance(leaf, AttributeError):
+        meant = meant_by(leaf)
+        return f". Did you mean {meant!r}?" if meant else ""
     return ""
 
 
@@ -191,6 +267,9 @@ def meant_by(error: AttributeError) -> str:
     name = error.name
     if name is None or not type(error.obj).__module__.startswith("finch"):
         return ""
+    elsewhere = _ELSEWHERE.get(type(error.obj).__name__, {}).get(name)
+    if elsewhere is not None:
+        return elsewhere
     known = [one for one in dir(error.obj) if not one.startswith("_")]
-    meant = _DART.get(name) or _CAMEL.sub("_", name).lower()
+    meant = _CAMEL.sub("_", name).lower()
     return meant if meant in known else next(iter(difflib.get_close_matches(meant, known, 1)), "")

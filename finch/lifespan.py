@@ -11,7 +11,7 @@ from typing import Any
 import trio
 
 from finch.calls import attempt
-from finch.declaring import check_takes, shown
+from finch.declaring import check_no_yield, check_takes, shown
 from finch.failures import report
 from finch.tasks import caught, contain, plain_nursery
 
@@ -27,6 +27,11 @@ class Lifespan:
         self._background: list[Callable[[], Awaitable[None]]] = []
         self._times: list[_Time] = []  # an application may be served several times at once
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the functions of startup have run, and those of shutdown have not."""
+        return bool(self._times)
+
     def start_soon(self, function: Callable[..., Any], *args: Any) -> None:
         """Run a function now, or with the application if that does not run. From any thread.
 
@@ -34,6 +39,7 @@ class Lifespan:
             ConfigurationError: if it is not callable with these arguments.
         """
         check_takes(function, "background_task", f"({', '.join(map(repr, args))})", *args)
+        check_no_yield(function, "the background task", "leave out the yield")
         task = partial(_in_background, function, *args)
         if not self._times:
             self._background.append(task)

@@ -63,12 +63,22 @@ def check_address(host: object, port: object, fd: object) -> None:
     """Refuse what nobody can listen on.
 
     Raises:
-        ConfigurationError: for a wrong type, or a port that does not exist.
+        ConfigurationError: for a wrong type, an empty host or a URL, a port that does not exist.
     """
     if not isinstance(host, str):
         raise ConfigurationError(
             "host is a name or an address as text, such as '127.0.0.1' ('0.0.0.0' for every "
             f"address), not {_a_value(host)}"
+        )
+    if not host.strip():  # getaddrinfo takes it for every address
+        raise ConfigurationError(
+            f"host is {host!r}; write '127.0.0.1' for this machine alone, or '0.0.0.0' for every "
+            "address"
+        )
+    if "/" in host or host.count(":") == 1:
+        alone = host.rpartition("://")[2].partition("/")[0].partition(":")[0]
+        raise ConfigurationError(
+            f"host is {host!r}; write host={alone!r}, and the port as a number: port=8080"
         )
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
         hint = f"; write port={int(port)}" if isinstance(port, str) and port.isdecimal() else ""

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 import trio
+import trio.testing
 
 from finch import (
     ConfigurationError,
@@ -679,3 +680,185 @@ async def test_a_hook_makes_what_a_request_is_asked_for():
     assert refused.status == 422
     assert "a bird is a name" in refused.text
     assert "$[1]" in refused.text
+
+
+async def test_a_handler_of_head_says_how_long_the_body_of_a_get_would_be():
+    app = FinchApp()
+
+    @app.route("/film", methods=["HEAD"])
+    async def film(request):
+        return "", 200, {"content-length": "7000000"}
+
+    @app.get("/none")
+    async def none(request):
+        return "", 200, {"content-length": "7"}
+
+    async with TestClient(app) as client:
+        assert (await client.head("/film")).headers["content-length"] == "7000000"
+        assert (await client.get("/none")).headers["content-length"] == "0"
+
+
+async def test_sockets_may_be_mounted_at_a_path_with_parameters():
+    app = FinchApp(socket_path="/rooms/{room}")
+
+    @app.socket("where")
+    async def where(socket, data):
+        return socket.request.path_params["room"]
+
+    @SocketManager(app, path="/halls/{hall:int}").socket("where")
+    async def which(socket, data):
+        return socket.request.path_params["hall"]
+
+    async with TestClient(app) as client:
+        for path, found in (("/rooms/blue", "blue"), ("/halls/7", 7)):
+            async with client.socket(path) as socket:
+                await socket.send("where")
+                assert (await socket.receive()).data == found
+
+
+async def test_all_except_somebody_who_is_no_client_goes_to_nobody():
+    app = FinchApp()
+
+    @app.socket("say")
+    async def say(socket, data):
+        try:
+            await socket.manager.send_to_all_except(socket.id, data, path="said")
+        except TypeError:
+            return "refused"
+
+    async with TestClient(app) as client, client.socket() as ada, client.socket() as bob:
+        await ada.send("say", "secret")
+        assert (await ada.receive()).data == "refused"
+        await bob.send("say", "secret")
+        assert (await bob.receive()).path == "say"  # and nothing before it
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [False, HTTPError(403), ValueError("no"), Response("no", 403), ("no", 401), ("no", 403, {})],
+    ids=str,
+)
+async def test_an_on_connect_that_returns_a_refusal_refuses(returned):
+    app = FinchApp()
+
+    @app.on_connect
+    async def gate(socket):
+        return returned
+
+    async with TestClient(app) as client, client.socket() as socket:
+        assert (await socket.receive()).status == 403
+        assert (await socket.wait_closed()).code == 1008
+
+
+@pytest.mark.parametrize("returned", [None, True, 0, "", "hello", {"a": 1}, (1, 2), Response("ok")])
+async def test_an_on_connect_that_returns_anything_else_accepts(returned):
+    app = FinchApp()
+
+    @app.on_connect
+    async def gate(socket):
+        return returned
+
+    @app.socket("say")
+    async def say(socket, data):
+        return "said"
+
+    async with TestClient(app) as client, client.socket() as socket:
+        await socket.send("say")
+        assert (await socket.receive()).data == "said"
+
+
+async def test_an_application_may_be_served_twice_at_a_time():
+    app = FinchApp()
+    log = []
+
+    @app.on_shutdown
+    async def end():
+        log.append("end")
+
+    async def note():
+        log.append("task")
+
+    async with TestClient(app):
+        async with TestClient(app):
+            pass
+        app.background_task(note)
+        await trio.testing.wait_all_tasks_blocked()
+    assert log == ["end", "task", "end"]
+
+
+async def test_middleware_that_sets_the_status_of_an_upgrade_does_not_let_the_client_in():
+    app = FinchApp()
+
+    @app.middleware
+    async def gate(request, call_next):
+        response = await call_next(request)
+        if request.path == "/ws":
+            response.status = 403
+        return response
+
+    @app.socket("say")
+    async def say(socket, data): ...
+
+    async with TestClient(app) as client:
+        with pytest.raises(HandshakeRefused) as refused:
+            async with client.socket():
+                pass
+        assert refused.value.response.status == 500
+        assert app.socket_manager.count_clients == 0
+
+
+async def test_an_extension_that_was_not_agreed_on_is_not_sent():
+    app = FinchApp()
+
+    @app.middleware
+    async def compressed(request, call_next):
+        response = await call_next(request)
+        response.set_header("sec-websocket-extensions", "permessage-deflate")
+        return response
+
+    @app.socket("say")
+    async def say(socket, data):
+        return "said"
+
+    async with TestClient(app) as client, client.socket() as socket:
+        assert "sec-websocket-extensions" not in socket.response.headers
+
+
+async def test_a_kept_response_takes_no_cookie_after_it_was_returned():
+    app = FinchApp()
+    page = Response("hello")
+    page.set_cookie("theme", "dark")
+
+    @app.get("/")
+    async def index(request):
+        page.set_cookie("visitor", request.query["name"])
+        return page
+
+    @app.get("/page")
+    async def same(request):
+        return page
+
+    async with TestClient(app) as client:
+        for _ in range(2):
+            assert (await client.get("/page")).headers["set-cookie"].startswith("theme=dark")
+        assert (await client.get("/?name=ada")).status == 500
+        lines = (await client.get("/page")).headers.getlist("set-cookie")
+        assert [line.partition("=")[0] for line in lines] == ["theme"]
+    with pytest.raises(RuntimeError, match="make a new one for each request"):
+        page.set_header("Set-Cookie", "visitor=bob")
+    page.set_header("x-version", "2")
+    page.body = "hello again"
+
+
+async def test_half_a_character_is_refused_by_name_and_the_socket_stays_open():
+    app = FinchApp()
+
+    @app.websocket("/raw")
+    async def raw(ws):
+        for act in (lambda: ws.send("\ud800"), lambda: ws.close(4000, "\ud800")):
+            with pytest.raises(ValueError, match="lone surrogate"):
+                await act()
+        await ws.send("still here")
+
+    async with TestClient(app) as client, client.socket("/raw") as socket:
+        assert await socket.receive_raw() == "still here"

@@ -688,7 +688,7 @@ def test_everything_that_takes_a_function_is_among_the_places():
     takers = {
         name
         for owner in (FinchApp, SocketManager)
-        for name, method in vars(owner).items()
+        for name, method in ((name, getattr(owner, name)) for name in vars(owner))
         if inspect.isfunction(method)
         and not name.startswith("_")
         and "F" in str(inspect.signature(method).return_annotation).replace("Finch", "")

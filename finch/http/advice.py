@@ -8,11 +8,40 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import AsyncIterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
 from finch.explain import hint, kind, shown
+
+
+class Elsewhere:
+    """An attribute that other frameworks' responses have: whoever uses it is told Finch's own.
+
+    Parameters:
+        instead: what to write.
+
+    Example::
+
+        status_code = Elsewhere("response.status = 404")
+    """
+
+    def __init__(self, instead: str) -> None:
+        self._instead = instead
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, response: object, owner: type) -> Any:
+        if response is None:
+            return self
+        raise AttributeError(self._message(response), name=self._name, obj=response)
+
+    def __set__(self, response: object, value: object) -> NoReturn:
+        raise AttributeError(self._message(response))
+
+    def _message(self, response: object) -> str:
+        return f"a {type(response).__name__} has no {self._name}; write {self._instead}"
 
 
 def is_json(value: object) -> bool:

@@ -33,7 +33,7 @@ from finch.net.address import Address
 from finch.net.proxies import Source, Trust
 from finch.net.transport import Spawn, Transport
 from finch.tasks import change_context, is_same
-from finch.wire.head import RequestHead
+from finch.wire.head import RawHeaders, RequestHead
 from finch.wire.http import HTTPConnection
 
 _log = logging.getLogger("finch.app")
@@ -296,12 +296,12 @@ class Connection:
         """Send a response; whether it says that it is the connection's last."""
         http = self._http
         try:
-            last, head, content = self._head(response, body)
+            last, head, content = self._head(request, response, body)
         except BaseException as raised:  # a subclass of the application's
             error = failure_of(raised)
             report(_log, "the response to %r cannot be sent", request, error=error)
             response = TextResponse("Internal Server Error", 500)
-            last, head, content = self._head(response, body)
+            last, head, content = self._head(request, response, body)
         if isinstance(response, StreamingResponse):
             await self._sender.send_stream(head, request, response)
             self._wait_for(_Waiting.HANDLER, math.inf)
@@ -314,7 +314,7 @@ class Connection:
             await self.transport.drain(self._limits.backpressure)
         return last
 
-    def _head(self, response: Response, body: Body) -> tuple[bool, bytes, bytes]:
+    def _head(self, request: Request, response: Response, body: Body) -> tuple[bool, bytes, bytes]:
         """Whether a response is the connection's last; its head; and its body, if that is known.
 
         Raises:
@@ -333,6 +333,8 @@ class Connection:
             or (http.has_body and (http.expects_continue or not body.worth_reading(status)))
         )
         length = None if isinstance(response, StreamingResponse) else len(content)
+        if length == 0 and request.method == "HEAD":
+            length = _said_length(headers)
         head = http.send_head(status, headers, date=date_now(), close=last, length=length)
         return last, head, content
 
@@ -412,3 +414,11 @@ class Connection:
         self._stopping = True
         if self._waiting is _Waiting.REQUEST:
             self._interrupt()
+
+
+def _said_length(headers: RawHeaders) -> int | None:
+    """The length for a HEAD whose handler made no body: None if the headers say one, that of the
+    body that a GET would get (RFC 9110, section 9.3.2)."""
+    return (
+        None if any(name == b"content-length" and value.isdigit() for name, value in headers) else 0
+    )

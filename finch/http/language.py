@@ -4,11 +4,47 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
+
+from finch.errors import ConfigurationError
+from finch.explain import shown
 
 _RANGE = re.compile(r"\*|[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*+")
 _QUALITY = re.compile(r"q=(0(\.[0-9]{0,3})?|1(\.0{0,3})?)", re.IGNORECASE)
 _LONGEST: Final = 100  # each of its subtags costs a copy and a hash; real tags stay below 35
+
+
+def check_languages(languages: Any) -> tuple[str, ...]:
+    """What an application speaks, as it is written: one language tag, or several.
+
+    Raises:
+        ConfigurationError: if there are none, or one is not a language tag (RFC 4647, section 2.1).
+
+    Example::
+
+        check_languages(["en", "de-CH"])  # ("en", "de-CH")
+    """
+    try:
+        listed = (languages,) if isinstance(languages, str) else tuple(languages)
+    except TypeError:
+        raise ConfigurationError(
+            f"languages is {shown(languages)}; write a list, such as ['en', 'de']"
+        ) from None
+    if not listed:
+        raise ConfigurationError(
+            "an application speaks at least one language; write languages=['en'], or leave it out"
+        )
+    for tag in listed:
+        if not isinstance(tag, str) or tag == "*" or not _RANGE.fullmatch(tag):
+            instead = "write one such as 'en' or 'de-CH'"
+            if isinstance(tag, str) and _RANGE.fullmatch(tag.replace("_", "-")):
+                instead = f"write {tag.replace('_', '-')!r}"
+            elif isinstance(tag, str) and "," in tag:
+                instead = f"write a list: languages={[one.strip() for one in tag.split(',')]!r}"
+            raise ConfigurationError(
+                f"languages has {shown(tag)}, which is not a language tag; {instead}"
+            )
+    return listed
 
 
 def choose_language(

@@ -12,9 +12,9 @@ from functools import partial
 from typing import Any
 
 from finch.calls import attempt, call, runs_inline
-from finch.declaring import check_takes
+from finch.declaring import check_no_yield, check_takes
 from finch.errors import ConfigurationError, Disconnected, HTTPError
-from finch.failures import alone, failure_of, report
+from finch.failures import alone, failure_of, report, report_no_status
 from finch.http.request import Request
 from finch.http.response import (
     Response,
@@ -51,6 +51,9 @@ class Pipeline:
         """
         name = _name(function)
         check_takes(function, f"the middleware {name}", "(request, call_next)")
+        check_no_yield(
+            function, "the middleware", "write 'response = await call_next(request)' and 'return'"
+        )
         if not runs_inline(function):
             raise ConfigurationError(
                 f"the middleware {name} is a plain def, which could not await call_next; write "
@@ -65,9 +68,14 @@ class Pipeline:
         """Have a function answer a status, or a type of exception.
 
         Raises:
-            ConfigurationError: if it does not take ``(request, error)``.
+            ConfigurationError: if it does not take ``(request, error)``, or ``what`` has a handler.
         """
         check_takes(function, f"the error handler {_name(function)}", "(request, error)")
+        if what in self._error_handlers:
+            raise ConfigurationError(
+                f"error_handler({getattr(what, '__name__', what)}) is already registered: "
+                f"{_name(self._error_handlers[what])}; {_name(function)} cannot be it too"
+            )
         self._error_handlers[what] = function
 
     async def handle(self, request: Request) -> Response:
@@ -171,6 +179,7 @@ class Pipeline:
                 )
                 error = HTTPError(500)
         assert isinstance(error, HTTPError)
+        report_no_status(_log, error)
         status, text, headers = error.answer()
         return TextResponse(text, status, headers)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import AsyncIterable, AsyncIterator
 from datetime import datetime
-from typing import Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from urllib.parse import quote
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from finch.explain import hint, kind, not_text, shown, where, why_no_json
 from finch.headers import CopiedHeaders, HeaderItems, Headers, check_header, header_items
 from finch.http.advice import (
+    Elsewhere,
     body_advice,
     status_advice,
     stream_advice,
@@ -50,6 +51,13 @@ class Response:
     """
 
     default_content_type: str | None = None
+    _returned = False  # whether a request has got its copy
+
+    if not TYPE_CHECKING:  # a type checker is to find it by itself
+        status_code = Elsewhere("response.status = 404")
+        content_type = Elsewhere("response.set_header('content-type', 'text/plain')")
+        media_type = Elsewhere("response.set_header('content-type', 'text/plain')")
+        mimetype = Elsewhere("response.set_header('content-type', 'text/plain')")
 
     def __init__(
         self,
@@ -63,15 +71,13 @@ class Response:
         self._begin(status, headers, content_type or self.default_content_type or default)
 
     def _begin(self, status: int, headers: HeaderItems | None, content_type: str | None) -> None:
-        self._status = status
-        if status != 101:
-            self.status = status
+        self.status = status
         self._headers: list[tuple[str, str]] = []
         if headers is not None:
             items = header_items(headers, type(self).__name__)
             self._headers = [(name.lower(), value) for name, value in items]
         if content_type is not None and not self._has("content-type"):
-            if content_type not in _TYPES:
+            if not isinstance(content_type, str) or content_type not in _TYPES:
                 check_header("content-type", content_type)
             self._headers.append(("content-type", content_type))
 
@@ -88,6 +94,8 @@ class Response:
         else:
             new = copy.copy(self)
         new._headers = self._headers.copy()
+        new._returned = False
+        self._returned = True
         return new
 
     @property
@@ -137,6 +145,12 @@ class Response:
         """The headers set so far; :meth:`set_header` and :meth:`add_header` change them."""
         return CopiedHeaders(self._headers)
 
+    @headers.setter
+    def headers(self, headers: object) -> None:
+        raise AttributeError(
+            "response.headers cannot be set; write response.set_header(name, value) for each"
+        )
+
     def _has(self, name: str) -> bool:
         return any(key == name for key, _ in self._headers)
 
@@ -147,6 +161,8 @@ class Response:
             ValueError: the name or the value would break the message.
         """
         check_header(name, value)
+        if self._returned:
+            self._check_not_kept(name)
         self._headers.append((name.lower(), value))
 
     def set_header(self, name: str, value: str) -> None:
@@ -156,11 +172,18 @@ class Response:
             ValueError: as :meth:`add_header`; the header stays as it was.
         """
         check_header(name, value)
+        if self._returned:
+            self._check_not_kept(name)
         self.remove_header(name)
         self._headers.append((name.lower(), value))
 
     def remove_header(self, name: str) -> None:
-        """Remove every header of that name."""
+        """Remove every header of that name.
+
+        Raises:
+            ValueError: it is not a header's name.
+        """
+        check_header(name, "")
         self._headers = [item for item in self._headers if item[0] != name.lower()]
 
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
@@ -209,7 +232,18 @@ class Response:
             httponly=httponly,
             samesite=samesite,
         )
+        if self._returned:
+            self._check_not_kept("set-cookie")
         self._headers.append(("set-cookie", header))
+
+    def _check_not_kept(self, name: str) -> None:
+        """Refuse a cookie on a response that was returned before: who gets it next would get the
+        cookies of everybody before as well."""
+        if name.lower() == "set-cookie":
+            raise RuntimeError(
+                f"this {type(self).__name__} was returned before, and a cookie that is set on it "
+                "now would be sent to every visitor; make a new one for each request"
+            )
 
     def delete_cookie(self, name: str, *, path: str = "/", domain: str | None = None) -> None:
         """Have the browser forget a cookie. Path and domain must be those it was set with."""
@@ -354,8 +388,6 @@ class StreamingResponse(Response):
         return StreamingResponse(ticks(), content_type="text/event-stream")
     """
 
-    _returned = False
-
     def __init__(
         self,
         chunks: AsyncIterable[bytes | str],
@@ -388,9 +420,7 @@ class StreamingResponse(Response):
                 f"this StreamingResponse of {where(self.origin)} was returned before, and its "
                 "chunks can be sent once; make a new one for each request"
             )
-        new = super().fresh()
-        self._returned = True
-        return new
+        return super().fresh()
 
 
 def _iterator(chunks: Any) -> AsyncIterator[bytes | str]:

@@ -15,13 +15,14 @@ import trio
 
 from finch.calls import attempt
 from finch.errors import HTTPError, Unsendable
+from finch.explain import shown
 from finch.failures import report
 from finch.http.request import Request
 from finch.sockets.dispatch import Dispatcher
 from finch.sockets.event import Handlers
 from finch.sockets.lag import Lag
 from finch.sockets.link import Host, Link, Owner
-from finch.sockets.outgoing import new_envelope
+from finch.sockets.outgoing import means_refusal, new_envelope
 from finch.sockets.registry import UserId
 from finch.sockets.workers import Job, Worker
 from finch.tasks import is_same
@@ -322,12 +323,13 @@ class SocketClient(Dispatcher, Owner, Job):
             if handlers.on_connect is None:
                 continue
             value, error = await attempt(handlers.on_connect, self)
-            if error is None and value is False:
+            if error is None and value is not None and means_refusal(value):
                 report(
                     _log,
-                    "on_connect of %s returned False for %r, which is refused; to refuse a client, "
+                    "on_connect of %s returned %s for %r, which is refused; to refuse a client, "
                     "write 'raise HTTPError(403, \"why\")'",
                     handlers.named,
+                    shown(value),
                     self,
                 )
                 error = HTTPError(403)

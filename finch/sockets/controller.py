@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from finch.errors import ConfigurationError
+from finch.explain import kind
 from finch.http.request import Request
 from finch.http.response import Response
 from finch.sockets.manager import SocketManager
@@ -26,6 +28,9 @@ class SocketController(Controller):
     Parameters:
         manager: whose; the application's ``socket_manager`` where left out.
 
+    Raises:
+        ConfigurationError: if it is not a manager.
+
     Source: the seed, ``SocketController``.
 
     Example::
@@ -34,6 +39,11 @@ class SocketController(Controller):
     """
 
     def __init__(self, manager: SocketManager | None = None) -> None:
+        if manager is not None and not isinstance(manager, SocketManager):
+            raise ConfigurationError(
+                f"a SocketController takes a SocketManager, not {kind(manager)}; write "
+                "SocketController(app.socket_manager)"
+            )
         self.manager = manager
 
     async def socket(self, request: Request) -> Response:

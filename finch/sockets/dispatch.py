@@ -15,7 +15,7 @@ import trio
 
 from finch.calls import attempt, call
 from finch.errors import HTTPError
-from finch.failures import close_iterator, failure_of, report
+from finch.failures import close_iterator, failure_of, report, report_no_status
 from finch.sockets.event import Handlers
 from finch.sockets.link import Link
 from finch.sockets.outgoing import answer_envelope, error_envelope
@@ -128,4 +128,5 @@ class Dispatcher(ABC):
         await self._send_error(HTTPError(500, "Internal Server Error"), message)
 
     async def _send_error(self, error: HTTPError, message: Message | None) -> None:
+        report_no_status(_log, error)
         await self._send_one(error_envelope(error, message))

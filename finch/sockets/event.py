@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final
 
 from finch.calls import runs_inline
 from finch.conversions import DecHook
+from finch.declaring import check_no_yield
 from finch.errors import ConfigurationError
 from finch.explain import closest, kind, shown
 from finch.explain import where as place
@@ -103,6 +104,8 @@ class Handlers:
             if callback is not None:
                 takes = 2 if name in ("on_message", "on_error") else 1
                 _check_shape(callback, takes, f"{name} of {named}")
+                if name != "on_message":  # whose yields are answers
+                    check_no_yield(callback, f"{name} of {named},", "write await socket.send(...)")
         self.on_connect = event.on_connect
         self.on_disconnect = event.on_disconnect
         self.on_error = event.on_error
@@ -177,11 +180,30 @@ def _check_shape(function: Any, takes: int, named: str) -> None:
         return
     try:
         signature.bind(*range(takes))
+        fits = True
     except TypeError:
+        fits = False
+    if not fits or _is_swapped(signature):
         wanted = "(socket)" if takes == 1 else "(socket, data)"
         if named.startswith("on_error"):
             wanted = "(socket, error)"
         raise ConfigurationError(
             f"{named} is called with {wanted}, but is written "
             f"{getattr(function, '__name__', function)}{signature}; see {place(function)}"
-        ) from None
+        )
+
+
+_SOCKETS: Final = ("socket", "ws", "websocket", "client")
+_OF_DATA: Final = (str, int, float, bool, bytes, dict, list)
+
+
+def _is_swapped(signature: inspect.Signature) -> bool:
+    """Whether the socket is certainly not the first parameter."""
+    parameters = list(signature.parameters.values())
+    first = parameters[0]
+    if first.kind is first.VAR_POSITIONAL or first.name in _SOCKETS:
+        return False
+    annotation = first.annotation
+    if annotation in _OF_DATA or annotation in [one.__name__ for one in _OF_DATA]:
+        return True
+    return len(parameters) > 1 and parameters[1].name in _SOCKETS

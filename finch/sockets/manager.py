@@ -11,6 +11,8 @@ import trio
 from finch.config import Limits
 from finch.conversions import DecHook
 from finch.declaring import bare, check_parentheses
+from finch.errors import ConfigurationError
+from finch.explain import kind
 from finch.http.request import Request
 from finch.sockets.client import SocketClient
 from finch.sockets.event import Handlers, SocketEvent
@@ -81,6 +83,9 @@ class SocketManager:
         compression: bool | None = None,
         max_message_size: int | None = None,
     ) -> None:
+        _check_app(app)
+        if routes is not None and not isinstance(routes, Mapping):
+            raise ConfigurationError(_not_routes("routes", routes))
         self.path = path
         self.registry: Registry[SocketClient] = Registry()
         self.table = Table(app.dec_hook)
@@ -122,10 +127,12 @@ class SocketManager:
                 event = handler
             elif isinstance(handler, type) and issubclass(handler, SocketEvent):
                 event = handler()
+            elif handler is None:
+                raise ConfigurationError(f"the handler of the socket path {path!r} is None")
             else:
                 event = SocketEvent(on_message=handler)
-            if concurrent:
-                event.concurrent = True
+            if concurrent is not False:  # anything but True is refused with the event
+                event.concurrent = concurrent
             self.add_socket_route(path, event)
             return handler
 
@@ -141,7 +148,13 @@ class SocketManager:
         self._app.mount_manager(self)
 
     def add_events(self, events: Mapping[str, SocketEvent]) -> None:
-        """Register an event for each of several named paths (the seed's ``addEvents``)."""
+        """Register an event for each of several named paths (the seed's ``addEvents``).
+
+        Raises:
+            ConfigurationError: as :meth:`add_socket_route`; also if ``events`` is not a dict.
+        """
+        if not isinstance(events, Mapping):
+            raise ConfigurationError(_not_routes("add_events", events))
         for path, event in events.items():
             self.add_socket_route(path, event)
 
@@ -166,6 +179,8 @@ class SocketManager:
         return self._set_root("on_error", callback)
 
     def _set_root(self, name: str, callback: F) -> F:
+        if callback is None:
+            raise ConfigurationError(f"{name} is a function, not None")
         self.table.set_callback(name, callback)
         self._app.mount_manager(self)
         return callback
@@ -221,7 +236,7 @@ class SocketManager:
         request.accepted = upgrade
         return upgrade
 
-    async def handle(self, request: Request) -> Upgrade:
+    async def handle(self, request: Request, **params: object) -> Upgrade:
         """The handler of the route where this manager is mounted."""
         return self.request_handle(request)
 
@@ -245,12 +260,23 @@ class SocketManager:
     async def send_to_all_except(
         self, socket: SocketClient, data: Any, path: str = "", status: int = 200
     ) -> int:
-        """Send a message to every client but one (the seed's ``sendToAllExcept``)."""
+        """Send a message to every client but one (the seed's ``sendToAllExcept``).
+
+        Raises:
+            TypeError: ``socket`` is not a client; everybody would get the message.
+        """
+        if not isinstance(socket, SocketClient):
+            raise TypeError(_not_a_client(socket))
         others = (client for client in self.registry if client is not socket)
         return await self._send_each(others, new_envelope(data, path, status))
 
     async def send_to_client(self, id: str, data: Any, path: str = "", status: int = 200) -> bool:
-        """Send a message to the client of that id; False where there is none."""
+        """Send a message to the client of that id; False if there is none.
+
+        Raises:
+            TypeError: ``id`` is not text.
+        """
+        _check_client_id(id)
         client = self.registry.get(id)
         envelope = new_envelope(data, path, status)
         return bool(await self._send_each(() if client is None else (client,), envelope))
@@ -258,7 +284,12 @@ class SocketManager:
     async def send_to_user(
         self, user_id: UserId, data: Any, path: str = "", status: int = 200
     ) -> int:
-        """Send a message to every client of a user; how many it went to."""
+        """Send a message to every client of a user; how many it went to.
+
+        Raises:
+            TypeError: ``user_id`` is neither str nor int.
+        """
+        _check_user_id(user_id)
         return await self._send_each(
             self.registry.of_user(user_id), new_envelope(data, path, status)
         )
@@ -299,7 +330,12 @@ class SocketManager:
         return self.registry.keys()
 
     def get_client(self, id: str) -> SocketClient | None:
-        """The connected client of that id."""
+        """The connected client of that id; None if there is none.
+
+        Raises:
+            TypeError: ``id`` is not text.
+        """
+        _check_client_id(id)
         return self.registry.get(id)
 
     async def close(self, code: int = 1001, reason: str = "") -> None:
@@ -317,3 +353,38 @@ def _check_user_id(user_id: object) -> None:
     raise TypeError(
         f"a user's id is str or int, not {type(user_id).__name__}; write user_id=user.id"
     )
+
+
+def _check_client_id(id: object) -> None:
+    if not isinstance(id, str):
+        instead = "write the client's id first, such as socket.id"
+        if isinstance(id, SocketClient):
+            instead = "write socket.id"
+        raise TypeError(f"a client's id is text, not {kind(id)}; {instead}")
+
+
+def _not_a_client(socket: object) -> str:
+    instead = "write send_to_all_except(socket, data)"
+    if isinstance(socket, str):
+        instead += "; manager.get_client(id) finds the client of an id"
+    elif socket is None:
+        instead = "write send_to_all(data) to send to everybody"
+    return f"send_to_all_except takes the client that is left out, not {kind(socket)}; {instead}"
+
+
+def _not_routes(what: str, given: object) -> str:
+    return (
+        f"{what} takes a dict of paths and events, such as "
+        f"{{'time': SocketEvent(on_message=tell_time)}}, not {kind(given)}"
+    )
+
+
+def _check_app(app: object) -> None:
+    if hasattr(type(app), "attach_manager"):
+        return
+    instead = "write SocketManager(app)"
+    if isinstance(app, type):
+        instead = "write app = FinchApp(), and SocketManager(app)"
+    elif isinstance(app, str):
+        instead = f"write SocketManager(app, path={app!r})"
+    raise ConfigurationError(f"a SocketManager belongs to a FinchApp, not {kind(app)}; {instead}")

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from finch.errors import HTTPError
-from finch.explain import where, why_no_json
+from finch.explain import not_text, where, why_no_json
 from finch.wire.envelope import Envelope, Message
 
 
@@ -26,6 +26,9 @@ def new_envelope(data: Any, path: str, status: int) -> Envelope:
     try:
         return Envelope(data, path, status, epoch_ms())
     except Exception as error:
+        fault = not_text(path)
+        if fault:
+            raise TypeError(f"the path of a message has {fault}") from None
         raise TypeError(f"the data of a message cannot be sent: {_why(data, error)}") from None
 
 
@@ -68,3 +71,13 @@ def _why(data: Any, error: Exception) -> str:
 def epoch_ms() -> int:
     """The ``timestamp`` of an envelope: milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
+
+
+def means_refusal(value: object) -> bool:
+    """Whether an ``on_connect`` that returned this meant to refuse its client."""
+    if isinstance(value, tuple) and len(value) in (2, 3):
+        status = value[1]
+    else:
+        status = getattr(value, "status", None)
+    refuses = type(status) is int and 400 <= status <= 599
+    return value is False or isinstance(value, BaseException) or refuses

@@ -5,7 +5,6 @@ Its handler is one task, for as long as it runs.
 
 from __future__ import annotations
 
-import inspect
 import logging
 import types
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
@@ -17,8 +16,9 @@ from outcome import Value
 from trio.lowlevel import current_task, reschedule
 
 from finch.calls import attempt
-from finch.declaring import check_takes
-from finch.errors import ConfigurationError, ConnectionClosed
+from finch.declaring import check_no_yield, check_takes
+from finch.errors import ConnectionClosed
+from finch.explain import kind, not_text, where
 from finch.failures import report
 from finch.http.request import Request
 from finch.sockets.link import MESSAGE, Link, Owner
@@ -136,7 +136,12 @@ class WebSocket(Owner):
         if link.transport.pending:
             ascii_or_bytes = isinstance(message, bytes) or message.isascii()
             await link.wait_writable(len(message) * (1 if ascii_or_bytes else 4))
-        if not link.send(message):
+        try:
+            sent = link.send(message)
+        except UnicodeEncodeError:
+            fault = not_text(str(message))
+            raise ValueError(f"the text that a WebSocket is to send has {fault}") from None
+        if not sent:
             self._notice()
             raise self._closed_error()
 
@@ -194,7 +199,16 @@ class WebSocket(Owner):
         code, reason = 1000, ""
         with self._scope:
             try:
-                _, error = await attempt(handler, self)
+                value, error = await attempt(handler, self)
+                if value is not None:
+                    report(
+                        _log,
+                        "%s, the handler of a WebSocket at %s, returned %s, which is not sent; "
+                        "write 'await ws.send(...)'",
+                        where(handler),
+                        self.request.raw_path,
+                        kind(value),
+                    )
                 # where the peer left while the handler sent, nobody did anything wrong
                 if error is not None and not (self._noticed and _is_only_closed(error)):
                     report(_log, "the handler of %s raised", self.request.raw_path, error=error)
@@ -227,11 +241,9 @@ class RawSocketRoute:
         self, handler: Callable[[WebSocket], Awaitable[None]], options: SocketOptions
     ) -> None:
         check_takes(handler, "the handler of a WebSocket", "(ws)")
-        if inspect.isasyncgenfunction(handler):
-            raise ConfigurationError(
-                f"the handler of a WebSocket {handler.__name__} yields; write "
-                "'await ws.send(message)' instead"
-            )
+        check_no_yield(
+            handler, "the handler of a WebSocket", "write 'await ws.send(message)' instead"
+        )
         self.handler = handler
         self._options = options
 

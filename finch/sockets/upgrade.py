@@ -11,7 +11,10 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from finch.config import check_limit
 from finch.errors import ConfigurationError, HTTPError
+from finch.explain import shown as value_shown
+from finch.headers import NAME as TOKEN
 from finch.http.request import Request
 from finch.http.response import TakeOver
 from finch.logs import Seldom
@@ -68,12 +71,20 @@ class SocketOptions:
         compression: bool | None,
         max_message_size: int | None,
     ) -> SocketOptions:
-        """The options of one path: these, where it says nothing of its own."""
+        """The options of one path: these, where it says nothing of its own.
+
+        Raises:
+            ConfigurationError: for a value that an option cannot have; says what to write.
+        """
+        if max_message_size is not None:
+            check_limit("max_message_size", max_message_size)
+        if compression is not None:
+            check_compression(compression)
         return SocketOptions(
             allowed_origins=(
                 self.allowed_origins if allowed_origins is None else origins(allowed_origins)
             ),
-            subprotocols=tuple(subprotocols),
+            subprotocols=_subprotocols(subprotocols),
             compression=self.compression if compression is None else compression,
             max_message_size=max_message_size or self.max_message_size,
         )
@@ -86,6 +97,37 @@ class SocketOptions:
             or (origin == "null" and "null" in self.allowed_origins)
             or read_origin(origin) in self._parsed
         )
+
+
+def check_compression(compression: object) -> None:
+    """Refuse anything but True and False.
+
+    Raises:
+        ConfigurationError: for anything else.
+    """
+    if not isinstance(compression, bool):
+        raise ConfigurationError(f"compression is True or False, not {value_shown(compression)}")
+
+
+def _subprotocols(given: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(given, str):
+        names = [name.strip() for name in given.split(",")]
+        raise ConfigurationError(
+            f"subprotocols is the text {given!r}; write a list: subprotocols={names!r}"
+        )
+    try:
+        listed = tuple(given)
+    except TypeError:
+        raise ConfigurationError(
+            f"subprotocols is {value_shown(given)}; write a list, such as ['chat'], or leave it out"
+        ) from None
+    for name in listed:
+        if not isinstance(name, str) or not TOKEN.fullmatch(name):
+            raise ConfigurationError(
+                f"subprotocols has {value_shown(name)}, which is not the name of a subprotocol; "
+                "write letters, digits, dots and hyphens, such as 'chat.v2'"
+            )
+    return listed
 
 
 def origins(allowed: Iterable[str] | str) -> frozenset[str]:
@@ -128,8 +170,23 @@ class Upgrade(TakeOver):
         yield from ()
         return self
 
+    @property
+    def status(self) -> int:
+        """101. To refuse the client, raise an error instead."""
+        return 101
+
+    @status.setter
+    def status(self, status: int) -> None:
+        if status != 101 and hasattr(self, "_attach"):
+            raise ValueError(
+                f"the status of an upgrade is 101, not {value_shown(status)}; to refuse the "
+                "client, write 'raise HTTPError(403)', or return another response"
+            )
+
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
-        return self._handshake_headers + super().raw_headers()
+        # an extension that was not agreed on would end the connection
+        added = [item for item in super().raw_headers() if item[0] != b"sec-websocket-extensions"]
+        return self._handshake_headers + added
 
     def open(self, transport: Transport, host: Host) -> Link:
         """The connection has changed hands: make it a link and start its owner."""

@@ -16,6 +16,7 @@ from wsproto.utilities import generate_accept_token, generate_nonce
 
 from finch.app import FinchApp
 from finch.errors import FinchError
+from finch.explain import shown
 from finch.headers import Headers
 from finch.net.address import Address
 from finch.net.streams import StreamTransport
@@ -56,9 +57,20 @@ class TestClient:
         forwarded_allow_ips: str | Iterable[str] = (),
     ) -> None:
         check_app(app, "TestClient")
+        if (
+            not isinstance(client, tuple)
+            or len(client) != 2
+            or not isinstance(client[0], str)
+            or type(client[1]) is not int
+        ):
+            raise TypeError(
+                f"client is the address that the application sees, not {shown(client)}; write "
+                "Address('10.0.0.7', 50000)"
+            )
+        SentHeaders(headers)  # at once, and not with the first request
         self.app = app
         self._cookies = Cookies()
-        self._client = client
+        self._client = Address(*client)
         self._headers = headers
         self._trust = trust_in(forwarded_allow_ips)
         self._server = Server(app, trust=self._trust)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from finch.explain import not_text
 from finch.turns import FRAMES
 from finch.wire.events import CloseReceived, Failed, PingReceived, PongReceived, SocketInput
 from finch.wire.frames import BAD_GATEWAY, BINARY, PING, PONG, TEXT, frame, unmask
@@ -47,7 +48,10 @@ def check_close(code: int, reason: str) -> None:
     check_close_code(code)
     if not isinstance(reason, str):
         raise TypeError(f"a close reason is text, not {type(reason).__name__}")
-    size = len(reason.encode("utf-8", "replace"))
+    fault = None if reason.isascii() else not_text(reason)
+    if fault:
+        raise ValueError(f"the close reason has {fault}")
+    size = len(reason.encode("utf-8"))
     if size > 123:
         raise ValueError(
             f"the close reason takes {size} bytes as UTF-8, and a Close frame has room for 123; "
