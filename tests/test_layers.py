@@ -33,6 +33,7 @@ wire.authority
 wire.websocket
 wire.handshake
 wire.origins
+wire.numbers
 wire.envelope
 wire.forwarded
 wire.proxy

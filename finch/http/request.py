@@ -23,6 +23,7 @@ from finch.net.address import NOWHERE, Address
 from finch.turns import account
 from finch.typed import Decode, decoder, shared_decoder
 from finch.wire.head import RawHeaders, RequestHead
+from finch.wire.numbers import LONG, TOO_COSTLY, too_costly
 
 T = TypeVar("T")
 
@@ -306,10 +307,13 @@ class Request:
 
         Raises:
             HTTPError: 400 where it is not JSON; 422 where it does not fit the type, or has too many
-                elements for a set or dict (:mod:`finch.typed`); 413 as :meth:`body`.
+                elements for a set or dict (:mod:`finch.typed`); 413 as :meth:`body`, or for too
+                many numbers with an exponent (:mod:`finch.wire.numbers`).
             TypeError: where JSON cannot be converted to the type.
         """
         body = await self.body()
+        if len(body) >= LONG and too_costly(body):
+            raise HTTPError(413, TOO_COSTLY)
         try:
             return _decoder(type, getattr(self.app, "dec_hook", None))(body)
         except msgspec.ValidationError as error:

@@ -18,6 +18,7 @@ import msgspec
 
 from finch.errors import HTTPError
 from finch.wire.frames import TEXT, frame_header
+from finch.wire.numbers import LONG, TOO_COSTLY, too_costly
 
 _NOTHING: Final = msgspec.Raw(b"null")
 
@@ -123,6 +124,8 @@ def read_message(payload: str | bytes) -> Message:
     """
     if not isinstance(payload, str):
         raise EnvelopeError("the message is binary; send JSON as a text message")
+    if len(payload) >= LONG and too_costly(payload):
+        raise EnvelopeError(TOO_COSTLY)
     try:
         frame = _decode_frame(payload)
     except (msgspec.DecodeError, RecursionError):
