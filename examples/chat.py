@@ -1,6 +1,6 @@
-"""The seed's chat, with decorators, and a page to see it in. Open it in two tabs.
+"""A chat with decorators and a page for the browser. Open the page in two tabs.
 
-python -m finch chat:app
+Run it with: python -m finch chat:app
 """
 
 from datetime import datetime

@@ -1,6 +1,6 @@
-"""The seed as it is written: SocketManager, SocketEvent, SocketController, FinchRoute.
+"""The chat of the Dart framework, with classes: SocketManager, SocketEvent, Controller, FinchRoute.
 
-python -m finch chat_classes:app
+Run it with: python -m finch chat_classes:app
 """
 
 from datetime import datetime

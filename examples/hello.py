@@ -1,6 +1,6 @@
-"""The smallest of everything in HTTP: text, JSON, a parameter, a body, an error.
+"""HTTP in a few lines: text, JSON, a path parameter, a request body, an error.
 
-python -m finch hello:app
+Run it with: python -m finch hello:app
 """
 
 from dataclasses import dataclass
