@@ -144,7 +144,7 @@ async def test_a_value_that_is_no_response_is_500_and_the_log_teaches(caplog):
         return object()
 
     assert (await get(app)).status == 500
-    assert " returned object, which is no response" in caplog.text
+    assert " returned object, which is not a response" in caplog.text
 
 
 async def test_middleware_stands_around_handlers_errors_and_unknown_paths():
@@ -417,7 +417,7 @@ async def test_cookies_are_set_sent_back_and_deleted():
     ("mistake", "says"),
     [
         (lambda app: app.get("no-slash")(get), "begins with a slash"),
-        (lambda app: [app.get("/")(get) for _ in range(2)], "has a handler already"),
+        (lambda app: [app.get("/")(get) for _ in range(2)], "already has a handler"),
         (lambda app: app.error_handler("404"), "status or a type of exception"),
         (lambda app: FinchApp(languages=()), "at least one language"),
         (lambda app: app.route("/", methods="GET")(get), "methods=['GET']"),

@@ -220,7 +220,7 @@ def test_tls_and_a_unix_socket(folder):
         (["runs"], 'under if __name__ == "__main__" ({folder}/runs.py, line 3)'),
         (["serves"], 'under if __name__ == "__main__" ({folder}/serves.py, line 3)'),
         (["pdb"], "not your pdb.py: rename that"),
-        (["twice"], "GET / has a handler already"),
+        (["twice"], "GET / already has a handler"),
         (["twice"], "({folder}/twice.py, line 4)"),
         (["other"], "module 'other' has no 'app'; it has other:site"),
         (["two"], "module 'two' has no 'app'; it has two:one and two:another"),
@@ -304,7 +304,7 @@ def test_a_startup_that_fails_is_the_applications_own_traceback(folder, kind):
         (
             "app.get('/')(print) and app.get('/')(print)",
             1,
-            "finch: GET / has a handler already: print; print cannot have it too "
+            "finch: GET / already has a handler: print; so print cannot be added "
             "({folder}/ends.py, line 6)\n",
         ),
     ],

@@ -312,7 +312,7 @@ async def test_a_late_read_of_the_body_never_reads_the_next_request():
     post = b"POST /%b HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nsecret"
     answer = await talk(app, post % b"keep" + post % b"peek")
     assert answer.endswith(b"secret")
-    assert "is answered" in errors[0]
+    assert "is already answered" in errors[0]
 
 
 async def test_an_http_error_carries_its_headers():

@@ -218,7 +218,7 @@ def test_what_is_no_response_says_what_to_return_instead(value, says):
         to_response(value, origin=load)
     said = str(caught.value)
     assert said.startswith("load (")
-    assert f", which is no response: {says}" in said
+    assert f", which is not a response: {says}" in said
 
 
 @pytest.mark.parametrize(
@@ -816,7 +816,7 @@ def test_a_cookie_of_wrong_types_says_what_to_write(name, value, options, says):
 def test_a_cookie_that_browsers_would_drop_for_its_length_is_refused():
     assert len(set_cookie("id", "x" * 4094)) > 4096
     for value in ("x" * 4095, "ä" * 1000):
-        with pytest.raises(ValueError, match="browsers drop one of more than 4096"):
+        with pytest.raises(ValueError, match="browsers drop a cookie of more than 4096"):
             set_cookie("id", value)
     with pytest.raises(ValueError, match="lone surrogate"):
         set_cookie("id", "\ud800")

@@ -217,7 +217,7 @@ def test_a_path_and_method_cannot_be_had_twice(path):
     with pytest.raises(ConfigurationError) as caught:
         routes.add(FinchRoute(path, other, methods=["POST", "GET"]))
     said = str(caught.value)
-    assert said == f"GET {path} has a handler already: index; other cannot have it too"
+    assert said == f"GET {path} already has a handler: index; so other cannot be added"
     assert routes.match("POST", "/a") in ({"GET", "HEAD"}, frozenset())
 
 
@@ -241,8 +241,8 @@ def test_names_of_parameters_do_not_make_another_path():
     with pytest.raises(ConfigurationError) as caught:
         routes.add(FinchRoute("/a/{y:str}", other))
     assert str(caught.value) == (
-        "GET /a/{y:str} has a handler already: index at /a/{x}, which differs only in the "
-        "parameters' names; other cannot have it too"
+        "GET /a/{y:str} already has a handler: index at /a/{x}, which differs only in the "
+        "parameters' names; so other cannot be added"
     )
     routes.add(FinchRoute("/a/{y}", other, methods=["POST"]))
     assert matched(routes, "POST", "/a/b").params == {"y": "b"}
@@ -293,7 +293,9 @@ def test_a_route_may_have_head_alone(path, asked):
 def test_two_routes_cannot_both_be_given_head(path, methods):
     routes = router(FinchRoute(path, index, methods=methods))
 
-    with pytest.raises(ConfigurationError, match=r"^HEAD /.* has a handler already: index; other"):
+    with pytest.raises(
+        ConfigurationError, match=r"^HEAD /.* already has a handler: index; so other"
+    ):
         routes.add(FinchRoute(path, other, methods=["HEAD"]))
 
 
@@ -394,7 +396,9 @@ def test_a_method_of_an_extension_is_taken_as_it_is(method):
 
 
 def test_a_handler_that_somebody_called_already_is_refused_with_what_to_write():
-    with pytest.raises(ConfigurationError, match=r"call of index returned: write index without"):
+    with pytest.raises(
+        ConfigurationError, match=r"call of index, not the function: write index without"
+    ):
         FinchRoute("/a", index(None))  # type: ignore[arg-type]
 
 

@@ -189,7 +189,7 @@ def test_an_annotation_makes_another_path_as_a_converter_does():
 
     assert router.match("GET", "/5").params == {"a": 5}
     assert router.match("GET", "/x").params == {"a": "x"}
-    with pytest.raises(ConfigurationError, match="has a handler already"):
+    with pytest.raises(ConfigurationError, match="already has a handler"):
         router.add(FinchRoute("/{b:int}", anything))
 
 
@@ -210,9 +210,9 @@ def test_an_annotation_that_no_converter_makes_is_refused_with_the_converters(an
     with pytest.raises(ConfigurationError) as caught:
         FinchRoute("/x/{a}", handler(annotation))
     said = str(caught.value)
-    assert "{a} of route '/x/{a}' is annotated " in said
-    assert f" {shown} " in said
-    assert "there are str, int, float, uuid, path" in said
+    assert "the handler of route '/x/{a}' annotates {a} with " in said
+    assert f" with {shown}, " in said
+    assert "the converters are str, int, float, uuid, path" in said
     assert "write a: str, and convert it in the handler" in said
 
 
@@ -225,7 +225,7 @@ def test_an_annotation_that_no_converter_makes_is_refused_with_the_converters(an
         ("/{a:path}", "int", "write {a:int} in the path, or a: str in the handler"),
         ("/{a:float}", "int", "write {a:int} in the path, or a: float in the handler"),
         ("/{a:uuid}", "str", "write {a} in the path, or a: UUID in the handler"),
-        ("/{a:int}", "bool", "annotates it bool: write a: int in the handler"),
+        ("/{a:int}", "bool", "annotates it with bool: write a: int in the handler"),
         ("/{a:path}", "datetime.date", "write a: str in the handler"),
     ],
 )
@@ -284,15 +284,15 @@ async def parsed(bird: dict[str, int]): ...
         ("/{a}", named, "the request comes first: write (request, a)"),
         ("/{a}", short, "is written short(request); add a to its parameters"),
         ("/{a}", more, "is written more(request, a, b); add {b} to the path, or give b a default"),
-        ("/{a}", by_place, "a is given by name: leave out the slash"),
+        ("/{a}", by_place, "a is passed by name: leave out the slash"),
         ("/{request}", short, "call the path's parameter something other than request"),
-        ("/{class}", short, "Python keeps the word 'class' to itself"),
+        ("/{class}", short, "'class' is a keyword of Python"),
         (
             "/",
             typed,
             "the first parameter of the handler of / is the request, but typed annotates it",
         ),
-        ("/", parsed, "annotates it dict[str, int]: add request before it"),
+        ("/", parsed, "annotates it with dict[str, int]: add request before it"),
     ],
 )
 def test_a_handler_that_does_not_fit_its_path_is_told_how_to(path, index, said):

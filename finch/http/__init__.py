@@ -1,20 +1,21 @@
-"""HTTP: requests and responses as values, which handler answers, and one connection's life.
+"""HTTP: request and response objects, routing, and the life of one connection.
 
-cookies.py     those of a request, and those that a response sets
-language.py    which of an application's languages a client gets
-date.py        the Date of responses
-response.py    responses as values
-returned.py    what a handler returns, as a response, and yields, as bytes
-streaming.py   chunks of a response, made in a task of their own
+cookies.py     reads the cookies of a request and writes the cookies that a response sets
+language.py    chooses the language for a client
+date.py        the Date header of responses
+response.py    response objects
+returned.py    converts what a handler returns to a response, and what it yields to bytes
+streaming.py   makes the chunks of a response in a task of their own
 request.py     a request as a handler sees it
-paths.py       a route's path, read
-patterns.py    a route's path, matched in linear time
-signatures.py  what a route's handler takes
-routing.py     which handler a path and a method belong to
-pipeline.py    middleware, the handler, error handlers: from a request to its response
+paths.py       parses the path of a route
+patterns.py    matches paths against a route's pattern in linear time
+signatures.py  checks that a handler fits its route's path
+routing.py     finds the handler for a path and a method
+pipeline.py    middleware, handlers and error handlers: from a request to its response
 body.py        a request's body on its way to the handler
 sending.py     responses on their way to the peer
 connection.py  one connection, request after request
 
-Bytes are the wire's business, and sockets know this folder, not the other way round.
+The ``wire`` folder parses and writes the bytes. The ``sockets`` folder imports from this one, and
+not the other way round.
 """

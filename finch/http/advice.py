@@ -1,6 +1,6 @@
-"""What to write instead of a value that is no response, no body, no status or no chunk.
+"""What to write instead of a value that cannot be a response, a body, a status or a chunk.
 
-Only errors need it: each function takes the wrong value and gives the end of a message.
+Only error messages use it: each function takes the wrong value and returns the end of a message.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Elsewhere:
 
 
 def is_json(value: object) -> bool:
-    """Whether a value is sent as JSON when a handler returns it."""
+    """Whether Finch sends a value as JSON if a handler returns it."""
     return isinstance(value, dict | list | msgspec.Struct) or (
         dataclasses.is_dataclass(value) and not isinstance(value, type)
     )
@@ -63,7 +63,7 @@ def body_advice(body: object) -> str:
 
 
 def status_advice(status: Any) -> str:
-    """What to write instead of a status that is not one, after a semicolon; or nothing."""
+    """What to write instead of a wrong status, after a semicolon; empty if unknown."""
     if isinstance(status, str) and status.isdecimal() and len(status) < 20:
         return f"; write {int(status)}, without quotes"
     if isinstance(status, float) and status.is_integer():
@@ -92,7 +92,7 @@ def stream_advice(chunks: object) -> str:
 
 
 def return_advice(value: object) -> str:
-    """What to return instead of a value that is no response; empty if nobody knows."""
+    """What to return instead of a value that cannot be a response; empty if unknown."""
     if isinstance(value, tuple):
         return _for_tuple(value)
     if isinstance(value, BaseException):

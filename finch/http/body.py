@@ -1,4 +1,4 @@
-"""A request's body on its way to the handler: paced, and over when its request is answered."""
+"""A request's body on its way to the handler: with a time limit, until the request is answered."""
 
 from __future__ import annotations
 
@@ -10,41 +10,43 @@ import trio
 from finch.config import Limits
 from finch.wire.head import RawHeaders
 
-_DISCARD: Final = 64 * 1024  # bytes of an unread body, rather than a new connection
+# Bytes of an unread body that are read and thrown away, so that the connection can be used again.
+# If more is left, closing the connection is cheaper.
+_DISCARD: Final = 64 * 1024
 
 
 class BodySource(Protocol):
     """Where a request's body comes from."""
 
     async def read_body(self) -> bytes:
-        """The next piece, ``b""`` at the end.
+        """The next piece; ``b""`` at the end.
 
         Raises:
-            Disconnected: the client left before.
+            Disconnected: if the client leaves before the end of the body.
         """
 
 
 class Carrier(BodySource, Protocol):
-    """The connection that a body comes over."""
+    """The connection that a body arrives on."""
 
     @property
     def holds_more(self) -> bool:
-        """Whether something that was received is not dealt with."""
+        """Whether there are received bytes that nobody has used yet."""
 
     def wait_for_body(self, deadline: float) -> None:
-        """The body is being waited for; it must go on before the deadline."""
+        """The handler waits for the body; more of it must arrive before the deadline."""
 
     def wait_for_handler(self) -> None:
-        """The handler has what it read; it may take its time."""
+        """The handler has a piece of the body; it may take as long as it likes."""
 
 
 class Body:
-    """The body of one request. A peer slower than ``Limits.body_rate`` is given up.
+    """The body of one request. Reading fails if the peer is slower than ``Limits.body_rate``.
 
     Parameters:
         carrier: the connection.
-        limits: of these, the ones for bodies.
-        length: bytes, if the peer has said how many.
+        limits: the application's; only the limits for bodies are used.
+        length: the number of bytes, if the peer has announced it.
     """
 
     __slots__ = ("_carrier", "_ended", "_length", "_limits", "_received", "_waited", "over")
@@ -57,20 +59,26 @@ class Body:
         self._received = 0
         self._ended = False
         self.over = False
-        """Whether the request is answered, so that what follows is another's."""
+        """Whether the request is answered. The bytes that follow then belong to the next request,
+        so nobody may read them as this body."""
 
     async def read_body(self) -> bytes:
-        """The next piece, ``b""`` at the end.
+        """The next piece; ``b""`` at the end.
 
         Raises:
-            Disconnected: the client left before.
+            Disconnected: if the client leaves before the end of the body.
             HTTPError: 400 if the framing is broken, 408 if the peer is too slow.
-            RuntimeError: the request is answered.
+            RuntimeError: if the request is already answered.
         """
         if self.over:
-            raise RuntimeError("the request is answered; its body is gone. Read it before.")
+            raise RuntimeError(
+                "the request is already answered, and its body is gone; read the body before the "
+                "handler returns"
+            )
         carrier, limits = self._carrier, self._limits
         begun = trio.current_time()
+        # Only time spent waiting for the peer counts. A slow handler must not use up the time
+        # that the peer has for its body.
         allowed = limits.body_grace + self._received / limits.body_rate
         carrier.wait_for_body(begun + allowed - self._waited)
         try:
@@ -80,15 +88,17 @@ class Body:
         self._waited += trio.current_time() - begun
         self._received += len(piece)
         self._ended = not piece
-        if piece and carrier.holds_more:  # one read may hold 10,000 chunks of a byte
+        if piece and carrier.holds_more:
+            # One read from the network may hold 10,000 chunks of one byte. Without a checkpoint,
+            # a handler that reads them all would keep every other task waiting.
             await trio.lowlevel.checkpoint()
         return piece
 
     def worth_reading(self, status: int) -> bool:
-        """Whether what the handler left of it is to be read, for the sake of the next request.
+        """Whether to read the rest of the body, so that the connection can take the next request.
 
         Parameters:
-            status: of the response. 413 says that there is too much.
+            status: the response's status. 413 means that the body is too large to read.
         """
         if self._ended:
             return True
@@ -97,10 +107,10 @@ class Body:
         return self._length is None or self._length - self._received <= _DISCARD
 
     async def discard(self) -> bool:
-        """Read what the handler left; False if that is more than it is worth.
+        """Read the part that the handler has not read; False if it is too large for that.
 
         Raises:
-            Disconnected, HTTPError: as :meth:`read_body`.
+            Disconnected, HTTPError: as in :meth:`read_body`.
         """
         left = _DISCARD
         while piece := await self.read_body():
@@ -111,12 +121,12 @@ class Body:
 
 
 def declared_length(headers: RawHeaders) -> int | None:
-    """The bytes of a body, if a checked head says how many."""
+    """The body's length in bytes, if the headers give one. They must be checked already."""
     return next((int(value) for name, value in headers if name == b"content-length"), None)
 
 
 class Whole:
-    """The source of a body that was read whole."""
+    """The source of a body that was already read as a whole."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -127,7 +137,8 @@ class Whole:
 
 
 class Pieces:
-    """A body's pieces. Unlike a generator it may be left before its end."""
+    """Iterates over a body's pieces. Unlike a generator, it need not be closed if a loop over it
+    stops early."""
 
     def __init__(self, source: BodySource) -> None:
         self._source = source

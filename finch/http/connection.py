@@ -1,7 +1,8 @@
-"""One connection's HTTP life: request after request, until it is taken over or ends.
+"""One HTTP connection: serves request after request, until it ends or becomes a WebSocket.
 
-Errors: what the peer does wrong is answered and ends the connection; what the application does
-wrong is answered by ``app.handle``. Nothing else may escape, and the server catches even that.
+Errors: if the peer does something wrong, the connection sends an error response and ends. If the
+application does something wrong, ``app.handle`` makes the error response. No other exception should
+escape; if one does, the server catches it.
 """
 
 from __future__ import annotations
@@ -40,20 +41,20 @@ _log = logging.getLogger("finch.app")
 
 
 class Application(Protocol):
-    """Whose requests a connection serves."""
+    """The application that answers a connection's requests."""
 
     limits: Limits
 
     async def handle(self, request: Request) -> Response:
-        """The response to a request. Whatever goes wrong becomes one.
+        """The response to a request. Every error becomes a response, too.
 
         Raises:
-            Disconnected: the client left before its body was complete.
+            Disconnected: if the client leaves before its body is complete.
         """
 
 
 class _Waiting(enum.Enum):
-    """What the connection waits for, and so what its deadline means."""
+    """What the connection waits for. It decides what its deadline means."""
 
     REQUEST = "the next request"
     HEAD = "the rest of a head"
@@ -68,15 +69,15 @@ class Connection:
 
     Parameters:
         transport: the connection.
-        app: whose requests these are.
-        client: where they come from.
-        spawn: starts a task that outlives the caller.
+        app: answers the requests.
+        client: the peer's address.
+        spawn: starts a task that may run longer than the caller.
         scheme: ``http`` or ``https``.
-        access_log: told of each request, if there is one.
-        trust: which proxies are believed; nobody where left out.
+        access_log: gets a line for each request, if given.
+        trust: which proxies are trusted; none if left out.
 
     Attributes:
-        deadline: when :meth:`expire` wants to be called, by trio's clock.
+        deadline: when the server must call :meth:`expire`, by trio's clock.
 
     Source: RFC 9110, RFC 9112.
     """
@@ -120,7 +121,7 @@ class Connection:
         self._trust = trust if trust is not None and trust.believes(client) else None
         self._access_log = access_log
         self._waiting = _Waiting.REQUEST
-        self._interrupted = False  # the time to receive is over
+        self._interrupted = False  # do not wait for more bytes from the peer
         self._stopping = False
         self._spawn = spawn
         self._sender = Sender(
@@ -129,11 +130,11 @@ class Connection:
         self._refusal: HTTPError | None = None
 
     async def run(self) -> tuple[TakeOver, bytes] | None:
-        """Serve requests until the connection ends or is taken over.
+        """Serve requests until the connection ends or a :class:`TakeOver` takes it over.
 
         Returns:
-            Who takes it over, and what the peer sent behind its request; None if the connection is
-            over and only has to be closed.
+            The response that takes the connection over, and the bytes that the peer sent after its
+            request; None if the connection is over, so that the caller only closes it.
         """
         try:
             taken = await self._serve()
@@ -142,12 +143,12 @@ class Connection:
         except HTTPError as error:
             self._refuse(error)
         except Disconnected:
-            pass  # nobody is left to be answered, or a response is left without its end
+            pass  # the client is gone, or a response broke off: nothing more can be sent
         await self._hang_up()
         return None
 
     async def refuse(self, error: HTTPError) -> None:
-        """Answer the first request, whatever it is, with that error; then end."""
+        """Answer the first request with this error, whatever it asks for; then end."""
         self._refusal = error
         await self.run()
 
@@ -185,8 +186,8 @@ class Connection:
                         return self._hand_over(request, response)
                     report(
                         _log,
-                        "%s %s was answered with the upgrade of another request; write 'return "
-                        "manager.request_handle(request)' for each",
+                        "%s %s was answered with the upgrade of another request; each request "
+                        "needs its own: write 'return manager.request_handle(request)'",
                         request.method,
                         request.raw_path,
                     )
@@ -197,6 +198,8 @@ class Connection:
                 if self._http.has_body and not await self._discard(body):
                     return None
             finally:
+                # Before next_cycle(): a task that still read this body would get the bytes of
+                # the next request.
                 body.over = True
                 await self._close_streams(request)
             if not self._http.next_cycle():
@@ -204,7 +207,7 @@ class Connection:
             # what this request's code has set is not the next one's
             if not is_same(trio.lowlevel.current_task().context, context):
                 await change_context(context.copy())
-            if not self._http.idle:  # pipelined: others have a turn first
+            if not self._http.idle:  # a pipelined request is here already: let others go first
                 await trio.lowlevel.checkpoint()
 
     async def _close_streams(self, request: Request) -> None:
@@ -222,10 +225,10 @@ class Connection:
     # Reading
 
     async def _read_head(self, first: bool) -> RequestHead | None:
-        """The next request's head; None where the peer has no further request.
+        """The next request's head; None if the peer sends no further request.
 
         Raises:
-            ProtocolError: where it is malformed, or 408 where the rest of it does not come.
+            ProtocolError: if the head is malformed; 408 if its rest does not arrive in time.
         """
         limits = self._limits
         now = trio.current_time()
@@ -248,7 +251,7 @@ class Connection:
                 return None
 
     async def _receive(self) -> bool:
-        """Take in more of what the peer sends; False where the time for that is over."""
+        """Receive more bytes from the peer; False if the time for that is over."""
         if not self._interrupted:
             data = await self.transport.receive()
             if not self._interrupted:
@@ -257,11 +260,11 @@ class Connection:
         return False
 
     async def read_body(self) -> bytes:
-        """The next piece of the current request's body, ``b""`` at its end.
+        """The next piece of the current request's body; ``b""`` at its end.
 
         Raises:
-            Disconnected: where the peer left before.
-            HTTPError: 400 where the framing is broken, 408 where the peer is too slow.
+            Disconnected: if the peer leaves before the end of the body.
+            HTTPError: 400 if the framing is broken, 408 if the peer is too slow.
         """
         try:
             return await self._read_body()
@@ -280,11 +283,11 @@ class Connection:
 
     @property
     def holds_more(self) -> bool:
-        """Whether something that was received is not dealt with."""
+        """Whether there are received bytes that nobody has used yet."""
         return not self._http.idle
 
     async def _discard(self, body: Body) -> bool:
-        """Read what the handler left of the body; False if that is not worth it."""
+        """Read the rest of the body; False if it is too large, or does not arrive."""
         try:
             return await body.discard()
         except (HTTPError, Disconnected):
@@ -293,7 +296,7 @@ class Connection:
     # Writing
 
     async def _respond(self, request: Request, response: Response, body: Body) -> bool:
-        """Send a response; whether it says that it is the connection's last."""
+        """Send a response. Returns whether it is the last one of the connection."""
         http = self._http
         try:
             last, head, content = self._head(request, response, body)
@@ -339,14 +342,14 @@ class Connection:
         return last, head, content
 
     def _hand_over(self, request: Request, taken: TakeOver) -> tuple[TakeOver, bytes]:
-        self._http.read_body()  # its end, which a handshake has at once
+        self._http.read_body()  # a handshake has no body; this reads its end
         self.transport.write(self._http.send_upgrade(taken.raw_headers(), date_now()))
         self._log(request, 101)
         request.settle()
         return taken, self._http.trailing_data
 
     def _refuse(self, error: HTTPError) -> None:
-        """Answer what no handler sees."""
+        """Answer a request that is too broken for a handler to see."""
         if self._http.can_respond:
             status, text, headers = error.answer()
             self._write_last(TextResponse(text, status, headers))
@@ -354,7 +357,7 @@ class Connection:
                 self._access_log.note(self.client, "-", status)
 
     def _write_last(self, response: Response) -> None:
-        """The connection's last response."""
+        """Send the connection's last response."""
         self.transport.write(
             self._http.respond(
                 response.status, response.raw_headers(), response.body, date=date_now(), close=True
@@ -369,11 +372,11 @@ class Connection:
     # Ending
 
     async def _hang_up(self) -> None:
-        """Close our side and read on until the peer closes its own, or it would lose our answer:
-        TCP answers unread data with a reset (RFC 9112, section 9.6)."""
+        """Close our side, and read until the peer closes its own. If we closed with data unread,
+        TCP would send a reset, and the peer could lose our answer (RFC 9112, section 9.6)."""
         self._wait_for(_Waiting.END, math.inf)
         self.transport.finish()
-        await self.transport.drain()  # for as long as the peer takes some of it
+        await self.transport.drain()  # no deadline: the server drops a peer that stops reading
         if self._http.closed:
             return
         self._wait_for(_Waiting.END, trio.current_time() + self._limits.close_timeout)
@@ -390,15 +393,15 @@ class Connection:
         self.deadline = deadline
 
     def wait_for_body(self, deadline: float) -> None:
-        """The handler reads the body, which must go on before the deadline."""
+        """The handler waits for the body; more of it must arrive before the deadline."""
         self._wait_for(_Waiting.BODY, deadline)
 
     def wait_for_handler(self) -> None:
-        """The handler has what it read; it may take its time."""
+        """The handler has a piece of the body; it may take as long as it likes."""
         self._wait_for(_Waiting.HANDLER, math.inf)
 
     def expire(self, now: float) -> None:
-        """The deadline has come."""
+        """The server calls this at the deadline."""
         if self._sender.streaming:
             self._sender.look(now)
             return
@@ -406,11 +409,11 @@ class Connection:
         self._interrupt()
 
     def drop(self) -> None:
-        """Give up on the peer without another word."""
+        """Close the connection at once, without an answer."""
         self.transport.close()
 
     def shut_down(self) -> None:
-        """The server is going down: end with the current request."""
+        """The server stops: end the connection after the current request."""
         self._stopping = True
         if self._waiting is _Waiting.REQUEST:
             self._interrupt()

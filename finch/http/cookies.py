@@ -1,7 +1,7 @@
-"""Cookies: those of a request, read; those that an application sets, each attribute checked.
+"""Reads the cookies of a request, and checks and writes the cookies that an application sets.
 
-A browser drops a cookie that it cannot keep without a word, and the visitor is logged out. So what
-no browser would keep is refused here, where it is written.
+If a browser cannot keep a cookie, it drops it silently, and the visitor is logged out. So
+``set_cookie`` raises an error for each cookie that no browser would keep.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final
 from finch.explain import kind, not_text, shown
 from finch.headers import NAME
 
-_ESCAPED: Final = re.compile(r"\\(?:([0-3][0-7]{2})|(.))")  # in a quoted one: octal, or itself
+_ESCAPED: Final = re.compile(r"\\(?:([0-3][0-7]{2})|(.))")  # in a quoted value: octal, or any char
 _LONGEST: Final = 4096  # bytes of name and value together (RFC 6265bis, section 5.7)
 _LONGEST_ATTRIBUTE: Final = 1024  # bytes; browsers ignore a longer one
 _PATH: Final = re.compile(r"/[\x20-\x3a\x3c-\x7e]*")
@@ -25,8 +25,8 @@ _SAME_SITE: Final = ("lax", "strict", "none")
 
 
 def needs_secure(name: str) -> bool:
-    """Whether browsers keep a cookie of that name only if it is ``Secure``: it has a prefix that
-    says so (RFC 6265bis, section 4.1.3)."""
+    """Whether the name has a prefix for which browsers require ``Secure`` (RFC 6265bis, section
+    4.1.3)."""
     return name.lower().startswith(("__host-", "__secure-"))
 
 
@@ -44,11 +44,11 @@ def set_cookie_header(
 ) -> str:
     """The value of a ``Set-Cookie`` header.
 
-    Parameters: as :meth:`finch.Response.set_cookie`.
+    Parameters: as in :meth:`finch.Response.set_cookie`.
 
     Raises:
-        TypeError: an argument is of the wrong type.
-        ValueError: no browser would keep such a cookie.
+        TypeError: if an argument has the wrong type.
+        ValueError: if no browser would keep such a cookie.
 
     Source: RFC 6265, section 4.1.
     """
@@ -70,7 +70,9 @@ def set_cookie_header(
     if needs_secure(name) and not secure:
         raise ValueError(f"a cookie named {name!r} needs secure=True: browsers refuse it")
     if name.lower().startswith("__host-") and (path != "/" or domain):
-        raise ValueError(f"a cookie named {name!r} has path='/' and no domain: browsers refuse it")
+        raise ValueError(
+            f"a cookie named {name!r} needs path='/' and no domain: browsers refuse any other"
+        )
     return morsel.OutputString()
 
 
@@ -79,7 +81,8 @@ def _named(name: Any, value: Any) -> Morsel[str]:
         raise TypeError(f"a cookie's name is text, not {kind(name)}")
     if not NAME.fullmatch(name):
         raise ValueError(
-            f"{shown(name)} is no cookie's name: write letters, digits, hyphens and underscores"
+            f"{shown(name)} is not a valid cookie name: use letters, digits, hyphens and "
+            "underscores"
         )
     if not isinstance(value, str):
         advice = "write str(...) around it"
@@ -93,18 +96,18 @@ def _named(name: Any, value: Any) -> Morsel[str]:
     fault = not_text(value)
     if fault:
         raise ValueError(f"the value of the cookie {name!r} has {fault}")
-    # quoted byte by byte where it is no plain token, so that any text comes back
+    # A value that is not a plain token is quoted byte by byte, so that it comes back unchanged.
     _, coded = SimpleCookie().value_encode(value.encode("utf-8").decode("latin-1"))
     if len(name) + len(coded) > _LONGEST:
         raise ValueError(
-            f"the cookie {name!r} has {len(name) + len(coded)} bytes, its name included, and "
-            f"browsers drop one of more than {_LONGEST}: keep the data on the server"
+            f"the cookie {name!r} has {len(name) + len(coded)} bytes, its name included; browsers "
+            f"drop a cookie of more than {_LONGEST} bytes: keep the data on the server"
         )
     morsel: Morsel[str] = Morsel()
     try:
         morsel.set(name, value, coded)
     except CookieError as error:
-        raise ValueError(f"{name!r} is no cookie's name: {error}") from None
+        raise ValueError(f"{name!r} is not a valid cookie name: {error}") from None
     return morsel
 
 
@@ -120,7 +123,7 @@ def _checked_age(max_age: Any) -> int:
         if hasattr(type(max_age), "total_seconds"):
             advice = "write int(max_age.total_seconds())"
         elif isinstance(max_age, bool):
-            advice = "None keeps a cookie until the browser is closed"
+            advice = "write None to keep the cookie until the browser is closed"
         raise TypeError(
             f"a cookie's max_age is a whole number of seconds, not {shown(max_age)}; {advice}"
         )
@@ -143,13 +146,15 @@ def _date(expires: Any) -> str:
 
 def _checked_path(path: Any) -> str:
     if not isinstance(path, str):
-        raise TypeError(f"a cookie's path is text, not {kind(path)}; '/' is the whole site")
+        raise TypeError(
+            f"a cookie's path is text, not {kind(path)}; for the whole site, write path='/'"
+        )
     if not path.startswith("/"):
-        raise ValueError(f"a cookie's path begins with a slash, and {shown(path)} does not")
+        raise ValueError(f"a cookie's path must begin with a slash, and {shown(path)} does not")
     if not _PATH.fullmatch(path) or len(path) > _LONGEST_ATTRIBUTE:
         raise ValueError(
-            f"{shown(path)} is no cookie's path: it holds no semicolon, no line break and no "
-            f"character beyond ASCII, and at most {_LONGEST_ATTRIBUTE} bytes"
+            f"{shown(path)} is not a valid cookie path: it may have only ASCII characters, no "
+            f"semicolon, no line break, and at most {_LONGEST_ATTRIBUTE} bytes"
         )
     return path
 
@@ -157,11 +162,11 @@ def _checked_path(path: Any) -> str:
 def _checked_domain(domain: Any) -> str:
     if not isinstance(domain, str):
         raise TypeError(f"a cookie's domain is text, not {kind(domain)}")
-    bare = domain.removeprefix(".")  # browsers ignore the dot, and so do the standards of today
+    bare = domain.removeprefix(".")  # browsers and today's standards ignore the dot
     if not _DOMAIN.fullmatch(bare) or len(bare) > _LONGEST_ATTRIBUTE:
         raise ValueError(
-            f"{shown(domain)} is no cookie's domain: write a host without scheme and port, such "
-            "as 'example.org', with letters beyond ASCII in their xn-- form"
+            f"{shown(domain)} is not a valid cookie domain: write a host without scheme and port, "
+            "such as 'example.org'; write letters beyond ASCII in their xn-- form"
         )
     return bare
 
@@ -179,17 +184,18 @@ def _checked_site(samesite: Any, secure: bool) -> str:
 
 
 def read_cookies(headers: Iterable[str]) -> dict[str, str]:
-    """The cookies of a request, by name; the first of a name counts.
+    """The cookies of a request, by name. If a name comes twice, the first one counts.
 
     Parameters:
-        headers: the values of its ``Cookie`` headers.
+        headers: the values of the request's ``Cookie`` headers.
 
     Source: RFC 6265, section 5.4.
     """
     cookies: dict[str, str] = {}
     for header in headers:
         for pair in header.split(";"):
-            # blanks only: the bytes of a letter may look like another kind of space
+            # Strip only blanks and tabs: the text is bytes read as Latin-1, and one byte of a
+            # UTF-8 letter may look like another kind of space.
             name, equals, value = (part.strip(" \t") for part in pair.partition("="))
             name = _as_utf8(name)
             if equals and name not in cookies:
@@ -198,14 +204,14 @@ def read_cookies(headers: Iterable[str]) -> dict[str, str]:
 
 
 def _unquote_cookie(value: str) -> str:
-    # By hand, for http.cookies takes half a second for 12 KiB of backslashes (CVE-2024-7592).
+    # Not with http.cookies: it takes half a second for 12 KiB of backslashes (CVE-2024-7592).
     if len(value) < 2 or not value.startswith('"') or not value.endswith('"'):
         return value
     return _ESCAPED.sub(lambda found: chr(int(found[1], 8)) if found[1] else found[2], value[1:-1])
 
 
 def _as_utf8(text: str) -> str:
-    """Text that was decoded as Latin-1, as what it is."""
+    """Text that was decoded as Latin-1, decoded as UTF-8 instead if possible."""
     if text.isascii():
         return text
     try:

@@ -1,4 +1,4 @@
-"""The ``Date`` of responses."""
+"""The ``Date`` header of responses."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def _date_of(second: int) -> bytes:
 
 
 def date_now() -> bytes:
-    """The ``Date`` of a response that is sent now (RFC 9110, section 6.6.1)."""
+    """The ``Date`` header of a response that is sent now (RFC 9110, section 6.6.1)."""
     return _date_of(int(time()))

@@ -1,4 +1,4 @@
-"""Which of an application's languages a client gets."""
+"""Chooses the language that a client gets, from those of the application."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from finch.explain import shown
 
 _RANGE = re.compile(r"\*|[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*+")
 _QUALITY = re.compile(r"q=(0(\.[0-9]{0,3})?|1(\.0{0,3})?)", re.IGNORECASE)
-_LONGEST: Final = 100  # each of its subtags costs a copy and a hash; real tags stay below 35
+# Characters of a language range. A longer one is ignored: each of its subtags costs a copy and a
+# hash, and real tags have fewer than 35 characters.
+_LONGEST: Final = 100
 
 
 def check_languages(languages: Any) -> tuple[str, ...]:
@@ -50,15 +52,15 @@ def check_languages(languages: Any) -> tuple[str, ...]:
 def choose_language(
     languages: Sequence[str], cookie: str | None, accept_language: str | None
 ) -> str:
-    """The best match of a ``language`` cookie, then of ``Accept-Language``.
+    """The best match for the ``language`` cookie, or else for ``Accept-Language``.
 
     Parameters:
-        languages: what the application speaks, its default first.
+        languages: the application's languages, the default first.
         cookie: the cookie's value, a language tag.
         accept_language: the header's value.
 
     Returns:
-        One of ``languages``; the first where nothing matches.
+        One of ``languages``; the first if nothing matches.
 
     Source: RFC 4647, section 3.4 (lookup); RFC 9110, section 12.5.4.
 

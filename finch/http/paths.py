@@ -1,7 +1,7 @@
-"""What a route's path says: its text, cut into literal text and parameters.
+"""Parses a route's path into literal text and parameters.
 
-Whatever would never match is refused here, with what to write: other frameworks' ways of writing a
-parameter, a query, percent-encoding.
+A path that no request could ever match raises an error that says what to write instead. Examples:
+a parameter in the syntax of another framework, a query, percent-encoding.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CONVERTERS: Final[dict[str, type]] = {
     "uuid": UUID,
     "path": str,
 }
-"""The type that a parameter's text is converted to, by the converter's name."""
+"""The type that each converter makes of a parameter's text, by the converter's name."""
 
 CHOICE: Final = ", ".join(CONVERTERS)
 
@@ -30,7 +30,7 @@ class Parameter(NamedTuple):
 
     Attributes:
         name: the handler's argument.
-        converter: a key of ``CONVERTERS``, or None if the path names none.
+        converter: a key of ``CONVERTERS``; None if the path gives no converter.
     """
 
     name: str
@@ -38,12 +38,12 @@ class Parameter(NamedTuple):
 
 
 Element = str | Parameter
-"""A piece of a path: literal text, never empty, or a parameter."""
+"""A piece of a path: a literal text, which is never empty, or a parameter."""
 
 _PARAMETER: Final = re.compile(r"\{([^{}]*)\}")
 _NAME: Final = r"[^\W\d]\w*"
 
-# Other frameworks' names of the same converters.
+# Names that other frameworks use for the same converters.
 _ALIASES: Final = {
     "string": "str",
     "text": "str",
@@ -67,10 +67,10 @@ _UNWRITABLE: Final = re.compile(r"%(?:23|25|2F|3F|7B|7D)", re.IGNORECASE)  # # %
 
 
 def parse_path(path: object) -> tuple[Element, ...]:
-    """Cut a route's path into its elements.
+    """Split a route's path into its elements.
 
     Parameters:
-        path: as it is written; anything that is not text is refused.
+        path: as the application gives it; anything that is not text raises an error.
 
     Raises:
         ConfigurationError: if the path is invalid, or no request could ever match it. The message
@@ -105,7 +105,7 @@ def _literal(path: str, begin: int, end: int) -> tuple[str, ...]:
     text = path[begin:end]
     if "{" in text or "}" in text:
         raise ConfigurationError(
-            f"route {path!r} has a brace without its partner; a parameter is written {{name}}"
+            f"route {path!r} has an unmatched brace; a parameter is written {{name}}"
         )
     return (text,) if text else ()
 
@@ -114,25 +114,25 @@ def _parameter(inside: str, path: str) -> Parameter:
     name, colon, converter = inside.partition(":")
     if not name.isidentifier():
         raise ConfigurationError(
-            f"'{{{inside}}}' in route {path!r} is no parameter's name{_meant(inside)}"
+            f"'{{{inside}}}' in route {path!r} is not a valid parameter name{_meant(inside)}"
         )
     if colon and converter not in CONVERTERS:
         raise ConfigurationError(
-            f"route {path!r} asks for the converter {converter!r}; there are "
+            f"route {path!r} has the unknown converter {converter!r}; the converters are "
             f"{CHOICE}{_meant(inside)}"
         )
     return Parameter(name, converter if colon else None)
 
 
 def _meant(inside: str) -> str:
-    """What somebody may have meant with the text inside braces, as the end of a message."""
+    """What the text inside braces probably means, as the end of an error message."""
     name, _, converter = inside.partition(":")
     several = "*" in inside or "..." in name
     name = name.strip(" *.?")
     name = "_".join(name.partition("!")[0].partition("=")[0].split())
     converter = converter.strip()
     if name in CONVERTERS and converter.isidentifier():
-        name, converter = converter, name  # the other way round, as in Flask
+        name, converter = converter, name  # Flask has the converter first
     known = _known(converter)
     if not name.isidentifier() or known is None:
         return ""
@@ -140,7 +140,7 @@ def _meant(inside: str) -> str:
 
 
 def _known(converter: str) -> str | None:
-    """The converter of that name here: "" for the default one, None for none."""
+    """Finch's name for the converter: "" for the default one, None if there is no such one."""
     if not converter or converter == "*":
         return ""
     converter = converter.lower()
@@ -184,21 +184,21 @@ def _refuse_what_never_matches(path: str) -> None:
 
 
 def _refuse_unsent(text: str, path: str) -> None:
-    """Literal text that a request's decoded path has only by way of a double encoding."""
+    """Refuse literal text that a request's decoded path has only if it was encoded twice."""
     if "?" in text:
         raise ConfigurationError(
-            f"route {path!r} has a '?', but the query is not a part of a route's path: "
+            f"route {path!r} has a '?', but the query is not part of a route's path: "
             f"write {path[: path.index('?')]!r}, and read request.query in the handler"
         )
     if "#" in text:
         raise ConfigurationError(
-            f"route {path!r} has a '#', but a browser keeps that and what follows to itself: "
+            f"route {path!r} has a '#', but a browser does not send '#' or what follows it: "
             f"write {path[: path.index('#')]!r}"
         )
     if _ENCODED.search(text):
         meant = unquote(path)
         if _UNWRITABLE.search(path) or "\ufffd" in meant:
-            hint = "take it as a parameter, and compare it in the handler"
+            hint = "use a parameter, and compare its value in the handler"
         else:
             hint = f"write {meant!r}"
         raise ConfigurationError(
@@ -207,7 +207,7 @@ def _refuse_unsent(text: str, path: str) -> None:
 
 
 def _refuse_foreign_parameters(path: str) -> None:
-    """Parameters written as in Flask, Express or Next.js, and wildcards."""
+    """Refuse wildcards, and parameters in the syntax of Flask, Express or Next.js."""
     hint = ""
     if found := _FLASK.search(path):
         meant = _FLASK.sub(_from_flask, path)

@@ -1,17 +1,18 @@
-"""Which paths a pattern matches, and the text of its parameters there: in linear time.
+"""Matches paths against a route's pattern, and finds the text of each parameter, in linear time.
 
-Each parameter takes as much as it can while the rest still matches, the leftmost first. So a
-pattern may leave a choice: in ``/{a}-{b}``, ``a`` may end before any of the dashes. A backtracking
-regular expression tries every choice, and its time grows with the length of the path to the power
-of their number: ``/{a}-{b}-{c}`` took 10 s for 2,000 dashes. So a regular expression is used only
+Each parameter takes as much text as it can, if the rest still matches; the leftmost comes first. So
+a pattern may leave a choice: in ``/{a}-{b}``, ``a`` may end before any of the dashes. A regular
+expression tries every choice. If ``k`` parameters have a choice, its time grows with the path's
+length to the power of ``k + 1``: ``/{a}-{b}-{c}`` took 10 s for 2,000 dashes. So this module uses a
+regular expression only
 
-- for patterns without a choice, which most are: each parameter is an atomic group, so nothing is
-  tried twice;
-- for short paths, which most are: all the choices together are then a few steps (``MOST_STEPS``).
+- if the pattern leaves no choice, as most do: each parameter is an atomic group, so the expression
+  never tries anything twice;
+- if the path is short, as most are: all choices together then take few steps (``MOST_STEPS``).
 
-For all others, ``split`` finds the positions from which the rest of the pattern matches, from right
-to left. It looks at each element of the pattern once, and at all positions of the path at the same
-time, as the bits of an integer.
+In all other cases it uses ``split``. That goes through the pattern from right to left, and finds
+the positions from which the rest of the pattern matches. It handles each element of the pattern
+once, and all positions of the path at the same time, as the bits of an integer.
 """
 
 from __future__ import annotations
@@ -24,39 +25,40 @@ from typing import Any, Final, NamedTuple, Protocol
 from finch.http.paths import CONVERTERS, Element, Parameter
 
 MOST_STEPS: Final = 1 << 16
-"""The most steps of a regular expression for a pattern with choices: a millisecond or less."""
+"""The most steps that a regular expression may take for a pattern with choices: 1 ms or less."""
 
 DIGITS: Final = 18
-"""The most digits of a number before the point, and after it: such an integer fits in 64 bits."""
+"""The most digits of a number before the point, and after it. Such an integer fits in 64 bits."""
 
 _HEX: Final = "0123456789abcdefABCDEF"
 
 Shape = tuple[str | tuple[str], ...]
-"""A pattern without its parameters' names: literal text, and a converter's name in a tuple."""
+"""A pattern without the names of its parameters: each piece is a literal text, or a tuple with the
+name of a converter."""
 
 
 class Found(Protocol):
-    """A match: as much of a regular expression's as is used."""
+    """A match: the part of ``re.Match`` that Finch uses."""
 
     def groupdict(self) -> dict[str, Any]:
         """The text of each parameter by its name, in order; a new dict."""
 
 
 class Pattern:
-    """A path's elements, ready to be matched.
+    """A route's path, ready for matching.
 
     Parameters:
-        elements: as :func:`finch.http.paths.parse_path` gives them; a parameter without a
+        elements: as :func:`finch.http.paths.parse_path` returns them; a parameter without a
             converter is a ``str``.
 
     Attributes:
         shape: patterns of the same shape match the same paths.
         names: the parameters' names, in order.
-        convert: the type that a parameter's text is converted to, by the parameter's name, for
-            those that do not stay text.
+        convert: pairs of a parameter's name and the type that its text is converted to. Parameters
+            that stay text are not in it.
         find: takes a path; returns the match, or None.
-        longest: the length of the longest path that is left to the regular expression; None if
-            any path is.
+        longest: the regular expression is used for paths up to this length; None if it is used for
+            every path.
 
     Example::
 
@@ -90,9 +92,9 @@ class Pattern:
             self.find = self.expression.fullmatch
 
     def covers(self, other: Pattern) -> bool:
-        """Whether it is plain to see that this one matches every path that the other one matches.
+        """Whether this pattern certainly matches every path that the other one matches.
 
-        False means that nobody has found out.
+        False means only that a quick check does not prove it.
         """
         if len(self.shape) == 2 and self.shape[1] == ("path",):
             (text, _), (begin, *rest) = self.shape, other.shape
@@ -112,8 +114,8 @@ class Pattern:
 def _compile(shape: Shape, names: Sequence[str]) -> tuple[str, int]:
     """The regular expression, and the number of parameters that leave a choice.
 
-    With ``k`` of those it tries at most ``length ** k`` ways, and looks at no more than ``length``
-    characters in each.
+    If ``k`` parameters leave a choice, the expression tries at most ``length ** k`` ways, and reads
+    at most ``length`` characters for each.
     """
     expression = ""
     choices = 0
@@ -132,12 +134,13 @@ def _compile(shape: Shape, names: Sequence[str]) -> tuple[str, int]:
 
 
 def _leaves_a_choice(converter: str, following: str | tuple[str] | None) -> bool:
-    """Whether the longest text that a parameter can take may be too long for what follows it."""
+    """Whether a parameter may have to take less text than it can, so that the rest matches."""
     if following is None or converter == "uuid":
         return False  # it ends where the path ends, or after 36 characters
     if isinstance(following, tuple):
         return True
-    # If it took less, the next character would be one that it could have taken.
+    # If the parameter took less text, the next character would be one that it could have taken
+    # itself. So there is a choice only if the following text begins with such a character.
     return _LANGUAGES[converter].goes_on.match(following) is not None
 
 
@@ -145,7 +148,7 @@ class Split(dict[str, Any]):
     """The text of each parameter by its name."""
 
     def groupdict(self) -> dict[str, Any]:
-        """As that of a regular expression's match."""
+        """Like ``re.Match.groupdict``."""
         return dict(self)
 
 
@@ -157,7 +160,7 @@ def split(shape: Shape, path: str) -> list[str] | None:
     """
     first, last = shape[0], shape[-1]
     if isinstance(first, str) and not path.startswith(first):
-        return None  # most routes are told apart by how they begin
+        return None  # a quick check first: most routes differ in how they begin
     if isinstance(last, str) and not path.endswith(last):
         return None
     # From right to left: the positions from which each piece, and all that follows it, matches.
@@ -197,13 +200,13 @@ def _ones(characters: str) -> _Ones:
 
 
 class Positions:
-    """Sets of positions in a path, from 0 to its length: each set is the bits of one integer.
+    """Sets of positions in a path, from 0 to its length. Each set is an integer, bit by bit.
 
-    Bit ``i`` stands for the position ``length - i``: so a shift to the left by one goes back by one
-    character, and the carry of an addition runs backwards too.
+    Bit ``i`` stands for the position ``length - i``. So a shift to the left by one goes back by one
+    character in the path, and the carry of an addition goes backwards, too.
 
-    A method ``before_x`` takes the set of positions at which an ``x`` may end, and returns the set
-    of those at which it may begin. It takes the same few operations for any path.
+    A method ``before_x`` takes the set of positions at which an ``x`` may end. It returns the set
+    of positions at which that ``x`` may begin. It needs the same few operations for any path.
     """
 
     def __init__(self, path: str) -> None:
@@ -219,10 +222,11 @@ class Positions:
     def latest(self, positions: int, begin: int, expression: re.Pattern[str]) -> int:
         """The last of these positions at which a text that begins at ``begin`` can end."""
         found = expression.match(self._path, begin)
-        assert found is not None, "it matches, for the set of where it begins has been worked out"
+        assert found is not None, "split() has made sure that a text begins at this position"
         behind = len(self._path) - found.end()
-        positions = positions >> behind << behind
-        while True:  # once for str and path, and at most as often as the longest number has digits
+        positions = positions >> behind << behind  # remove those after the longest text
+        # One round for str and path; for numbers at most one for each digit of the longest number.
+        while True:
             end = len(self._path) + 1 - (positions & -positions).bit_length()
             if expression.fullmatch(self._path, begin, end):
                 return end
@@ -237,8 +241,10 @@ class Positions:
         """One or more characters other than a slash."""
         runs = self._all & ~self._of("/") & ~1
         begins = runs & (ends << 1)
-        # A bit added to a run of ones changes all of the run's bits from there on, and carries into
-        # the zero behind them. Further bits that were added on the way stay as they were.
+        # A run of ones is a segment of the path. Adding a bit to a run changes every bit from there
+        # to the top of the run, by the carry: these are the positions at which the text may begin.
+        # Each further bit that is added to the same run ends up set again, and the XOR misses it:
+        # "| begins" puts it back.
         return (((runs + begins) ^ runs) | begins) & runs
 
     def before_rest(self, ends: int) -> int:
@@ -281,12 +287,12 @@ class Positions:
 
 
 class _Language(NamedTuple):
-    """How the text of a converter's parameter looks.
+    """Which texts a converter accepts.
 
     Attributes:
-        expression: as a regular expression.
-        goes_on: the characters that such a text may go on with.
-        before: as sets of positions.
+        expression: a regular expression for these texts.
+        goes_on: matches the characters with which such a text may continue.
+        before: the method of :class:`Positions` for these texts.
     """
 
     expression: re.Pattern[str]

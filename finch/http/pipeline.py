@@ -1,6 +1,6 @@
 """From a request to its response: middleware, the route's handler, error handlers.
 
-Whatever application code does in it becomes a response, and nothing that it raises gets through.
+Application code runs in here. Whatever it returns or raises becomes a response.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Pipeline:
     """Answers requests.
 
     Parameters:
-        router: knows the routes.
+        router: finds the route of a request.
     """
 
     def __init__(self, router: Router) -> None:
@@ -44,10 +44,10 @@ class Pipeline:
         self._error_handlers: dict[int | type[Exception], Callable[..., Any]] = {}
 
     def add_middleware(self, function: Middleware) -> None:
-        """Put a function around every handler; the first added is the outermost.
+        """Call a function around every handler. The function that was added first is the outermost.
 
         Raises:
-            ConfigurationError: if it is not ``async def (request, call_next)``.
+            ConfigurationError: if ``function`` is not ``async def (request, call_next)``.
         """
         name = _name(function)
         check_takes(function, f"the middleware {name}", "(request, call_next)")
@@ -56,7 +56,7 @@ class Pipeline:
         )
         if not runs_inline(function):
             raise ConfigurationError(
-                f"the middleware {name} is a plain def, which could not await call_next; write "
+                f"the middleware {name} is a plain def, which cannot await call_next; write "
                 f"async def {name}(request, call_next)"
             )
         self._middleware.append(function)
@@ -65,7 +65,7 @@ class Pipeline:
             self._chain = partial(_through, outer, self._chain)
 
     def add_error_handler(self, what: int | type[Exception], function: Callable[..., Any]) -> None:
-        """Have a function answer a status, or a type of exception.
+        """Let a function answer errors of one status, or exceptions of one type.
 
         Raises:
             ConfigurationError: if it does not take ``(request, error)``, or ``what`` has a handler.
@@ -79,10 +79,10 @@ class Pipeline:
         self._error_handlers[what] = function
 
     async def handle(self, request: Request) -> Response:
-        """The response to a request. Whatever goes wrong becomes one.
+        """The response to a request. Every error becomes a response, too.
 
         Raises:
-            Disconnected: where the client left before its body was complete.
+            Disconnected: if the client leaves before its body is complete.
         """
         try:
             return await self._chain(request)
@@ -93,7 +93,11 @@ class Pipeline:
             return await self._answer(request, error)
 
     async def _endpoint(self, request: Request) -> Response:
-        """What the innermost middleware calls: answers here what it would see as a response."""
+        """What the innermost middleware calls.
+
+        An error that has a handler, or is an HTTPError, becomes a response here already, so that
+        middleware sees that response. Other exceptions pass through the middleware.
+        """
         try:
             return await self._dispatch(request)
         except BaseException as raised:
@@ -158,7 +162,7 @@ class Pipeline:
     async def _answer(self, request: Request, error: BaseException) -> Response:
         lone = alone(error)
         if lone is not None and self._find_handler(lone) is not None:
-            error = lone  # of a nursery's group, what the handler was registered for
+            error = lone  # a nursery's group with one exception, which has a handler
         handler = self._find_handler(error)
         if handler is None and not isinstance(error, HTTPError):
             report(_log, "%s %s raised", request.method, request.raw_path, error=error)
@@ -191,8 +195,8 @@ async def _handled(handler: Callable[..., Any], request: Request, error: BaseExc
     plain = not isinstance(value, Response | tuple)
     response = to_response(value, origin=handler)
     if plain:
-        # Only an error of Finch's own says how it is answered: others carry, as urllib's does, the
-        # headers of somebody else's response.
+        # Take status and headers only from Finch's own HTTPError. An error of another library,
+        # such as urllib's, has the headers of another server's response.
         response.status = error.status if isinstance(error, HTTPError) else 500
         if isinstance(error, HTTPError):
             for name, text in error.answer()[2].items():
@@ -205,7 +209,7 @@ async def _through(middleware: Middleware, inner: Next, request: Request) -> Res
     if value is None:
         raise TypeError(
             f"the middleware {_name(middleware)} returned nothing; write "
-            "'return await call_next(request)' at its end, or return a response of its own"
+            "'return await call_next(request)' at its end, or return another response"
         )
     return to_response(value, origin=middleware)
 

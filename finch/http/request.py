@@ -29,7 +29,8 @@ T = TypeVar("T")
 
 _ABSOLUTE: Final = re.compile(r"https?://[^/?]*+", re.IGNORECASE)
 
-# Not every codec of Python's: some take quadratic time, and each name asked for is kept for ever.
+# Not all of Python's codecs: some take quadratic time, and Python keeps each codec name that it was
+# asked for in memory for ever.
 _CHARSETS: Final = {
     "utf-8": "utf-8",
     "utf8": "utf-8",
@@ -59,12 +60,12 @@ class Request:
         method: such as ``"GET"``.
         raw_path: the path as sent, percent-encoded.
         path: the same, decoded.
-        path_params: what the route's converters found.
-        client: the client's :class:`Address`, behind proxies that are believed.
+        path_params: the path's parameters by name, converted as the route says.
+        client: the client's :class:`Address`. Behind trusted proxies, the one that they report.
         scheme: ``"http"`` or ``"https"``, as the client sees it.
         http_version: ``"1.1"`` or ``"1.0"``.
         app: the :class:`finch.FinchApp` that serves it.
-        state: a dict for middleware and handlers to leave things in.
+        state: a dict in which middleware and handlers may store anything.
 
     Example::
 
@@ -119,15 +120,15 @@ class Request:
         self.path_params: Mapping[str, Any] = NO_PARAMETERS
         self.raw_path, self.query_string = _split_target(head.target)
         self.accepted: Response | None = None
-        """The upgrade that a manager's ``request_handle`` has made of this request."""
-        self._raw: RawHeaders | bytes = head.headers  # bytes once it is settled
+        """The upgrade response that a manager's ``request_handle`` has made for this request."""
+        self._raw: RawHeaders | bytes = head.headers  # bytes after settle()
         self._host = host
         self._max_body = max_body
         self._source = body
         self._spawn = spawn
         self._streams: list[Stream] | None = None
         self._body: bytes | None = None
-        # worked out when they are asked for
+        # computed on first use
         self._path: str | None = None
         self._query: QueryParams | None = None
         self._headers: Headers | None = None
@@ -153,7 +154,7 @@ class Request:
 
     @property
     def query(self) -> QueryParams:
-        """The query's parameters, decoded; blank ones are kept."""
+        """The query's parameters, decoded. Parameters with an empty value are included."""
         if self._query is None:
             self._query = QueryParams(
                 parse_qsl(self.query_string, keep_blank_values=True, errors="replace")
@@ -162,7 +163,7 @@ class Request:
 
     @property
     def raw_headers(self) -> RawHeaders:
-        """The headers as bytes, names in lower case."""
+        """The headers as bytes, with names in lower case."""
         if isinstance(self._raw, bytes):
             self._raw = [
                 (name, value)
@@ -179,11 +180,11 @@ class Request:
 
     @property
     def cookies(self) -> Mapping[str, str]:
-        """The cookies, by name; the first of a name counts.
+        """The cookies, by name. If a name comes twice, the first one counts.
 
-        Every name and value is read by one rule: what is in double quotes is unquoted, and then its
-        bytes are UTF-8 text, or Latin-1 if they are not UTF-8. Nothing is percent-decoded: software
-        that encodes a value so decodes it itself. What ``set_cookie`` wrote comes back the same.
+        A value in double quotes is unquoted. Names and values are decoded as UTF-8, or as Latin-1
+        if they are not valid UTF-8. They are not percent-decoded: if your code percent-encodes a
+        value, it must decode it, too. A value that ``set_cookie`` has set comes back unchanged.
 
         Source: RFC 6265, section 5.4.
         """
@@ -193,7 +194,7 @@ class Request:
 
     @property
     def language(self) -> str:
-        """The application's language that suits the client best (RFC 4647)."""
+        """The one of the application's languages that suits the client best (RFC 4647)."""
         if self._language is None:
             languages: tuple[str, ...] = getattr(self.app, "languages", ("en",))
             if len(languages) == 1:
@@ -205,18 +206,18 @@ class Request:
         return self._language
 
     def settle(self) -> None:
-        """The connection is HTTP no more: keep what the request says, in the least memory. As long
-        as its socket is open, a client's request is kept."""
+        """The connection has become a WebSocket: keep the request in as little memory as possible.
+        It stays in memory as long as the socket is open."""
         self._raw = b"\n".join([b"%b:%b" % item for item in self.raw_headers])
-        # the same few texts for every client
-        self.method, self.http_version = "GET", "1.1"  # as a handshake's are
+        # A handshake always has these values. Literals are one object for all clients.
+        self.method, self.http_version = "GET", "1.1"
         self._path = None
         self._headers = self._cookies = self._query = None
         self._source = self._spawn = self.accepted = None
 
     @property
     def host(self) -> str:
-        """The host that the client asked for: ``Host``, or what a believed proxy says."""
+        """The host that the client asked for: the ``Host`` header, or what a trusted proxy says."""
         if self._host is not None:
             return self._host
         return next(
@@ -225,16 +226,17 @@ class Request:
 
     @property
     def url(self) -> str:
-        """The whole URL, as far as the request tells."""
+        """The whole URL, as far as the request shows it."""
         query = f"?{self.query_string}" if self.query_string else ""
         return f"{self.scheme}://{self.host}{self.raw_path}{query}"
 
     def stream(self) -> AsyncIterator[bytes]:
-        """The body in pieces as they arrive, of any length in all: the bound is the handler's.
+        """The body in pieces, as they arrive. Its length is not limited: the handler must set a
+        limit itself.
 
         Raises:
-            Disconnected: where the client leaves before the end.
-            RuntimeError: where it has been streamed before.
+            Disconnected: if the client leaves before the end.
+            RuntimeError: if the body was already streamed.
         """
         return Pieces(self._take_source())
 
@@ -243,15 +245,17 @@ class Request:
             return Whole(self._body)
         source, self._source = self._source, None
         if source is None:
-            raise RuntimeError("the body was streamed already; keep what you need of it")
+            raise RuntimeError(
+                "the body was already streamed, and can be read only once; keep what you need of it"
+            )
         return source
 
     async def body(self) -> bytes:
         """The whole body.
 
         Raises:
-            HTTPError: 413 where it is longer than ``Limits.max_body``.
-            Disconnected: where the client leaves before the end.
+            HTTPError: 413 if it is longer than ``Limits.max_body``.
+            Disconnected: if the client leaves before the end.
         """
         if self._body is None:
             length = self.headers.get("content-length", "0")
@@ -274,10 +278,11 @@ class Request:
         return HTTPError(413, f"the body is longer than {self._max_body} bytes")
 
     async def text(self) -> str:
-        """The whole body as text, decoded by the charset of ``Content-Type``, or UTF-8.
+        """The whole body as text, decoded with the charset of ``Content-Type``, or as UTF-8.
 
         Raises:
-            HTTPError: 400 where it is not that, 415 for an unknown charset; 413 as :meth:`body`.
+            HTTPError: 400 if the body cannot be decoded, 415 if the charset is unknown; 413 as in
+                :meth:`body`.
         """
         charset = "utf-8"
         for parameter in self.headers.get("content-type", "").split(";")[1:]:
@@ -299,11 +304,11 @@ class Request:
     async def json(self, type: type[T]) -> T: ...
 
     async def json(self, type: Any = Any) -> Any:
-        """The whole body as JSON, converted and validated where a type is given.
+        """The whole body, parsed as JSON; converted and validated if a type is given.
 
         Parameters:
-            type: anything msgspec converts to: a Struct, dataclass, TypedDict, ``list[int]``, ...;
-                and what the application's ``dec_hook`` makes.
+            type: any type that msgspec supports, such as a Struct, a dataclass, a TypedDict or
+                ``list[int]``; or a type that the application's ``dec_hook`` makes.
 
         Raises:
             HTTPError: 400 where it is not JSON; 422 where it does not fit the type, or has too many
@@ -318,15 +323,15 @@ class Request:
             return _decoder(type, getattr(self.app, "dec_hook", None))(body)
         except msgspec.ValidationError as error:
             fault = why_never_filled(type) if getattr(self.app, "dec_hook", None) is None else ""
-            if fault:  # whatever the client sends
+            if fault:  # no JSON would fit: the type is wrong, not the client's data
                 raise TypeError(f"request.json({type_name(type)}): {fault}") from None
             raise HTTPError(422, f"the body does not fit: {error}") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise HTTPError(400, f"the body is not JSON: {error}") from None
 
     def stream_in_task(self, chunks: AsyncIterator[Any]) -> Stream:
-        """Have an iterator's chunks made in a task of its own, for as long as the request is
-        answered. For Finch's own use."""
+        """Run an iterator in a task of its own while the request is being answered. For Finch's own
+        use."""
         if self._spawn is None:
             raise RuntimeError("a response can be streamed only while its request is answered")
         stream = Stream(chunks, self._spawn)
@@ -336,8 +341,8 @@ class Request:
         return stream
 
     async def close_streams(self) -> None:
-        """Close what was begun and is not, or no more, being sent: a middleware may have answered
-        with something else.
+        """Close the streams that were started and are not being sent. A middleware may have
+        returned another response, for example.
 
         Raises:
             BaseException: whatever an iterator raises.
@@ -356,8 +361,8 @@ class Request:
             raise raised[0] if len(raised) == 1 else BaseExceptionGroup("closing", raised)
 
     def render_socket(self) -> Response:
-        """What a socket route answers: the upgrade that ``request_handle`` made of this request, or
-        else 426 with the text "Socket is requested!".
+        """The response of a socket route: the upgrade that ``request_handle`` made for this
+        request, or else 426 with the text "Socket is requested!".
 
         Source: the seed, ``rq.renderSocket()``; RFC 9110, section 15.5.22.
         """
@@ -373,7 +378,7 @@ class Request:
 
 def _split_target(target: bytes) -> tuple[str, str]:
     text = target.decode("ascii")
-    # absolute-form, checked by the wire, which a server MUST accept (RFC 9112, section 3.2.2)
+    # absolute-form, which a server MUST accept (RFC 9112, section 3.2.2); finch.wire has checked it
     absolute = _ABSOLUTE.match(text)
     if absolute is not None:
         text = text[absolute.end() :]

@@ -1,4 +1,4 @@
-"""Responses as values."""
+"""Response objects: text, HTML, JSON, redirects and streams."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class Response:
     """An HTTP response with its whole body.
 
     Parameters:
-        body: bytes, or text that is sent as UTF-8.
+        body: bytes, or text, which is sent as UTF-8.
         status: 200 to 599 (RFC 9110, section 15).
-        headers: further headers, or ones that replace the defaults of that name.
+        headers: more headers. They replace defaults of the same name.
         content_type: the media type; by default ``text/plain`` for text and
             ``application/octet-stream`` for bytes.
 
     Raises:
-        TypeError: ``body`` is neither bytes nor text, or ``headers`` are of the wrong type.
-        ValueError: ``status`` is out of range, or a header would break the message (RFC 9110,
+        TypeError: if ``body`` is neither bytes nor text, or ``headers`` have the wrong type.
+        ValueError: if ``status`` is out of range, or a header would break the message (RFC 9110,
             section 5).
 
     Example::
@@ -82,10 +82,10 @@ class Response:
             self._headers.append(("content-type", content_type))
 
     def fresh(self) -> Self:
-        """A copy for one request: what is set on it, such as a cookie, is not set on this one.
+        """A copy for one request. A cookie that is set on the copy is not set on the original.
 
-        What a handler or middleware returns is copied so, so that a response that is kept and
-        returned again does not gather what belongs to one visitor.
+        Finch copies each response that a handler or middleware returns. So an application may keep
+        a response and return it again: no visitor gets another visitor's cookies.
         """
         new: Self
         if type(self) in _PLAIN:
@@ -100,7 +100,7 @@ class Response:
 
     @property
     def body(self) -> bytes:
-        """The body. It may be set, to bytes or text."""
+        """The body. You may set it to bytes or text."""
         return self._body
 
     @body.setter
@@ -117,7 +117,7 @@ class Response:
                     "write text.encode('utf-8', 'replace')"
                 ) from None
         if isinstance(body, bytes | bytearray | memoryview):
-            return bytes(body)  # a copy, if it may be changed
+            return bytes(body)  # a copy of mutable types: a later change must not reach the peer
         raise TypeError(
             f"the body of a {type(self).__name__} is bytes or str, not {kind(body)}; "
             f"{body_advice(body)}"
@@ -155,10 +155,10 @@ class Response:
         return any(key == name for key, _ in self._headers)
 
     def add_header(self, name: str, value: str) -> None:
-        """Add a header; one of the same name stays.
+        """Add a header. Headers of the same name stay.
 
         Raises:
-            ValueError: the name or the value would break the message.
+            ValueError: if the name or the value would break the message.
         """
         check_header(name, value)
         if self._returned:
@@ -166,10 +166,10 @@ class Response:
         self._headers.append((name.lower(), value))
 
     def set_header(self, name: str, value: str) -> None:
-        """Set a header in place of any of the same name.
+        """Set a header. It replaces all headers of the same name.
 
         Raises:
-            ValueError: as :meth:`add_header`; the header stays as it was.
+            ValueError: as in :meth:`add_header`; the headers then stay as they were.
         """
         check_header(name, value)
         if self._returned:
@@ -187,7 +187,7 @@ class Response:
         self._headers = [item for item in self._headers if item[0] != name.lower()]
 
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
-        """The headers as bytes, without those that only the connection can know."""
+        """The headers as bytes, without those that the connection adds when it sends them."""
         return [(name.encode("ascii"), value.encode("latin-1")) for name, value in self._headers]
 
     def set_cookie(
@@ -207,17 +207,17 @@ class Response:
 
         Parameters:
             name: a token.
-            value: any text; what a cookie cannot hold is quoted, and unquoted by
-                ``request.cookies``.
-            max_age: seconds until it is forgotten; with the browser's session if neither this nor
-                ``expires`` is given.
-            expires: the moment when it is forgotten, with a time zone.
-            samesite: in any case; None leaves it out.
+            value: any text. Characters that a cookie cannot hold are quoted; ``request.cookies``
+                unquotes them.
+            max_age: seconds until the browser deletes it. If neither this nor ``expires`` is
+                given, it lasts until the browser is closed.
+            expires: the time when the browser deletes it, with a time zone.
+            samesite: in upper or lower case; None leaves it out.
 
         Raises:
-            TypeError: an argument is of the wrong type.
-            ValueError: no browser would keep such a cookie: its name is not a token, an attribute
-                is malformed, or name and value have more than 4096 bytes.
+            TypeError: if an argument has the wrong type.
+            ValueError: if no browser would keep such a cookie: the name is not a token, an
+                attribute is malformed, or name and value have more than 4096 bytes.
 
         Source: RFC 6265, section 4.1.
         """
@@ -246,7 +246,7 @@ class Response:
             )
 
     def delete_cookie(self, name: str, *, path: str = "/", domain: str | None = None) -> None:
-        """Have the browser forget a cookie. Path and domain must be those it was set with."""
+        """Delete a cookie in the browser. Path and domain must be those that it was set with."""
         secure = isinstance(name, str) and needs_secure(name)
         self.set_cookie(name, "", max_age=0, path=path, domain=domain, secure=secure)
 
@@ -261,7 +261,7 @@ class TextResponse(Response):
 
 
 class HTMLResponse(Response):
-    """A page, as UTF-8."""
+    """An HTML page, as UTF-8."""
 
     default_content_type = HTML
 
@@ -270,8 +270,9 @@ class JSONResponse(Response):
     """Any value that msgspec encodes: dict, list, Struct, dataclass, datetime, UUID, ...
 
     Raises:
-        TypeError: JSON cannot hold a part of it; the message says which.
-        ValueError: it contains itself, is nested too deeply, or has text that is no Unicode.
+        TypeError: if JSON cannot hold a part of the value; the message says which part.
+        ValueError: if the value contains itself, is nested too deeply, or has text that is not
+            valid Unicode.
 
     Example::
 
@@ -296,15 +297,15 @@ class JSONResponse(Response):
 
 
 class RedirectResponse(Response):
-    """Sends the client elsewhere.
+    """Redirects the client to another URL.
 
     Parameters:
-        location: a URL or path; what is no ASCII in it is percent-encoded.
-        status: 302 by default; 303 after a POST, 307 and 308 keep the method (RFC 9110, 15.4).
+        location: a URL or path; characters that are not ASCII are percent-encoded.
+        status: 302 by default. Use 303 after a POST; 307 and 308 keep the method (RFC 9110, 15.4).
 
     Raises:
-        TypeError: ``location`` is not text.
-        ValueError: ``location`` is empty, or ``status`` is not one of a redirect.
+        TypeError: if ``location`` is not text.
+        ValueError: if ``location`` is empty, or ``status`` is not a redirect.
     """
 
     def __init__(
@@ -324,7 +325,7 @@ def _checked_location(location: Any) -> str:
     if not isinstance(location, str):
         instead = "write .decode() behind it" if isinstance(location, bytes) else hint(location)
         if location is None:
-            instead = "write '/' for the first page"
+            instead = "write '/' for the start page"
         raise TypeError(
             f"a RedirectResponse leads to a URL or path, which is text, not {kind(location)}; "
             f"{instead or 'write str(...) around it'}"
@@ -338,13 +339,13 @@ def _checked_location(location: Any) -> str:
 
 
 class TakeOver(Response):
-    """A response after which the connection is no longer HTTP's: a WebSocket's 101, for one.
+    """A response after which the connection no longer speaks HTTP, such as the 101 of a WebSocket.
 
-    A handler returns it as any other response. It can answer its own request only.
+    A handler returns it like any other response. It can answer only the request it was made for.
 
     Parameters:
         request: the request that it answers.
-        status: such as 101.
+        status: the status code, such as 101.
     """
 
     def __init__(self, request: object, status: int) -> None:
@@ -353,30 +354,31 @@ class TakeOver(Response):
         self._begin(status, None, None)
 
     def open(self, transport: Any, host: Any) -> Any:
-        """The response is sent: make of the connection what it becomes.
+        """Called after the response is sent: start the new protocol on the connection.
 
         Parameters:
-            transport: the connection's bytes.
+            transport: reads and writes the connection's bytes.
             host: the server.
 
         Returns:
-            What a reader feeds from now on, and the server watches.
+            The object that gets the connection's bytes from now on, and whose deadline the server
+            watches.
         """
         raise NotImplementedError
 
 
 class StreamingResponse(Response):
-    """A body that is sent while it is made. It can be returned once.
+    """A response whose body is sent while it is made. It can be returned only once.
 
     Parameters:
         chunks: an async iterator of bytes or text. It is closed when the client leaves.
         content_type: ``text/plain`` by default.
 
     Attributes:
-        origin: what makes the chunks, for errors to name.
+        origin: the iterator or function that makes the chunks; error messages name it.
 
     Raises:
-        TypeError: ``chunks`` is not an async iterable.
+        TypeError: if ``chunks`` is not an async iterable.
 
     Example::
 
@@ -401,7 +403,7 @@ class StreamingResponse(Response):
 
     @property
     def chunks(self) -> AsyncIterator[bytes | str]:
-        """The iterator of what is sent. It may be set, to any async iterable."""
+        """The iterator of what is sent. You may set it to any async iterable."""
         return self._chunks
 
     @chunks.setter
@@ -413,12 +415,12 @@ class StreamingResponse(Response):
         """A copy for one request.
 
         Raises:
-            RuntimeError: it was copied before, so that its iterator belongs to another request.
+            RuntimeError: if it was copied before: its iterator belongs to another request.
         """
         if self._returned:
             raise RuntimeError(
                 f"this StreamingResponse of {where(self.origin)} was returned before, and its "
-                "chunks can be sent once; make a new one for each request"
+                "chunks can be sent only once; make a new one for each request"
             )
         return super().fresh()
 

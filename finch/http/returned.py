@@ -1,4 +1,4 @@
-"""What a handler returns, as a response; what its generator yields, as bytes."""
+"""Converts what a handler returns to a response, and what its generator yields to bytes."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from finch.http.response import JSONResponse, Response, StreamingResponse, TextR
 
 
 def to_response(value: Any, *, origin: object = "the handler") -> Response:
-    """What a handler returned, as a response that belongs to one request.
+    """Convert what a handler returned to a response that belongs to one request.
 
     Parameters:
-        value: ``str`` becomes text, ``bytes`` bytes, ``None`` 204, ``dict``, ``list``, Struct and
-            dataclass JSON, an async generator a streamed body; ``(value, status)`` and ``(value,
-            status, headers)`` say more; a :class:`Response` is copied.
-        origin: who returned it, for the error: the function, or any text.
+        value: ``str`` is sent as text, ``bytes`` as bytes; ``None`` becomes a 204; ``dict``,
+            ``list``, Struct and dataclass are sent as JSON; an async generator becomes a streamed
+            body; ``(value, status)`` and ``(value, status, headers)`` set the status and headers,
+            too; a :class:`Response` is copied.
+        origin: the function that returned it, or any text; error messages name it.
 
     Raises:
-        TypeError: it is anything else, or JSON cannot hold it.
-        ValueError: a status or a header cannot be sent, or it is text that is no Unicode.
-        RuntimeError: it is a :class:`StreamingResponse` that was returned before.
+        TypeError: if ``value`` is anything else, or JSON cannot hold it.
+        ValueError: if a status or a header cannot be sent, or a text is not valid Unicode.
+        RuntimeError: if ``value`` is a :class:`StreamingResponse` that was returned before.
     """
     if isinstance(value, Response):
         return value.fresh()
@@ -69,22 +70,22 @@ def _from_tuple(value: tuple[Any, ...], origin: object) -> Response:
 def _no_response(value: object, origin: object) -> TypeError:
     name, detail = kind(value).partition(" ")[2], return_advice(value)
     return TypeError(
-        f"{where(origin)} returned {name}, which is no response{detail and f': {detail}'}. Return "
-        "str, bytes, dict, list, a Struct or dataclass, None, an async generator, a Response, or a "
-        "tuple of (value, status) or (value, status, headers)."
+        f"{where(origin)} returned {name}, which is not a response{detail and f': {detail}'}. "
+        "Return str, bytes, dict, list, a Struct or dataclass, None, an async generator, a "
+        "Response, or a tuple of (value, status) or (value, status, headers)."
     )
 
 
 def chunk_to_bytes(chunk: Any, origin: object) -> bytes:
-    """One chunk of a streamed body as bytes.
+    """Convert one chunk of a streamed body to bytes.
 
     Parameters:
         chunk: what was yielded.
-        origin: what yielded it, for the error; a generator, or any text.
+        origin: the generator that yielded it, or any text; error messages name it.
 
     Raises:
-        TypeError: it is neither bytes nor text.
-        ValueError: it is text that UTF-8 cannot hold.
+        TypeError: if ``chunk`` is neither bytes nor text.
+        ValueError: if ``chunk`` is text that UTF-8 cannot hold.
     """
     if isinstance(chunk, str):
         try:

@@ -1,4 +1,4 @@
-"""Which handler a path and a method belong to."""
+"""Finds the handler for a path and a method."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = logging.getLogger("finch.app")
 
 
 class Methods:
-    """HTTP methods, alone and in the groups that routes are given (the seed's ``Methods``)."""
+    """HTTP methods, and groups of them for routes (the seed's ``Methods``)."""
 
     GET: Final = "GET"
     HEAD: Final = "HEAD"
@@ -44,20 +44,21 @@ class Methods:
 
 
 class FinchRoute:
-    """A path, its methods and the callable that answers.
+    """A path, its methods, and the handler that answers them.
 
     Parameters:
-        path: such as ``/birds/{bird_id:int}``. Converters: ``str`` (the default, one segment),
-            ``int``, ``float``, ``uuid`` and ``path`` (any number of segments).
-        index: takes the request, and the path's parameters by name; ``async def``, ``def`` (which
-            runs in a worker thread), a bound method, or an async generator function. It may
-            annotate a parameter ``int``, ``float`` or ``UUID`` instead of a converter in the path.
-        methods: any iterable of str. HEAD comes with GET.
+        path: such as ``/birds/{bird_id:int}``. The converters are ``str`` (the default, one
+            segment), ``int``, ``float``, ``uuid`` and ``path`` (any number of segments).
+        index: the handler. It takes the request, and the path's parameters by name. It is an
+            ``async def``, a ``def`` (which runs in a worker thread), a bound method, or an async
+            generator function. Instead of a converter in the path, it may annotate a parameter
+            with ``int``, ``float`` or ``UUID``.
+        methods: any iterable of str. A route with GET gets HEAD, too.
         key: a name for the route.
 
     Raises:
         ConfigurationError: if the path, the methods or the handler are invalid, or the handler does
-            not fit the path. The message says what to write.
+            not fit the path. The message says what to write instead.
 
     Source: the seed, ``FinchRoute``.
 
@@ -84,7 +85,7 @@ class FinchRoute:
         self.key = key
         self.methods = _methods(methods, path)
         self.own_head = Methods.HEAD in self.methods
-        """Whether the route was given HEAD, rather than with GET."""
+        """Whether the application has named HEAD itself, so that it did not just come with GET."""
         if Methods.GET in self.methods:
             self.methods |= {Methods.HEAD}
         self.pattern = Pattern(check_handler(index, elements, path))
@@ -94,38 +95,38 @@ class FinchRoute:
 
 
 class Match(NamedTuple):
-    """The route of a path and method, and its parameters."""
+    """The route for a path and a method, and the values of its parameters."""
 
     route: FinchRoute
     params: Mapping[str, Any]
 
 
 class Router:
-    """Every route of an application.
+    """All routes of an application.
 
-    A path without parameters is looked up and wins over patterns; patterns are tried in the order
-    in which they were added. A route that was given HEAD answers it, rather than a route of the
-    same path that has it with GET.
+    A path without parameters is found first. After that, paths with parameters are tried in the
+    order in which they were added. If two routes have the same path, and one names HEAD while the
+    other only has GET, then the one that names HEAD answers HEAD.
     """
 
     __slots__ = ("_dynamic", "_heads", "_same", "_static")
 
     def __init__(self) -> None:
         self._same: dict[Shape, list[FinchRoute]] = {}
-        """The routes of each path, whatever their parameters are called."""
+        """The routes of each shape, that is: of each path, whatever its parameters are called."""
         self._static: dict[str, dict[str, FinchRoute]] = {}
-        """By path, then by method: the paths without parameters."""
+        """The routes without parameters, by path and then by method."""
         self._dynamic: list[tuple[Callable[[str], Found | None], FinchRoute]] = []
-        """The paths with parameters, in the order in which they were added."""
+        """The routes with parameters, in the order in which they were added."""
         self._heads: dict[FinchRoute, FinchRoute] = {}
-        """Who answers HEAD instead of a route with parameters."""
+        """For a route with parameters: the other route of its path that answers HEAD instead."""
 
     def add(self, route: FinchRoute) -> None:
         """Add a route.
 
         Raises:
-            ConfigurationError: if another route has the same path and one of the methods. Names of
-                parameters make no difference.
+            ConfigurationError: if another route already has the same path and one of the methods.
+                Paths that differ only in the names of parameters are the same.
         """
         same = self._same.get(route.pattern.shape, [])
         for other in same:
@@ -137,8 +138,8 @@ class Router:
                 if other.path != route.path:
                     where = f" at {other.path}, which differs only in the parameters' names"
                 raise ConfigurationError(
-                    f"{', '.join(sorted(taken))} {route.path} has a handler already: "
-                    f"{name_of(other.index)}{where}; {name_of(route.index)} cannot have it too"
+                    f"{', '.join(sorted(taken))} {route.path} already has a handler: "
+                    f"{name_of(other.index)}{where}; so {name_of(route.index)} cannot be added"
                 )
         self._warn_if_never_reached(route)
         self._same.setdefault(route.pattern.shape, []).append(route)
@@ -147,7 +148,7 @@ class Router:
         self._settle(route)
 
     def remove(self, route: FinchRoute) -> None:
-        """Take a route out again."""
+        """Remove a route."""
         self._same[route.pattern.shape].remove(route)
         self._dynamic = [entry for entry in self._dynamic if entry[1] is not route]
         self._heads.pop(route, None)
@@ -161,7 +162,7 @@ class Router:
         return static + [route for _, route in self._dynamic]
 
     def has_path(self, path: str) -> bool:
-        """Whether a route is written with exactly this path."""
+        """Whether a route was added with exactly this path, as it is written."""
         return any(route.path == path for route in self.routes())
 
     def knows(self, method: str) -> bool:
@@ -169,11 +170,11 @@ class Router:
         return any(method in route.methods for route in self.routes())
 
     def match(self, method: str, path: str) -> Match | frozenset[str]:
-        """The route of a request.
+        """Find the route of a request.
 
         Returns:
-            The match; or, if the path is known but not with this method, the methods that it has;
-            or an empty set for an unknown path.
+            The match. If the path has no route with this method, the methods that it has; an empty
+            set if no route has this path.
         """
         static = self._static.get(path)
         if static is not None and method in static:
@@ -197,7 +198,7 @@ class Router:
         return Match(route, dict(zip(route.pattern.names, params.values(), strict=True)))
 
     def _settle(self, route: FinchRoute) -> None:
-        """Work out who answers which method of this route's path, since it was added or removed."""
+        """Update the tables for this route's path, after the route was added or removed."""
         same = self._same[route.pattern.shape]
         given = next((other for other in same if other.own_head), None)
         if route.pattern.names:
@@ -216,7 +217,7 @@ class Router:
     def _warn_if_never_reached(self, route: FinchRoute) -> None:
         for _, other in self._dynamic:
             if not route.pattern.names or other.pattern.shape == route.pattern.shape:
-                continue  # looked up before any pattern, or settled by method
+                continue  # found before any pattern, or told apart by method
             never = other.methods & route.methods
             if not route.own_head:
                 never -= {Methods.HEAD}
@@ -233,10 +234,10 @@ class Router:
 
 def _check_callable(index: object, path: str) -> None:
     if inspect.iscoroutine(index):
-        index.close()  # it would warn that nobody awaited it
+        index.close()  # or Python warns that nobody awaited it
         raise ConfigurationError(
-            f"the index of route {path!r} is what a call of {index.__qualname__} returned: write "
-            f"{index.__name__} without parentheses"
+            f"the index of route {path!r} is a call of {index.__qualname__}, not the function: "
+            f"write {index.__name__} without parentheses"
         )
     if not callable(index):
         raise ConfigurationError(f"the index of route {path!r} is not callable: {index!r}")
@@ -249,7 +250,8 @@ def _methods(methods: Iterable[str], path: str) -> frozenset[str]:
     if isinstance(methods, str):
         names = [name for name in re.split(r"[\s,|]+", methods) if name]
         raise ConfigurationError(
-            f"methods of route {path!r} is the text {methods!r}; write methods={names or ['GET']!r}"
+            f"methods of route {path!r} is the text {methods!r}, not a list; write "
+            f"methods={names or ['GET']!r}"
         )
     try:
         listed = list(methods)
@@ -281,7 +283,7 @@ def _method(method: object, path: str) -> str:
             f"route {path!r} has {method!r}, which is not the name of a method{hint}"
         )
     close = difflib.get_close_matches(name, Methods.ALL, 1, _MISSPELT)
-    if close and len(name) <= len(close[0]) + 1:  # PROPPATCH is no slip of PATCH
+    if close and len(name) <= len(close[0]) + 1:  # PROPPATCH is not PATCH misspelt
         raise ConfigurationError(
             f"route {path!r} has the method {method!r}, which no client sends: did you mean "
             f"{close[0]!r}?"
@@ -290,5 +292,5 @@ def _method(method: object, path: str) -> str:
 
 
 _MISSPELT: Final = 0.65
-"""How much a name is like a method if it is a slip: "GTE" and "DEL" are; "REPORT", a method of its
-own, is a little less like "POST"."""
+"""A name that is at least this similar to a method is taken for a misspelt one. "GTE" and "DEL" are
+more similar. "REPORT", which is a method of its own, is a little less similar to "POST"."""

@@ -1,4 +1,4 @@
-"""Responses on their way to the peer: whole, large, or streamed while they are made."""
+"""Sends large responses, and responses that are streamed while they are made."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from finch.wire.http import HTTPConnection
 _log = logging.getLogger("finch.app")
 
 SLICE: Final = 64 * 1024
-"""Bytes of a large body that are handed over at a time. What waits for a slow peer waits as the one
-body that there is, and not as a copy for each peer."""
+"""Bytes of a large body that the transport gets at a time. If it got the whole body at once, each
+slow peer would need memory for a copy of the whole body."""
 
 
 class Sender:
@@ -33,9 +33,9 @@ class Sender:
 
     Parameters:
         transport: the connection's bytes.
-        http: its protocol, which frames them.
-        limits: of these, the ones for peers that are slow or gone.
-        wait_until: told when :meth:`look` wants to be called, by trio's clock.
+        http: the connection's protocol, which frames the responses.
+        limits: the application's; only the limits for slow and lost peers are used.
+        wait_until: called with the time when :meth:`look` must be called, by trio's clock.
 
     Attributes:
         streaming: whether a response is being streamed.
@@ -55,17 +55,17 @@ class Sender:
         self._limits = limits
         self._wait_until = wait_until
         self._stream: Stream | None = None
-        self._gone_since = math.inf  # when the peer was seen to have closed its side
+        self._gone_since = math.inf  # since when the peer's side is known to be closed
 
     @property
     def streaming(self) -> bool:
         return self._stream is not None
 
     async def send_whole(self, head: bytes, content: bytes) -> None:
-        """Send a response whose body is large.
+        """Send a response with a large body.
 
         Raises:
-            Disconnected: the peer has left.
+            Disconnected: if the peer has left.
         """
         self._transport.write(head)
         if self._http.has_content:
@@ -84,7 +84,7 @@ class Sender:
             await transport.drain(most)
         if transport.lost:
             raise Disconnected("the client left before its response was sent")
-        self._gone_since = math.inf  # it can still be sent to
+        self._gone_since = math.inf  # the peer still takes what we send
         if account.spend(len(piece)):
             await trio.lowlevel.checkpoint()
 
@@ -92,7 +92,8 @@ class Sender:
         """Send a response while its body is made.
 
         Raises:
-            Disconnected: the peer has left, or the body cannot be made; nothing more can be sent.
+            Disconnected: if the peer has left, or the iterator raises. Nothing more can be sent
+                then.
         """
         http, transport = self._http, self._transport
         stream: Any = response.chunks
@@ -119,7 +120,8 @@ class Sender:
                     request.raw_path,
                     error=error,
                 )
-                # All that tells the peer that the body is not whole is that it has no end.
+                # The peer must see that the body is incomplete. A chunked body then has no last
+                # chunk. A body that ends by closing would look complete: so reset the connection.
                 if http.ends_by_closing:
                     transport.abort()
             raise Disconnected("the response could not be completed") from None
@@ -134,11 +136,11 @@ class Sender:
             await self._send_piece(data)
 
     def look(self, now: float) -> None:
-        """See whether the peer of a stream, in which nothing may happen for long, is still there.
+        """Check whether the peer of a stream is still there. A stream may send nothing for long.
 
-        One that has closed its own side may be reading on; but if nothing is sent to it for
-        ``Limits.leave_grace``, it has left. (One that takes nothing of what is sent is stalled, and
-        the server drops it.)
+        A peer that has closed its own side may still read. But if nothing is sent to it for
+        ``Limits.leave_grace`` after that, it counts as gone. (If a peer takes nothing of what is
+        sent, the server drops it, and not this method.)
         """
         assert self._stream is not None
         transport, grace = self._transport, self._limits.leave_grace

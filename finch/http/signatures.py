@@ -1,6 +1,6 @@
-"""What a route's handler takes: it must fit the path, and its annotations say how to convert.
+"""Checks that a route's handler fits its path, and reads converters from its annotations.
 
-All of it is worked out when the route is made.
+All of this happens when the route is created.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def check_handler(
     """Check that a handler takes the request and the path's parameters.
 
     Returns:
-        The path's elements. A parameter that the path gives no converter has the one that the
-        handler's annotation asks for.
+        The path's elements. If the path gives a parameter no converter, the parameter gets the
+        converter that the handler's annotation asks for.
 
     Raises:
-        ConfigurationError: if the handler takes something else, or if an annotation asks for what
-            a path cannot give.
+        ConfigurationError: if the handler takes something else, or if an annotation asks for a type
+            that no converter makes.
 
     Example::
 
@@ -56,7 +56,7 @@ def check_handler(
     try:
         signature = _signature(index)
     except ValueError:
-        return tuple(elements)  # a builtin does not tell what it takes
+        return tuple(elements)  # a builtin without a signature
     takes = signature.parameters
     first = next(iter(takes.values()), None)
     _refuse_unbound(index, first, path)
@@ -69,9 +69,10 @@ def check_handler(
             f"but is written {name_of(index)}{signature}{_help(takes, wanted)}"
         ) from None
     if "self" in wanted and not inspect.isfunction(index):
-        raise ConfigurationError(  # it could be **params that takes it, and yet not be passed
-            f"the handler of {path}, {name_of(index)}, has a self of its own: call the path's "
-            "parameter something else"
+        # The signature may accept it (as **params), but the call would pass "self" twice.
+        raise ConfigurationError(
+            f"the handler of {path}, {name_of(index)}, has a self of its own: give the path's "
+            "parameter another name"
         )
     if first is not None:
         _check_request(index, first, path)
@@ -82,13 +83,13 @@ def check_handler(
 
 
 def name_of(index: Callable[..., Any]) -> str:
-    """What a handler is called in a message."""
+    """The name of a handler in an error message."""
     name = getattr(index, "__qualname__", None)
     return name.rpartition("<locals>.")[2] if isinstance(name, str) else repr(index)
 
 
 def _signature(index: Callable[..., Any]) -> inspect.Signature:
-    if sys.version_info >= (3, 14):  # an annotation may have a name that is not defined
+    if sys.version_info >= (3, 14):  # do not fail if an annotation has an undefined name
         from annotationlib import Format
 
         return inspect.signature(index, annotation_format=Format.FORWARDREF)
@@ -99,7 +100,7 @@ def _signature(index: Callable[..., Any]) -> inspect.Signature:
 
 
 def _refuse_classes(index: Callable[..., Any], path: str) -> None:
-    """Refuse a class that somebody gives instead of an instance, or of an instance's method."""
+    """Refuse a class that was given instead of an instance, or instead of an instance's method."""
     if not inspect.isclass(index) or (_takes_one(index) and _makes_answers(index)):
         return
     methods = [name for name, value in vars(index).items() if inspect.isfunction(value)]
@@ -119,12 +120,12 @@ def _takes_one(index: type) -> bool:
     except TypeError:
         return False
     except ValueError:
-        pass  # a builtin does not tell what it takes
+        pass  # a builtin without a signature
     return True
 
 
 def _makes_answers(index: type) -> bool:
-    """Whether an instance is something that a handler may return, rather than a handler."""
+    """Whether an instance is a value that a handler may return, and not a handler itself."""
     if any("__call__" in vars(kind) for kind in index.__mro__):
         return False
     return (
@@ -142,13 +143,13 @@ def _refuse_unbound(index: Callable[..., Any], first: inspect.Parameter | None, 
     owner = owner.rpartition(".")[2]
     bound = f"{owner}().{method}" if owner.isidentifier() else f"instance.{method}"
     raise ConfigurationError(
-        f"the handler of {path} is the method {name_of(index)} without an instance, so the request "
-        f"would be its {first.name}: write FinchRoute({path!r}, {bound})"
+        f"the handler of {path} is the method {name_of(index)} without an instance, so it would "
+        f"get the request as {first.name}: write FinchRoute({path!r}, {bound})"
     )
 
 
 def _help(takes: Mapping[str, inspect.Parameter], wanted: Sequence[str]) -> str:
-    """What to change so that a handler can be called, as the end of a message."""
+    """What to change so that the handler fits its path, as the end of an error message."""
     positional = [name for name, taken in takes.items() if taken.kind in _POSITIONAL]
     if "request" in wanted:
         return "; call the path's parameter something other than request"
@@ -156,11 +157,11 @@ def _help(takes: Mapping[str, inspect.Parameter], wanted: Sequence[str]) -> str:
         return f"; the request comes first: write ({', '.join(['request', *wanted])})"
     for name in wanted:
         if keyword.iskeyword(name):
-            return f"; Python keeps the word {name!r} to itself: call the parameter something else"
+            return f"; {name!r} is a keyword of Python: give the parameter another name"
         if name not in takes:
             return f"; add {name} to its parameters"
         if takes[name].kind is inspect.Parameter.POSITIONAL_ONLY:
-            return f"; {name} is given by name: leave out the slash"
+            return f"; {name} is passed by name: leave out the slash"
     for name, taken in list(takes.items())[1:]:
         if name not in wanted and taken.default is taken.empty and taken.kind not in _VARIADIC:
             return f"; add {{{name}}} to the path, or give {name} a default"
@@ -174,7 +175,7 @@ def _check_request(index: Callable[..., Any], first: inspect.Parameter, path: st
     if kinds and not any(_fits(Request, kind) or _is_request(kind) for kind in kinds):
         raise ConfigurationError(
             f"the first parameter of the handler of {path} is the request, but {name_of(index)} "
-            f"annotates it {_shown(first.annotation)}: add request before it"
+            f"annotates it with {_shown(first.annotation)}: add request before it"
         )
 
 
@@ -206,8 +207,9 @@ def _fit(
     shown = _shown(taken.annotation)
     if converter is None:
         raise ConfigurationError(
-            f"{{{name}}} of route {path!r} is annotated {shown} by its handler, and no converter "
-            f"makes that; there are {CHOICE}: write {name}: str, and convert it in the handler"
+            f"the handler of route {path!r} annotates {{{name}}} with {shown}, and no converter "
+            f"makes that (the converters are {CHOICE}): write {name}: str, and convert it in the "
+            "handler"
         )
     gives = now.__name__
     instead = ""
@@ -215,12 +217,12 @@ def _fit(
         instead = f"{{{name}{'' if asked == 'str' else ':' + asked}}} in the path, or "
     raise ConfigurationError(
         f"{{{name}:{converter}}} of route {path!r} gives {gives}, but its handler annotates "
-        f"it {shown}: write {instead}{name}: {gives} in the handler"
+        f"it with {shown}: write {instead}{name}: {gives} in the handler"
     )
 
 
 def _fits(gives: Any, kind: Any) -> bool:
-    """Whether a value of one type may stand where another is asked for."""
+    """Whether a value of type ``gives`` may be used if ``kind`` is asked for."""
     if not isinstance(kind, type):
         return False
     try:
@@ -230,7 +232,7 @@ def _fits(gives: Any, kind: Any) -> bool:
 
 
 def _kinds(annotation: Any) -> tuple[Any, ...]:
-    """The types that an annotation admits, without None; empty for anything."""
+    """The types that an annotation allows, without None; empty if it allows any type."""
     if hasattr(annotation, "__supertype__"):  # a NewType
         return _kinds(annotation.__supertype__)
     if type(annotation).__name__ == "TypeAliasType":
@@ -242,7 +244,7 @@ def _kinds(annotation: Any) -> tuple[Any, ...]:
         members = [_kinds(kind) for kind in typing.get_args(annotation) if kind is not type(None)]
         return tuple(kind for kinds in members for kind in kinds) if all(members) else ()
     if isinstance(origin, type) and not typing.get_args(annotation):
-        return (origin,)  # typing.Hashable, another name of collections.abc.Hashable
+        return (origin,)  # typing.Hashable, another name for collections.abc.Hashable
     if annotation is inspect.Parameter.empty or annotation is Any:
         return ()
     if isinstance(annotation, typing.TypeVar | typing.ForwardRef):
@@ -261,11 +263,11 @@ def _annotation(index: Callable[..., Any], parameter: inspect.Parameter) -> Any:
     if not inspect.isroutine(plain):
         plain = plain.__init__ if inspect.isclass(plain) else type(plain).__call__
     names = getattr(inspect.unwrap(plain), "__globals__", {})
-    # only this one: what else the handler is annotated with may exist for type checkers only
+    # Only this parameter: names in the other annotations may exist only for type checkers.
     alone = types.SimpleNamespace(__annotations__={parameter.name: annotation})
     try:
         return typing.get_type_hints(alone, globalns=names, include_extras=True)[parameter.name]
-    except Exception:  # whatever its evaluation may raise
+    except Exception:  # evaluating an annotation may raise anything
         return inspect.Parameter.empty
 
 

@@ -1,9 +1,9 @@
-"""Chunks of a response, made in a task of their own.
+"""Runs the async generator of a response in a task of its own.
 
-An application's async generator may open a nursery or a cancel scope and keep it open while it
-yields. In a task that goes on to do something else, trio would take all of that for the
-generator's; so each generator has a task to itself, in which it begins, yields and is closed. It
-is cancelled, with whatever it waits for, when its client leaves.
+An application's async generator may open a nursery or a cancel scope, and keep it open while it
+yields. If the task that runs it then did something else, trio would count that as part of the open
+nursery or scope. So each generator has a task for itself: it starts, yields and is closed there.
+When the client leaves, the task is cancelled, and so is everything that the generator waits for.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Sink = Callable[[Any], Awaitable[None]]
 
 
 class Stream:
-    """An async iterator whose chunks another task makes, one at a time, as they are asked for.
+    """An async iterator that runs another one in a task of its own, one chunk at a time, on demand.
 
     Parameters:
-        chunks: an application's; what it raises is raised to whoever reads.
-        spawn: starts the task, which outlives the caller.
+        chunks: the application's iterator. The reader of the stream gets the exceptions it raises.
+        spawn: starts a task that may run longer than the caller.
 
     Example::
 
@@ -38,10 +38,10 @@ class Stream:
         self._spawn = spawn
         self._scope = trio.CancelScope()
         self._begun = False
-        self._first: list[Any] = []  # what begin() has made
+        self._first: list[Any] = []  # the chunk that begin() has fetched
         self._sink: Sink | None = None
-        self._wanted = trio.Event()
-        self._made = trio.Event()  # there is a chunk, or there will be none
+        self._wanted = trio.Event()  # the reader wants a chunk, or wants the iterator closed
+        self._made = trio.Event()  # there is a chunk, or there will not be another one
         self._chunk: Any = None
         self._error: BaseException | None = None
         self._closing = False
@@ -55,6 +55,8 @@ class Stream:
             return self._first.pop()
         self._start()
         if not self._ended:
+            # First a new event, then "wanted". The old event may be set already: if we waited for
+            # that one, we would return at once, with the old chunk.
             self._made = trio.Event()
             self._wanted.set()
             await self._wait(self._made)
@@ -65,10 +67,10 @@ class Stream:
         return self._chunk
 
     async def begin(self, check: Callable[[Any], object]) -> None:
-        """Have the first chunk made, so that what goes wrong before it can still be answered.
+        """Fetch the first chunk now. If that fails, an error response can still be sent.
 
         Parameters:
-            check: called with the chunk; raises if it cannot be sent.
+            check: called with the chunk; it raises if the chunk cannot be sent.
 
         Raises:
             BaseException: whatever the iterator or ``check`` raises.
@@ -81,10 +83,10 @@ class Stream:
         self._first = [chunk]
 
     async def send_to(self, sink: Sink) -> None:
-        """Hand each chunk to a function, until the last.
+        """Give each chunk to a function, until the last.
 
         Parameters:
-            sink: awaited for each; what it raises ends the iterator.
+            sink: awaited for each chunk. If it raises, the iterator is closed.
 
         Raises:
             BaseException: whatever the iterator or the sink raises.
@@ -101,14 +103,14 @@ class Stream:
             raise self._error
 
     def cancel(self) -> None:
-        """Stop it wherever it waits."""
+        """Stop the iterator, whatever it waits for."""
         self._scope.cancel()
 
     async def aclose(self) -> None:
         """Close the iterator, and wait until it is closed.
 
         Raises:
-            BaseException: whatever it raises then.
+            BaseException: whatever the iterator raises while it is closed.
         """
         if self._ended:
             return
@@ -132,7 +134,7 @@ class Stream:
         try:
             await event.wait()
         except trio.Cancelled:
-            self.cancel()
+            self.cancel()  # the task is not in our nursery: our cancellation does not reach it
             raise
 
     async def _run(self) -> None:
@@ -143,6 +145,8 @@ class Stream:
                 finally:
                     await close_iterator(self._chunks)
         except BaseException as raised:
+            # Twice, since failure_of() raises a cancellation of this task again. The reader must
+            # get an error even then, or it would take the body for complete.
             self._error = raised
             self._error = failure_of(raised)
         finally:
@@ -151,6 +155,7 @@ class Stream:
 
     async def _make(self) -> None:
         while True:
+            # With a sink, this task sends each chunk itself: no switch of tasks for each chunk.
             if self._sink is None:
                 await self._wanted.wait()
                 self._wanted = trio.Event()

@@ -1,7 +1,7 @@
-"""From the annotation of a handler's second parameter to a function that converts messages to it.
+"""Makes a function that converts messages to the annotation of a handler's second parameter.
 
-All of it happens when the handler is registered. An annotation that no message can be converted to
-is a ``ConfigurationError`` there, and not an error of each message.
+All of this happens when the handler is registered. If no message can be converted to the
+annotation, registering raises a ``ConfigurationError``, so that it is not an error of each message.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ Callback = Callable[..., Any]
 def converter(
     function: Callback, named: str, dec_hook: DecHook | None = None
 ) -> Callable[[Message], Any]:
-    """What makes a handler's second argument of a message.
+    """Make the function that converts a message to a handler's second argument.
 
     Parameters:
         function: the handler.
-        named: what it is, for errors, such as ``on_message of 'say'``.
-        dec_hook: makes the types that msgspec does not know.
+        named: what error messages call the handler, such as ``on_message of 'say'``.
+        dec_hook: makes values of the types that msgspec does not know.
 
     Returns:
         A function that raises HTTPError: 422 if the data does not fit the annotation, 400 if it
-        cannot be read. What else ``dec_hook`` raises passes.
+        cannot be read. Other exceptions of ``dec_hook`` pass through.
 
     Raises:
-        ConfigurationError: nothing can be converted to the annotation.
+        ConfigurationError: if no message can be converted to the annotation.
     """
     annotation = _annotation(function, named)
     if annotation is inspect.Parameter.empty or annotation is Any or annotation is object:
@@ -59,7 +59,8 @@ def converter(
         try:
             return decode(message.raw)
         except (msgspec.DecodeError, RecursionError, TypeError) as error:
-            # TypeError: a list in a set, which cannot be hashed. One of dec_hook is a DecodeError.
+            # A TypeError means a list inside a set, which cannot be hashed. If dec_hook raises a
+            # TypeError, it arrives here as a DecodeError.
             raise HTTPError(422, f"data does not fit: {error}") from None
 
     return convert
@@ -79,9 +80,9 @@ def _whole(message: Message) -> Message:
 def _annotation(function: Callback, named: str) -> Any:
     try:
         parameters = list(inspect.signature(function).parameters.values())
-    except ValueError:  # a builtin does not say what it takes
+    except ValueError:  # a builtin without a signature
         return inspect.Parameter.empty
-    parameter = parameters[min(1, len(parameters) - 1)]  # (*args) has but one
+    parameter = parameters[min(1, len(parameters) - 1)]  # (*args) is only one parameter
     if parameter.annotation is inspect.Parameter.empty:
         return parameter.annotation
     plain = function
@@ -89,15 +90,15 @@ def _annotation(function: Callback, named: str) -> Any:
         plain = plain.func
     if not inspect.isroutine(plain) and not inspect.isclass(plain):
         plain = type(plain).__call__
-    # only this one: what else the function is annotated with may be there for type checkers only
+    # Only this parameter: names in the other annotations may exist only for type checkers.
     alone = types.SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
     names = getattr(inspect.unwrap(plain), "__globals__", {})
     try:
         return typing.get_type_hints(alone, globalns=names, include_extras=True)[parameter.name]
     except NameError as error:
         raise ConfigurationError(
-            f"{named} is annotated {parameter.annotation!r}, and {error}; define it at the top of "
-            "the module, or leave out 'from __future__ import annotations'"
+            f"{named} is annotated with {parameter.annotation!r}, but {error}; define it at the "
+            "top of the module, or remove 'from __future__ import annotations'"
         ) from None
     except Exception as error:
         raise _unusable(
@@ -107,15 +108,15 @@ def _annotation(function: Callback, named: str) -> Any:
 
 def _unusable(named: str, function: Callback, annotation: Any, fault: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{named} is annotated {type_name(annotation)}, which JSON cannot be converted to: "
-        f"{fault}. It is the second parameter of {where(function)}."
+        f"{named} is annotated with {type_name(annotation)}, but JSON cannot be converted to that: "
+        f"{fault}. See the second parameter of {where(function)}."
     )
 
 
 def _fault(annotation: Any, hook: DecHook | None) -> str:
     if any(part is Message for part in typing.get_args(annotation)):
-        return "write Message alone, and not as a part of another type"
+        return "write Message alone, not as a part of another type"
     try:
         return why_never_filled(annotation, has_hook=hook is not None)
-    except Exception:  # the decoder has accepted it
+    except Exception:  # the check failed, not the type: the decoder decides
         return ""

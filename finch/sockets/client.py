@@ -1,8 +1,8 @@
 """SocketClient: one client of a manager. Its messages are handled in order, by any worker.
 
-What came and is not handled yet waits in the client's inbox. A client with something to do is a job
-of the worker pool: first its ``on_connect``, then its messages, and at the end, when it has left,
-its ``on_disconnect``.
+Messages that are not handled yet wait in the client's inbox. If a client has something to do, it is
+a job for the worker pool: first its ``on_connect``, then its messages, and after it has left, its
+``on_disconnect``.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _log = logging.getLogger("finch.sockets")
 
 
 class SocketClient(Dispatcher, Owner, Job):
-    """One connected client: what every callback gets as ``socket``.
+    """One connected client: every callback gets it as ``socket``.
 
     Attributes:
-        id: random, unguessable, 22 characters; what the client sees as ``client``.
+        id: random, unguessable, 22 characters; the client sees it as ``client``.
         request: the request that was upgraded (the seed's ``socket.rq``).
         manager: the :class:`finch.SocketManager` it is connected to.
-        user_id: whom ``request_handle`` said it is, or None.
-        subprotocol: the WebSocket subprotocol agreed on, or None.
+        user_id: the user's id that was given to ``request_handle``, or None.
+        subprotocol: the agreed WebSocket subprotocol, or None.
 
     Example::
 
@@ -100,21 +100,22 @@ class SocketClient(Dispatcher, Owner, Job):
         self._link = link
         self._pool = link.host.workers
         self._limit = link.host.limits.inbox
-        # a list: at most a handful wait, and a deque takes 600 bytes of every idle client
+        # a list: few messages wait, and a deque would cost every idle client 600 bytes
         self._inbox: list[str | bytes] = []
-        self._active = 0  # messages being handled beside the ordered ones
-        self._workers: tuple[Worker, ...] = ()  # those that run this client's callbacks
-        self._queued = False  # waits for a worker or has one
+        self._active = 0  # messages of concurrent paths that are being handled
+        self._workers: tuple[Worker, ...] = ()  # the workers that run this client's callbacks
+        self._queued = False  # waits for a worker, or a worker serves it
         self._table = manager.table
         self._members = manager.registry
         self._lifecycle = self._table.lifecycle
         self._met = -1 if self._table.greets else len(self._lifecycle)
-        """How many of those it has been told to; -1 before on_connect has begun."""
+        """For how many of these on_connect has begun; -1 before the first. Only these get an
+        on_disconnect."""
         self._leaving = False
-        self._cancelled = False  # the time for handling what it sent is over
+        self._cancelled = False  # the time for handling its last messages is over
         self._gone = False  # on_disconnect has begun
-        self._lag: Lag | None = None  # while it may not have read everything
-        # what the route and its middleware have set is for this client's handlers as well
+        self._lag: Lag | None = None  # set while it may not have read everything
+        # its handlers see the ContextVars that the route and its middleware have set
         context = copy_context()
         self.context: Context | None = None if is_same(context, self._pool.home) else context
         if self._met < 0:
@@ -122,48 +123,48 @@ class SocketClient(Dispatcher, Owner, Job):
 
     @property
     def state(self) -> dict[str, Any]:
-        """A dict for handlers to keep things about this client in."""
+        """A dict in which handlers may store anything about this client."""
         if self._state is None:
             self._state = {}
         return self._state
 
     @property
     def language(self) -> str:
-        """The language that its messages carry."""
+        """The language of the messages that it gets."""
         return self._language
 
     async def send(self, data: Any, path: str = "", status: int = 200) -> bool:
-        """Send a message to this client; wait first while more than 64 KiB wait for it.
+        """Send a message to this client; first wait while more than 64 KiB wait for it.
 
         Parameters:
             data: anything that msgspec encodes as JSON.
             path: the channel on the client's side.
-            status: in the manner of HTTP.
+            status: a status as in HTTP.
 
         Returns:
-            False where the client has left; nothing is sent then.
+            False if the client has left; then nothing is sent.
 
         Raises:
-            TypeError: if ``data`` has no JSON form, ``path`` is no text or ``status`` no int.
+            TypeError: if ``data`` has no JSON form, ``path`` is not text or ``status`` is not an
+                int.
 
         Source: the seed, ``socket.send``.
         """
         envelope = new_envelope(data, path, status)
-        if account.spend(envelope.size):  # a handler that sends without end
+        if account.spend(envelope.size):  # a handler may send in an endless loop
             await trio.lowlevel.checkpoint()
         return await self._send_one(envelope)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the connection. ``on_disconnect`` follows when the client has answered, or after
-        5 s.
+        """Close the connection. ``on_disconnect`` runs when the client has answered, or after 5 s.
 
         Parameters:
-            code: 1000, another that a server may send, or your own from 3000 to 4999 (RFC 6455,
-                section 7.4).
+            code: 1000, another code that a server may send, or your own from 3000 to 4999 (RFC
+                6455, section 7.4).
             reason: at most 123 bytes as UTF-8.
 
         Raises:
-            TypeError, ValueError: for a code or reason that no Close frame may hold.
+            TypeError, ValueError: if a Close frame cannot hold the code or the reason.
         """
         check_close(code, reason)
         self._link.close(code, reason)
@@ -172,11 +173,11 @@ class SocketClient(Dispatcher, Owner, Job):
 
     @property
     def lag(self) -> float:
-        """How far behind the client is, in seconds: the age of the oldest message that it was
-        asked about and is not known to have read; 0 if it has answered.
+        """How far behind the client is, in seconds: the age of the oldest message that a ping has
+        followed and that the client may not have read; 0 if it has answered every ping.
 
-        It is asked by a ping behind what it was sent, half a second later, and not more often than
-        every two seconds; never while nothing is sent.
+        Finch sends a ping half a second after a message, at most one every two seconds, and none
+        while nothing is sent.
 
         Example::
 
@@ -186,14 +187,15 @@ class SocketClient(Dispatcher, Owner, Job):
         return 0.0 if self._lag is None else self._lag.seconds(trio.current_time())
 
     def push(self, envelope: Envelope) -> bool:
-        """Send an envelope without waiting; False where the client has left or is too slow."""
+        """Send an envelope without waiting; False if the client has left or is too slow."""
         link = self._link
         if link.protocol.compressed:
             return link.send(envelope.text(self._language, self._key))
         return link.send_frame(envelope.frame(self._language, self._key))
 
     def note_sent(self, now: float) -> None:
-        """It was sent something at that time of trio's clock; how far behind it is will be seen."""
+        """A message was sent to it at this time of trio's clock. :meth:`probe` will ask later
+        whether it was read."""
         if self._lag is None:
             self._lag = Lag()
             self._link.host.lagging[self] = None
@@ -205,8 +207,8 @@ class SocketClient(Dispatcher, Owner, Job):
         return self._link.host
 
     def probe(self) -> bool:
-        """Ask the client whether it has read what it was sent; False where there is nothing to
-        learn any more. The server calls it now and then."""
+        """Ask the client whether it has read its messages. The server calls this regularly, until
+        it returns False: then there is nothing left to ask."""
         lag = self._lag
         if lag is None or lag.read:
             self._lag = None
@@ -231,7 +233,7 @@ class SocketClient(Dispatcher, Owner, Job):
     def __repr__(self) -> str:
         return f"<SocketClient {self.id} of {self.request.client}>"
 
-    # What the link says
+    # Called by the link
 
     def deliver(self, message: str | bytes) -> None:
         self._inbox.append(message)
@@ -260,10 +262,10 @@ class SocketClient(Dispatcher, Owner, Job):
         self._queued = True
         self._pool.submit(self)
 
-    # What a worker does
+    # Called by a worker
 
     async def serve(self, worker: Worker) -> None:
-        """Run everything that waits for this client, in order."""
+        """Handle everything that waits for this client, in order."""
         self._workers += (worker,)
         inbox = self._inbox
         try:
@@ -286,10 +288,12 @@ class SocketClient(Dispatcher, Owner, Job):
                     account.used = 0
                     await trio.lowlevel.checkpoint()
         finally:
+            # Nothing may wait between the last look at the inbox and this line. A message that
+            # arrived while _queued is still True would be handled by nobody.
             self._dismiss(worker)
             self._queued = False
             if self._leaving and worker.cancelled:
-                self._queue()  # the goodbye wants a worker that is not cancelled
+                self._queue()  # on_disconnect needs a worker that is not cancelled
         if self._leaving and not self._queued and not self._active:
             await self._say_goodbye()
 
@@ -297,7 +301,7 @@ class SocketClient(Dispatcher, Owner, Job):
         if self.context is None:
             self.context = context
             return
-        # two of its handlers ran side by side, each of which set something
+        # two of its handlers ran at the same time, and both have set something: merge
         home = self._pool.home
         for variable, value in context.items():
             if home.get(variable) is not value:
@@ -369,7 +373,7 @@ class SocketClient(Dispatcher, Owner, Job):
         return True
 
     def call_done(self) -> None:
-        """A message that was handled beside the ordered ones is done."""
+        """A message of a concurrent path is handled."""
         self._active -= 1
         if self._link.paused:
             self._make_room()

@@ -1,4 +1,4 @@
-"""SocketController: a manager's HTTP side, in the seed's manner."""
+"""SocketController: the HTTP side of a manager, as in the seed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from finch.sockets.manager import SocketManager
 
 
 class Controller:
-    """A class whose methods are the ``index`` of routes. It needs no arguments.
+    """A base for classes whose methods are the ``index`` of routes. It takes no arguments.
 
     Example::
 
@@ -26,7 +26,7 @@ class SocketController(Controller):
     """Upgrades the requests of a route to WebSockets.
 
     Parameters:
-        manager: whose; the application's ``socket_manager`` where left out.
+        manager: gets the sockets; the application's ``socket_manager`` if left out.
 
     Raises:
         ConfigurationError: if it is not a manager.
@@ -47,7 +47,7 @@ class SocketController(Controller):
         self.manager = manager
 
     async def socket(self, request: Request) -> Response:
-        """The route's index: hands the request to the manager."""
+        """The route's index: gives the request to the manager."""
         manager: SocketManager = self.manager or request.app.socket_manager
         await manager.request_handle(request)
         return request.render_socket()

@@ -1,6 +1,6 @@
-"""From a client's message to its handler, and from what that returns to the answer.
+"""Gives a client's message to its handler, and sends what the handler returns as the answer.
 
-Whatever the handler does ends here: its client is answered, and nobody else notices.
+An exception of a handler ends here: its client gets an error, and no other client is affected.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _log = logging.getLogger("finch.sockets")
 
 
 class Dispatcher(ABC):
-    """A client, as far as its messages are handled and answered.
+    """The part of a client that handles its messages and answers them.
 
-    A base of the client, and no object beside it: that would cost each message a call, and each
-    idle client memory.
+    It is a base class of the client, not an object of its own. Such an object would cost one more
+    call for each message, and memory for each idle client.
     """
 
     __slots__ = ()
@@ -40,18 +40,18 @@ class Dispatcher(ABC):
 
     @abstractmethod
     async def _send_one(self, envelope: Envelope) -> bool:
-        """Send an answer, waiting first while too much waits for the client."""
+        """Send an answer. First wait while too much waits for the client."""
 
     @abstractmethod
     def _send_now(self, envelope: Envelope) -> bool:
-        """Send an answer if nothing waits for the client."""
+        """Send an answer without waiting. Only for a client for whom nothing waits."""
 
     @abstractmethod
     def _begin_beside(self, handlers: Handlers, message: Message) -> bool:
-        """Have another worker handle a message; False if too many are handled so already."""
+        """Let another worker handle a message; False if others handle too many already."""
 
     def _handle(self, payload: str | bytes) -> Coroutine[Any, Any, object] | None:
-        """What is to be done about a message; None if another worker does it."""
+        """A coroutine that handles a message; None if another worker handles it."""
         try:
             message = read_message(payload)
         except EnvelopeError as error:
@@ -90,7 +90,7 @@ class Dispatcher(ABC):
                 answer = answer_envelope(result, message, handler.function)
                 if self._link.transport.pending:
                     await self._send_one(answer)
-                else:  # as nearly always, and a coroutine less
+                else:  # the usual case: this saves a coroutine
                     self._send_now(answer)
         except BaseException as raised:
             error = failure_of(raised)
@@ -117,8 +117,8 @@ class Dispatcher(ABC):
     async def _failed(
         self, error: BaseException, handlers: Handlers, what: str, message: Message | None
     ) -> None:
-        """A callback raised: say so in the log, to ``on_error``, and as little as can be to the
-        client."""
+        """A callback raised: log it, call ``on_error``, and tell the client as little as
+        possible."""
         report(_log, "%s raised for %r", what, self, error=error)
         on_error = handlers.on_error or self._table.root.on_error
         if on_error is not None:

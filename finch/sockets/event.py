@@ -1,7 +1,7 @@
-"""SocketEvent: what an application wants to hear of a path, and how its functions are called.
+"""SocketEvent: the callbacks of a path, and how they are called.
 
-Everything that can be known when a handler is registered is worked out then: whether it runs
-inline, and what its second parameter is converted to.
+When a handler is registered, Finch already decides whether it runs on the event loop, and what its
+second parameter is converted to.
 """
 
 from __future__ import annotations
@@ -19,24 +19,26 @@ from finch.explain import where as place
 from finch.sockets.annotations import Callback, converter
 
 _ONE_PATH: Final = "the socket path"
-"""How errors name the event of a named path. The root event's functions may come one by one."""
+"""Error messages begin so if they are about the event of a named path. (The root event may get its
+callbacks one by one, so it need not have an on_message at first.)"""
 
 
 class SocketEvent:
     """The callbacks of one path, or of a manager's root.
 
     Parameters:
-        on_connect: ``(socket)``; a client has connected and is counted.
-        on_message: ``(socket, data)``; a message came. The annotation of the second parameter says
-            what it is: none, the ``data`` as parsed JSON; :class:`finch.Message`, the whole
-            message; any other type, ``data`` converted and validated by msgspec. What it returns
-            is the answer; an async generator answers once a ``yield``.
-        on_disconnect: ``(socket)``; a client has left, for whatever reason. Still counted, no
-            longer sent to.
-        on_error: ``(socket, error)``; a callback raised.
-        concurrent: whether a message may be handled before the one that came before it is done.
+        on_connect: ``(socket)``; called when a client has connected. It is counted already.
+        on_message: ``(socket, data)``; called for each message. The annotation of the second
+            parameter decides what it gets. Without annotation: the ``data`` as parsed JSON. With
+            :class:`finch.Message`: the whole message. With any other type: the ``data``, converted
+            and validated by msgspec. What it returns is the answer; an async generator sends one
+            answer for each ``yield``.
+        on_disconnect: ``(socket)``; called when a client has left, for any reason. It is still
+            counted, but gets no more messages.
+        on_error: ``(socket, error)``; called when another callback has raised.
+        concurrent: whether a message may be handled while an earlier one is still being handled.
 
-    A subclass with these as methods works as well. ``def`` functions run in a worker thread.
+    You may also write a subclass with these as methods. ``def`` functions run in a worker thread.
 
     Source: the seed, ``SocketEvent``.
 
@@ -82,16 +84,16 @@ class SocketEvent:
 
 
 class Handlers:
-    """A :class:`SocketEvent`, made ready to be called.
+    """A checked :class:`SocketEvent`, ready to be called.
 
     Parameters:
         event: the event.
-        named: what it is, for errors: the root event, or the socket path 'time'.
-        dec_hook: makes the types of annotations that msgspec does not know.
+        named: what error messages call it: the root event, or the socket path 'time'.
+        dec_hook: makes values of the types that msgspec does not know.
 
     Raises:
-        ConfigurationError: ``event`` is not an event, or one of its callbacks cannot be called, is
-            misspelt or has an annotation that nothing can be converted to.
+        ConfigurationError: if ``event`` is not a SocketEvent; or if one of its callbacks cannot be
+            called, is misspelt, or has an annotation that no message can be converted to.
     """
 
     __slots__ = ("concurrent", "named", "on_connect", "on_disconnect", "on_error", "on_message")
@@ -118,15 +120,16 @@ class Handlers:
 
 
 class MessageHandler:
-    """A function that takes a socket and a message, in the form that its annotation asks for."""
+    """A function that takes a socket and a message. Its annotation decides what it gets of the
+    message."""
 
     __slots__ = ("convert", "function", "inline")
 
     def __init__(self, function: Callback, named: str, dec_hook: DecHook | None = None) -> None:
         self.function = function
         self.convert = converter(function, named, dec_hook)
-        """From the message to the second argument. Raises HTTPError: 422 if the data does not fit
-        the annotation, 400 if it cannot be read."""
+        """Converts the message to the second argument. Raises HTTPError: 422 if the data does not
+        fit the annotation, 400 if it cannot be read."""
         self.inline = runs_inline(function)
         """Whether the function is called on the event loop, and not in a thread."""
 
@@ -144,13 +147,13 @@ def _check_event(event: Any, named: str) -> None:
         )
     if event.concurrent and event.on_message is None and named.startswith(_ONE_PATH):
         raise ConfigurationError(
-            f"{named} is concurrent and has no on_message; write on_message, or leave concurrent "
-            "out: it lets a message be handled before the one that came before it is done"
+            f"{named} is concurrent and has no on_message; add on_message, or remove concurrent: "
+            "it only lets a message be handled while an earlier one is still being handled"
         )
 
 
 def _check_names(given: Mapping[str, Any], cls: type, named: str) -> None:
-    """Refuse what was certainly meant to be a callback and would never be called."""
+    """Refuse a function with a misspelt name: it is meant as a callback, and would never run."""
     meant = {name.replace("_", ""): name for name in SocketEvent.names}
     for name, value in given.items():
         plain = name.replace("_", "").lower()
@@ -172,11 +175,11 @@ def _check_shape(function: Any, takes: int, named: str) -> None:
         if inspect.iscoroutine(function) or inspect.isasyncgen(function):
             instead = f"; {place(function)} was called: write its name, without parentheses"
             if inspect.iscoroutine(function):
-                function.close()  # or Python complains that it was never awaited
+                function.close()  # or Python warns that nobody awaited it
         raise ConfigurationError(f"{named} is not callable: {shown(function)}{instead}")
     try:
         signature = inspect.signature(function)
-    except ValueError:  # a builtin does not say what it takes
+    except ValueError:  # a builtin without a signature
         return
     try:
         signature.bind(*range(takes))

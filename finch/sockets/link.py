@@ -1,14 +1,14 @@
 """One open WebSocket connection: from bytes to messages, keep-alive, and every way it can end.
 
-A link stands between a reader, which feeds it bytes, and an owner, who gets the messages: a
-manager's client or a raw socket. It never waits; whoever may wait does so outside.
+A link stands between a reader and an owner. The reader gives it bytes; the owner, which is a
+manager's client or a raw socket, gets the messages. The link itself never waits.
 
-States, in this order and never back::
+A link's state changes only in this order::
 
     OPEN      messages go both ways
-    CLOSING   we sent a Close and wait for the peer's; what it still sends is discarded
-    LEAVING   the peer has left or is given up; the owner handles, and answers, what came before
-    CLOSED    everything is said; only the end of the TCP stream is waited for
+    CLOSING   we have sent a Close and wait for the peer's; its other messages are discarded
+    LEAVING   the peer has left or failed; the owner still handles and answers earlier messages
+    CLOSED    all is sent; we only wait for the end of the TCP stream
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from finch.wire.events import CloseReceived, Failed, PingReceived, PongReceived
 from finch.wire.websocket import WebSocketProtocol
 
 MESSAGE: Final = (str, bytes)  # a union costs more at every isinstance
-_FRAMING: Final = 1024  # bytes that a frame's header, and deflate at its worst, add to a message
+_FRAMING: Final = 1024  # bytes that a frame's header and, at worst, deflate add to a message
 
 
 class State(enum.Enum):
-    """Where a link stands."""
+    """The state of a link."""
 
     OPEN = "open"
     CLOSING = "closing"
@@ -41,74 +41,74 @@ class State(enum.Enum):
     CLOSED = "closed"
 
 
-# looked up at every message, and an enum's members are slow to look up
+# every message compares these, and ``State.OPEN`` is a slow expression
 OPEN, CLOSING, LEAVING, CLOSED = State
 
 
 class Host(Protocol):
-    """What an open socket needs of the server that holds it."""
+    """What a link needs of its server."""
 
     limits: Limits
     workers: WorkerPool
     lagging: dict[Prober, None]
-    """Who has been sent something since it was last known to have read everything."""
+    """The probers that have sent something which may not have been read yet."""
 
     def spawn(self, task: Callable[[], Awaitable[None]]) -> None:
-        """Start a task that outlives the caller."""
+        """Start a task that may run longer than the caller."""
 
     def forget(self, link: Link) -> None:
-        """The link is over, and so is its owner."""
+        """The link and its owner are done."""
 
 
 class Prober(Protocol):
-    """Somebody who wants to know how far behind its client is."""
+    """An object that finds out how far behind its clients are."""
 
     def probe(self) -> bool:
-        """Ask the client, if it is time; whether there is still something to learn."""
+        """Ask the client, if it is time for that. Returns whether to call this again later."""
 
 
 class Reader(Protocol):
-    """Who feeds links with what their transports receive. A link that pauses itself is not fed."""
+    """Gives links the bytes that their transports receive. It does not read for a paused link."""
 
     def resume(self, link: Link, more: bool) -> None:
-        """A link may be fed again. ``more``: it has not dealt with all that it was fed."""
+        """Read for this link again. ``more``: it still has received bytes to process."""
 
 
 class Owner(ABC):
-    """Who gets a link's messages. None of these may wait or raise."""
+    """Gets a link's messages. None of these methods may wait or raise."""
 
     __slots__ = ()
 
     @abstractmethod
     def deliver(self, message: str | bytes) -> None:
-        """A whole message. ``link.pause()`` where no further one can be taken."""
+        """A whole message has arrived. Call ``link.pause()`` to get no more for now."""
 
     @abstractmethod
     def pong(self, payload: bytes) -> None:
-        """The peer answered :meth:`Link.ping`, or says that it lives."""
+        """A pong has arrived: an answer to :meth:`Link.ping`, or a sign of life."""
 
     @abstractmethod
     def leave(self) -> None:
-        """Nothing more will come. The owner deals with what did, calls ``link.finish()``, and
-        ``link.release()`` when it is done itself."""
+        """No more messages will arrive. The owner handles those that it has, and then calls
+        ``link.finish()``. When it needs the link no longer, it calls ``link.release()``."""
 
     @abstractmethod
     def cancel(self) -> None:
-        """The time for dealing with what came is over."""
+        """The time for handling the last messages is over."""
 
 
 class Link:
     """One open WebSocket connection.
 
     Parameters:
-        transport: the connection, upgraded.
-        protocol: its frames.
+        transport: the upgraded connection.
+        protocol: reads and writes its frames.
         host: the server.
 
     Attributes:
-        close_code, close_reason: how it ended, as far as known.
-        deadline: when :meth:`expire` wants to be called, by trio's clock.
-        paused: whether nothing may be read for now.
+        close_code, close_reason: how the connection ended, as far as known.
+        deadline: when the server must call :meth:`expire`, by trio's clock.
+        paused: whether the reader must not read now.
     """
 
     __slots__ = (
@@ -149,30 +149,30 @@ class Link:
         self._pinged = False
         self._hung_up = False
         self.reader: Reader | None = None
-        """Who feeds it; wants to know when it may go on."""
-        self._reply: tuple[int, str] | None = None  # the Close that the peer is owed
-        self._ended = False  # nothing more comes from the peer
+        """Gives it bytes; :meth:`resume` tells it when it may go on."""
+        self._reply: tuple[int, str] | None = None  # the Close that we must still send
+        self._ended = False  # the peer sends nothing more
         self._released = False  # the owner is done
         self._over = False
 
     def open(self, owner: Owner) -> None:
-        """Give the link to its owner."""
+        """Set the link's owner."""
         self._owner = owner
 
     # The reader's side
 
     def receive(self, data: bytes, now: float) -> None:
-        """Bytes from the peer, at that time of trio's clock; :meth:`pump` deals with them."""
+        """Bytes have arrived, at this time of trio's clock. :meth:`pump` processes them."""
         self._received = now
         self._pinged = False
         if self.state is OPEN or self.state is CLOSING:
             self.protocol.receive_data(data)
 
     def pump(self) -> bool:
-        """Deal with what was received, in order, until it is used up or the owner wants no more.
+        """Process the received bytes in order, until none are left or the owner pauses the link.
 
         Returns:
-            Whether it stopped only to let others have a turn.
+            Whether it stopped only to let other tasks run, so that it must be called again.
         """
         protocol = self.protocol
         turn = TURN
@@ -200,11 +200,11 @@ class Link:
 
     @property
     def unread(self) -> bool:
-        """Whether it has not dealt with all that it was fed."""
+        """Whether it still has received bytes to process."""
         return self.protocol.unread
 
     def eof(self) -> None:
-        """Nothing more will come from the peer."""
+        """The peer will send nothing more."""
         self._ended = True
         if self.state is OPEN or self.state is CLOSING:
             self._leave(1006, "the connection was lost", None)
@@ -215,17 +215,19 @@ class Link:
     # The owner's side
 
     def pause(self) -> None:
-        """Stop reading: TCP pushes back on the peer."""
+        """Stop reading. TCP then makes the peer wait."""
         if self.state is OPEN:
             self.paused = True
             self.deadline = trio.current_time() + self._limits.leave_grace
 
     def resume(self) -> None:
-        """Go on reading, first what was read already."""
+        """Go on: first process the bytes that were received before the pause, then read again."""
         if not self.paused:
             return
+        # First, since pump() stops at once if the link is paused. The owner may pause it again
+        # in there, so "paused" is checked anew before the reader goes on.
         self.paused = self._hung_up = False
-        # the peer is not to blame for silence while nobody listened
+        # nobody has read during the pause: that silence must not count against the peer
         self._received = trio.current_time()
         if self.state is OPEN:
             self.deadline = self._received + self._limits.ping_interval
@@ -235,27 +237,28 @@ class Link:
 
     @property
     def _listens(self) -> bool:
-        """Whether the peer may still be sent to. One that said goodbye, or broke the protocol, is
-        owed the answers to what it said before, and then the Close."""
+        """Whether we may still send to the peer. If the peer has sent a Close, or has broken the
+        protocol, it still gets the answers to its earlier messages, and then our Close."""
         return self.state is OPEN or (
             self.state is LEAVING and self._reply is not None and not self._ended
         )
 
     def send(self, message: str | bytes) -> bool:
-        """Send a message; False where the peer no longer listens."""
+        """Send a message; False if the peer no longer listens."""
         return self.send_frame(self.protocol.send_message(message))
 
     def send_frame(self, frame: bytes) -> bool:
-        """Send a frame without waiting; False where the peer no longer listens.
+        """Send a frame without waiting; False if the peer no longer listens.
 
-        A peer for whom too much waits is closed with 1013. One message may be larger than all that
-        may wait: then it goes alone.
+        If more than ``Limits.max_outbox`` bytes would wait for the peer, the connection is closed
+        with 1013. A single message may be larger than that, if nothing else waits.
         """
         if self.state is not OPEN and not self._listens:
             return False
         transport = self.transport
         if transport.pending and transport.pending + len(frame) > self._limits.max_outbox:
-            transport.flush()  # what only waits for the end of the turn is not the peer's fault
+            # Some bytes may wait only for the end of the turn, not for a slow peer: send them now.
+            transport.flush()
             if transport.pending and transport.pending + len(frame) > self._limits.max_outbox:
                 self.close(1013, "too slow: messages wait that you do not read")
                 return False
@@ -263,78 +266,81 @@ class Link:
         return not transport.closed
 
     def ping(self, payload: bytes) -> bool:
-        """Ask the peer to say when it has read everything up to here; False where it no longer
-        listens."""
+        """Send a ping: its answer shows that the peer has read everything before it. False if the
+        peer no longer listens."""
         if self.state is not OPEN:
             return False
         self.transport.write(self.protocol.send_ping(payload))
         return True
 
     async def wait_writable(self, size: int) -> None:
-        """Wait while more waits for the peer than is good (``Limits.backpressure``), or than leaves
-        room for a message of ``size`` bytes (``Limits.max_outbox``)."""
+        """Wait while more than ``Limits.backpressure`` bytes wait for the peer, or while a message
+        of ``size`` bytes does not fit (``Limits.max_outbox``)."""
         limits = self._limits
         most = max(0, min(limits.backpressure, limits.max_outbox - size - _FRAMING))
         if self.transport.pending > most:
             await self.transport.drain(most)
 
     def close(self, code: int, reason: str) -> None:
-        """Send a Close and wait for the peer's, for ``Limits.close_timeout`` at the most."""
+        """Send a Close, and give the peer ``Limits.close_timeout`` to answer it."""
         if self.state is OPEN:
             self.transport.write(self.protocol.send_close(code, reason))
             self.state = CLOSING
             self.close_code, self.close_reason = code, reason
             self.deadline = trio.current_time() + self._limits.close_timeout
+            # A paused link would never read the peer's Close. Last, because the Close may be here
+            # already: the link then goes on to LEAVING, with a new deadline.
             self.resume()
 
     def finish(self) -> None:
-        """What the peer sent is dealt with: answer its Close and end the stream."""
+        """The owner has handled all messages: answer the peer's Close, and end the stream."""
         if self.state is CLOSED:
             return
         if self._reply is not None:
             self.transport.write(self.protocol.send_close(*self._reply))
         self.state = CLOSED
-        # "the server MUST close the connection first" (RFC 6455, section 7.1.1): our side is; the
-        # peer's data is still read, or TCP would throw away the Close we sent
+        # "the server MUST close the connection first" (RFC 6455, section 7.1.1): so we close our
+        # side now. But we still read: if we closed with data unread, TCP would send a reset, and
+        # the peer could lose our Close.
         self.transport.finish()
         self.deadline = trio.current_time() + self._limits.close_timeout
         if self._ended:
             self._hang_up()
 
     def release(self) -> None:
-        """The owner is done with everything."""
+        """The owner is done, and needs the link no longer."""
         self._released = True
         self._forget_if_over()
 
     # The server's side
 
     def expire(self, now: float) -> None:
-        """The deadline has come."""
+        """The server calls this at the deadline."""
         if self.state is OPEN:
             self._check_alive(now)
         elif self.state is CLOSING:
             self.drop()
         elif self.state is LEAVING:
-            self.finish()
+            self.finish()  # from now on, nothing that the owner sends reaches the peer
             self._owner.cancel()
         else:
             self.deadline = math.inf
             self.drop()
 
     def shut_down(self) -> None:
-        """The server is going down."""
+        """The server stops."""
         self.close(1001, "going away")
 
     def drop(self) -> None:
-        """Give up on the peer without another word."""
+        """Close the connection at once, without a Close frame."""
         self.transport.close()
         self.eof()
 
     def _check_alive(self, now: float) -> None:
         limits = self._limits
         if self.paused:
-            # Silence proves nothing while nobody reads, but a hang-up does. What came before it is
-            # given a moment to be read.
+            # While nobody reads, silence says nothing about the peer, but a hang-up does. After a
+            # hang-up the owner gets one more ``leave_grace`` to read the messages before it.
             if self._hung_up:
                 self.drop()
             else:
@@ -357,12 +363,14 @@ class Link:
             self.close_code, self.close_reason = code, reason
         self.state = LEAVING
         self._reply = reply
-        self.resume()
+        self.resume()  # so that the reader sees the end of the stream
         self.deadline = trio.current_time() + self._limits.leave_grace
+        # Last: if the owner has nothing left to handle, it may call finish() in here. That sets a
+        # new deadline, which must not be overwritten.
         self._owner.leave()
 
     def _hang_up(self) -> None:
-        """Nothing more comes, and all is said: let go of the connection when it is sent, too."""
+        """Both sides have ended: close the connection as soon as everything is sent."""
         if self.transport.drained:
             self.transport.close()
         else:
@@ -370,7 +378,7 @@ class Link:
 
     async def _hang_up_slowly(self) -> None:
         try:
-            await self.transport.drain()  # the deadline ends it
+            await self.transport.drain()  # at the deadline, expire() closes the transport
         finally:
             self.transport.close()
             self._forget_if_over()
@@ -378,8 +386,8 @@ class Link:
     def _forget_if_over(self) -> None:
         if self._ended and self._released and self.transport.closed and not self._over:
             self._over = True
-            # Nothing is left for the garbage collector: what has grown old it looks for too seldom
-            # for a server whose clients come and go.
+            # Break the reference cycles by hand. The garbage collector looks at old objects too
+            # rarely for a server whose clients come and go.
             del self._owner
             self.protocol.end()
             self.host.forget(self)

@@ -1,4 +1,4 @@
-"""SocketManager: whose messages go to which handler, and sending to one, some or all."""
+"""SocketManager: registers handlers, accepts clients, and sends to one, some or all of them."""
 
 from __future__ import annotations
 
@@ -37,28 +37,29 @@ class Application(Protocol):
     dec_hook: DecHook | None
 
     def attach_manager(self, manager: SocketManager) -> None:
-        """A manager is made for this application."""
+        """A manager was created for this application."""
 
     def mount_manager(self, manager: SocketManager) -> None:
-        """A manager has its first handler."""
+        """A manager has handlers, so its path must be served."""
 
 
 class SocketManager:
-    """Manages the WebSocket connections of one path and dispatches their messages.
+    """Manages the WebSocket connections of one path, and gives their messages to handlers.
 
     Parameters:
         app: the application.
-        event: the root event: called for every client, and for messages of no named path.
+        event: the root event: called for every client, and for messages that no named path handles.
         routes: a :class:`SocketEvent` for each named path.
-        path: where it is mounted. Without one it becomes ``app.socket_manager``.
-        allowed_origins: whose pages may connect beside the host's own, such as
-            ``["https://example.org"]``; ``"*"`` for any. The application's where left out.
-        subprotocols: WebSocket subprotocols that are agreed to, the preferred first.
-        compression: whether permessage-deflate is agreed to; the application's where left out.
-        max_message_size: bytes of one message; the application's where left out.
+        path: the URL path where it is mounted. Without one it becomes ``app.socket_manager``.
+        allowed_origins: origins whose pages may connect, besides those of the same host, such as
+            ``["https://example.org"]``; ``"*"`` for any. The application's if left out.
+        subprotocols: the supported WebSocket subprotocols, the preferred first.
+        compression: whether to accept permessage-deflate; the application's setting if left out.
+        max_message_size: bytes of one message; the application's if left out.
 
     Raises:
-        ConfigurationError: for a path that is taken, or a callback of the wrong shape.
+        ConfigurationError: if the path is already registered, or a callback has the wrong
+            parameters.
 
     Source: the seed, ``SocketManager``.
 
@@ -103,14 +104,16 @@ class SocketManager:
     # Registering
 
     def socket(self, path: str, *, concurrent: bool = False) -> Callable[[F], F]:
-        """Register the handler of a named path; a function, or a :class:`SocketEvent` (subclass).
+        """Register the handler of a named path: a function, or a :class:`SocketEvent` (subclass).
 
         Parameters:
             path: the channel that clients send to.
-            concurrent: whether a message may be handled before the one before it is done.
+            concurrent: whether a message may be handled while an earlier one is still being
+                handled.
 
         Raises:
-            ConfigurationError: where the path has a handler, or this one has the wrong shape.
+            ConfigurationError: if the path already has a handler, or this one has the wrong
+                parameters.
 
         Example::
 
@@ -142,7 +145,8 @@ class SocketManager:
         """Register the event of a named path (the seed's ``addSocketRoute``).
 
         Raises:
-            ConfigurationError: where the path has one, or a callback has the wrong shape.
+            ConfigurationError: if the path already has one, or a callback has the wrong
+                parameters.
         """
         self.table.add(path, event)
         self._app.mount_manager(self)
@@ -160,22 +164,23 @@ class SocketManager:
 
     @bare
     def on_connect(self, callback: F) -> F:
-        """Register what is called with each client that connects."""
+        """Register the function that is called with each client that connects."""
         return self._set_root("on_connect", callback)
 
     @bare
     def on_message(self, callback: F) -> F:
-        """Register what gets the messages that no named path handles."""
+        """Register the function that gets the messages that no named path handles."""
         return self._set_root("on_message", callback)
 
     @bare
     def on_disconnect(self, callback: F) -> F:
-        """Register what is called with each client that has left."""
+        """Register the function that is called with each client that has left."""
         return self._set_root("on_disconnect", callback)
 
     @bare
     def on_error(self, callback: F) -> F:
-        """Register what is called with a client and the exception that a callback raised."""
+        """Register the function that is called with a client and an exception, if a callback
+        raises."""
         return self._set_root("on_error", callback)
 
     def _set_root(self, name: str, callback: F) -> F:
@@ -186,15 +191,15 @@ class SocketManager:
         return callback
 
     def adopt(self, other: SocketManager) -> None:
-        """Share the handlers and clients of the manager whose place this one takes: decorators and
-        classes mix, and a reference to the other one that was taken early goes on working."""
+        """Share the handlers and clients of the manager that this one replaces. So decorators and
+        classes can be mixed, and an early reference to the old manager still works."""
         self.table, self.registry = other.table, other.registry
         if not self.table.empty:
             self._app.mount_manager(self)
 
     @property
     def root(self) -> Handlers:
-        """The root event, made ready to be called."""
+        """The root event, ready to be called."""
         return self.table.root
 
     def paths(self) -> list[str]:
@@ -208,15 +213,16 @@ class SocketManager:
 
         Parameters:
             request: a handler's request.
-            user_id: whom the client is known as; ``send_to_user`` reaches all clients of a user.
+            user_id: the id of the client's user; ``send_to_user`` reaches all clients of a user.
 
         Returns:
-            The response to return from the handler; awaiting it gives the same.
-            ``request.render_socket()`` gives it too.
+            The response that the handler must return. Awaiting it gives the same response, and so
+            does ``request.render_socket()``.
 
         Raises:
-            HTTPError: 426 for a plain request, 403 for a foreign origin, 400 for a bad handshake.
-            TypeError: if these are no request and no user's id.
+            HTTPError: 426 if the request asks for no upgrade, 403 if its origin is not allowed, 400
+                if the handshake is wrong.
+            TypeError: if ``request`` is not a Request, or ``user_id`` is not str, int or None.
 
         Source: the seed, ``requestHandle``.
         """
@@ -243,15 +249,15 @@ class SocketManager:
     # Sending
 
     async def send_to_all(self, data: Any, path: str = "", status: int = 200) -> int:
-        """Send a message to every client. It is encoded once; nobody is waited for.
+        """Send a message to every client. It is encoded once, and does not wait for slow clients.
 
         Parameters:
             data: anything that msgspec encodes as JSON.
             path: the channel on the clients' side.
-            status: in the manner of HTTP.
+            status: a status as in HTTP.
 
         Returns:
-            How many clients it went to.
+            The number of clients that it was sent to.
 
         Source: the seed, ``sendToAll``.
         """
@@ -303,7 +309,7 @@ class SocketManager:
             self._sent_at = trio.current_time()
             client.host.lagging[self] = None
         for _ in range(account.broadcast(reached, envelope.size)):
-            await trio.lowlevel.checkpoint()  # what was written leaves
+            await trio.lowlevel.checkpoint()  # the transports send what was written
         return reached
 
     def probe(self) -> bool:
@@ -317,12 +323,12 @@ class SocketManager:
 
     @property
     def count_clients(self) -> int:
-        """How many clients are connected (the seed's ``countClients``)."""
+        """The number of connected clients (the seed's ``countClients``)."""
         return len(self.registry)
 
     @property
     def count_users(self) -> int:
-        """How many users have a client connected."""
+        """The number of users who have a client connected."""
         return self.registry.count_users
 
     def get_all_clients_keys(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What an application sends, as envelopes: checked where it is handed over."""
+"""Checks what an application sends, and packs it into envelopes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from finch.wire.envelope import Envelope, Message
 
 
 def new_envelope(data: Any, path: str, status: int) -> Envelope:
-    """What an application sends, now.
+    """The envelope of a message that an application sends now.
 
     Raises:
-        TypeError: if ``data`` has no JSON form, ``path`` is no text or ``status`` no int.
+        TypeError: if ``data`` has no JSON form, ``path`` is not text or ``status`` is not an int.
     """
     if not isinstance(path, str):
         raise TypeError(
@@ -33,10 +33,10 @@ def new_envelope(data: Any, path: str, status: int) -> Envelope:
 
 
 def answer_envelope(data: Any, message: Message, function: object) -> Envelope:
-    """What a handler answers a message with.
+    """The envelope of a handler's answer to a message.
 
     Parameters:
-        function: the handler, for the error.
+        function: the handler; error messages name it.
 
     Raises:
         TypeError: if ``data`` has no JSON form.
@@ -45,12 +45,13 @@ def answer_envelope(data: Any, message: Message, function: object) -> Envelope:
         return Envelope(data, message.path, 200, epoch_ms(), message.id)
     except Exception as error:
         raise TypeError(
-            f"{where(function)} returned what cannot be sent: {_why(data, error)}"
+            f"{where(function)} returned a value that cannot be sent: {_why(data, error)}"
         ) from None
 
 
 def error_envelope(error: HTTPError, message: Message | None) -> Envelope:
-    """What a client is told of an error: on the path ``error``, with the path of its message."""
+    """The envelope that tells a client of an error. Its path is ``error``; the data has the path of
+    the client's message."""
     status, text, _ = error.answer()
     data = {"message": text}
     reply = None
@@ -60,7 +61,7 @@ def error_envelope(error: HTTPError, message: Message | None) -> Envelope:
         reply = message.id
     try:
         return Envelope(data, "error", status, epoch_ms(), reply)
-    except Exception:  # an id that was decoded may be too deep to encode
+    except Exception:  # the id may be nested too deeply for the encoder, though it was decoded
         return Envelope({"message": text}, "error", status, epoch_ms())
 
 

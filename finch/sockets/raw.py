@@ -1,6 +1,6 @@
-"""WebSocket: one connection without envelope, for any other protocol.
+"""WebSocket: one connection without envelopes, for any other protocol.
 
-Its handler is one task, for as long as it runs.
+Each connection has one task, which runs its handler.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from finch.wire.websocket import check_close
 
 _log = logging.getLogger("finch.sockets")
 
-# What a task that waits to be woken tells trio, and is told. Made once, being the same for every
-# wait: a message that finds its receiver waiting costs a tenth less.
+# A waiting task yields _UNTIL_WOKEN to trio, and gets _WOKEN back when it is woken. They are made
+# only once, since they are the same for every wait: that makes a wait a tenth cheaper.
 _UNTIL_WOKEN: Final = trio.lowlevel.wait_task_rescheduled(  # noqa: ASYNC105  # it is not to wait
     lambda _: trio.lowlevel.Abort.SUCCEEDED
 ).send(None)
@@ -38,11 +38,11 @@ _WOKEN: Final = Value(None)
 
 
 class WebSocket(Owner):
-    """An open WebSocket: text and bytes in, text and bytes out.
+    """An open WebSocket: receives and sends text and bytes.
 
     Attributes:
         request: the request that was upgraded.
-        subprotocol: the one agreed on, or None.
+        subprotocol: the agreed subprotocol, or None.
 
     Example::
 
@@ -69,8 +69,8 @@ class WebSocket(Owner):
         self.subprotocol = subprotocol
         self._link = link
         self._limit = link.host.limits.inbox
-        self._inbox: list[str | bytes] = []  # a deque takes 600 bytes of every idle client
-        self._waiting: trio.lowlevel.Task | None = None  # receives, and has to wait
+        self._inbox: list[str | bytes] = []  # a deque would cost every idle client 600 bytes
+        self._waiting: trio.lowlevel.Task | None = None  # the task that waits for a message
         self._scope = trio.CancelScope()
         self._leaving = False
         self._noticed = False  # whether the handler knows that the peer has left
@@ -79,7 +79,7 @@ class WebSocket(Owner):
         """The next message: ``str`` for text, ``bytes`` for binary.
 
         Raises:
-            ConnectionClosed: where the peer has left and everything it sent was received.
+            ConnectionClosed: if the peer has left, and all its messages were received.
         """
         try:
             return await self.__anext__()
@@ -89,19 +89,22 @@ class WebSocket(Owner):
     def __aiter__(self) -> AsyncIterator[str | bytes]:
         return self
 
-    # One generator, not a coroutine that waits for an event: every raw message goes this way.
+    # A plain generator is faster than a coroutine that waits for a trio.Event, and every raw
+    # message goes through here.
     @types.coroutine
     def __anext__(self) -> Generator[Any, Any, str | bytes]:
         inbox = self._inbox
         if inbox:
-            if account.spend(len(inbox[0])):  # much came at once: let others have a turn
+            if account.spend(len(inbox[0])):  # many messages came at once: let others go first
                 yield from trio.lowlevel.checkpoint()  # noqa: ASYNC105  # that waits
         elif self._leaving:
             if account.spend():  # somebody who asks again and again
                 yield from trio.lowlevel.checkpoint()  # noqa: ASYNC105  # that waits
         else:
             if self._waiting is not None:
-                raise RuntimeError("two tasks receive from one WebSocket; have one task receive")
+                raise RuntimeError(
+                    "two tasks receive from one WebSocket; only one task may receive at a time"
+                )
             task = self._waiting = current_task()
             task.custom_sleep_data = self
             woken_by = yield _UNTIL_WOKEN
@@ -118,11 +121,11 @@ class WebSocket(Owner):
         return message
 
     async def send(self, message: str | bytes) -> None:
-        """Send a text or binary message; wait first while more than 64 KiB wait.
+        """Send a text or binary message; first wait while more than 64 KiB wait for the peer.
 
         Raises:
-            ConnectionClosed: where the WebSocket is closed.
-            TypeError: for anything but str and bytes.
+            ConnectionClosed: if the WebSocket is closed.
+            TypeError: if ``message`` is neither str nor bytes.
         """
         if not isinstance(message, MESSAGE):
             raise TypeError(
@@ -130,7 +133,7 @@ class WebSocket(Owner):
             )
         link = self._link
         account.used += 1 + (len(message) >> HEAVY)
-        if account.used >= TURN:  # a reader as fast as this never makes it wait
+        if account.used >= TURN:  # if the peer reads fast, nothing below ever waits
             account.used = 0
             await trio.lowlevel.checkpoint()
         if link.transport.pending:
@@ -149,7 +152,7 @@ class WebSocket(Owner):
         """Close the connection.
 
         Raises:
-            ValueError: for a code that no Close frame may hold.
+            ValueError: if a Close frame cannot hold the code or the reason.
         """
         check_close(code, reason)
         self._link.close(code, reason)
@@ -160,12 +163,12 @@ class WebSocket(Owner):
         return ConnectionClosed(self._link.close_code, self._link.close_reason)
 
     def _notice(self) -> None:
-        # From now on the handler cleans up, and has all the time it wants for it.
+        # From now on the handler cleans up. It may take as long as it likes for that.
         self._noticed = True
         if self._leaving:
             self._link.finish()
 
-    # What the link says
+    # Called by the link
 
     def deliver(self, message: str | bytes) -> None:
         self._inbox.append(message)
@@ -188,14 +191,15 @@ class WebSocket(Owner):
 
     def _wake(self) -> None:
         task = self._waiting
-        # trio forgets the sleep data of a task that is woken, or cancelled, already
+        # trio clears the sleep data of a task when it is woken or cancelled. Waking a task twice
+        # would break trio, so it is woken only if the data is still there.
         if task is not None and task.custom_sleep_data is self:
             reschedule(task, _WOKEN)
 
     # Its task
 
     async def run(self, handler: Callable[[WebSocket], Awaitable[None]]) -> None:
-        """Run the handler; close when it returns, with 1011 where it raised."""
+        """Run the handler. When it ends, close the connection; with 1011 if it raised."""
         code, reason = 1000, ""
         with self._scope:
             try:
@@ -214,6 +218,8 @@ class WebSocket(Owner):
                     report(_log, "the handler of %s raised", self.request.raw_path, error=error)
                     code, reason = 1011, "internal error"
             finally:
+                # First: if the peer leaves from now on, even during close(), then leave() must
+                # finish the link, since the handler no longer can.
                 self._noticed = True
                 self._link.close(code, reason)
                 if self._leaving:
@@ -223,7 +229,7 @@ class WebSocket(Owner):
 
 
 def _is_only_closed(error: BaseException) -> bool:
-    """Whether it is the closing, alone or as a handler with a nursery of its own raises it."""
+    """Whether the error is a ConnectionClosed, or a nursery's group of nothing else."""
     if isinstance(error, BaseExceptionGroup):
         return error.split(ConnectionClosed)[1] is None
     return isinstance(error, ConnectionClosed)
@@ -233,8 +239,8 @@ class RawSocketRoute:
     """The HTTP side of a raw socket: the index of its route.
 
     Parameters:
-        handler: gets the open :class:`WebSocket`.
-        options: what is accepted.
+        handler: called with the open :class:`WebSocket`.
+        options: which upgrade requests are accepted.
     """
 
     def __init__(

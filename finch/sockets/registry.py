@@ -1,4 +1,4 @@
-"""Who is connected, and as whom. Plain data: no I/O, nothing to wait for."""
+"""Which clients are connected, and as which users. Plain data: no I/O, nothing waits."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ UserId = str | int
 class Registry(Generic[C]):
     """Clients by id, and the ids of each user's clients.
 
-    A client is *present* from :meth:`add` to :meth:`remove` and counted for as long; it is
-    *reachable* until :meth:`leave`, and sent to for as long.
+    A client is *present* from :meth:`add` to :meth:`remove`: so long it is counted. It is
+    *reachable* from :meth:`add` to :meth:`leave`: so long it gets messages.
     """
 
     __slots__ = ("_present", "_reachable", "_users")
@@ -31,7 +31,7 @@ class Registry(Generic[C]):
             self._users.setdefault(user_id, {})[key] = None
 
     def leave(self, key: str) -> None:
-        """A client cannot be reached any more, but still counts."""
+        """A client gets no more messages, but is still counted."""
         self._reachable.pop(key, None)
 
     def remove(self, key: str) -> None:
@@ -44,7 +44,7 @@ class Registry(Generic[C]):
                 del self._users[user_id]
 
     def get(self, key: str) -> C | None:
-        """The reachable client of that id."""
+        """The reachable client with this id, or None."""
         return self._reachable.get(key)
 
     def of_user(self, user_id: UserId) -> list[C]:
@@ -53,17 +53,17 @@ class Registry(Generic[C]):
         return [self._reachable[key] for key in keys if key in self._reachable]
 
     def keys(self) -> list[str]:
-        """The ids of everyone present."""
+        """The ids of all present clients."""
         return list(self._present)
 
     def __len__(self) -> int:
         return len(self._present)
 
     def __iter__(self) -> Iterator[C]:
-        """Everyone reachable, as of now."""
+        """All clients that are reachable now. Clients may come and go during the iteration."""
         return iter(list(self._reachable.values()))
 
     @property
     def count_users(self) -> int:
-        """How many users have a client present."""
+        """The number of users who have a present client."""
         return len(self._users)

@@ -1,4 +1,4 @@
-"""Which event handles a path. Plain data: who is connected is not known here."""
+"""Which event handles a path. Plain data: it knows nothing about clients."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from finch.sockets.event import Handlers, SocketEvent
 
 
 class Table:
-    """The root event of a manager, and those of its named paths.
+    """The root event of a manager, and the events of its named paths.
 
     Parameters:
-        dec_hook: makes the types of annotations that msgspec does not know.
+        dec_hook: makes values of the types that msgspec does not know.
 
     Attributes:
-        root: called for every client, and for messages of no named path.
-        lifecycle: those who are told of a client's coming or going, the root first.
-        greets: whether anybody is told of its coming.
+        root: called for every client, and for messages that no named path handles.
+        lifecycle: the events that have an on_connect or an on_disconnect, the root first.
+        greets: whether any event has an on_connect.
     """
 
     def __init__(self, dec_hook: DecHook | None) -> None:
@@ -29,10 +29,10 @@ class Table:
         self._set_root_event(self._event)
 
     def set_root(self, event: SocketEvent) -> None:
-        """Give the root these callbacks, beside those that it has.
+        """Add these callbacks to the root event.
 
         Raises:
-            ConfigurationError: if the root has one of them already, or one cannot be called.
+            ConfigurationError: if the root event already has one of them, or one cannot be called.
         """
         merged = SocketEvent(**{name: getattr(self._event, name) for name in SocketEvent.names})
         merged.concurrent = self._event.concurrent or event.concurrent
@@ -41,16 +41,17 @@ class Table:
             if callback is None:
                 continue
             if getattr(merged, name) is not None:
-                raise ConfigurationError(f"the root event has an {name} already")
+                raise ConfigurationError(f"the root event already has an {name}")
             setattr(merged, name, callback)
-        Handlers(event, "the root event", self._dec_hook)  # of a subclass, misspelt names as well
+        # Only the given event shows misspelt names of a subclass; "merged" has lost them.
+        Handlers(event, "the root event", self._dec_hook)
         self._set_root_event(merged)
 
     def set_callback(self, name: str, callback: Callable[..., Any]) -> None:
-        """Give the root one callback.
+        """Add one callback to the root event.
 
         Raises:
-            ConfigurationError: as :meth:`set_root`.
+            ConfigurationError: as in :meth:`set_root`.
         """
         event = SocketEvent()
         setattr(event, name, callback)
@@ -62,18 +63,19 @@ class Table:
         self._find_callbacks()
 
     def add(self, path: str, event: SocketEvent) -> None:
-        """Have an event handle a path.
+        """Let an event handle a path.
 
         Raises:
-            ConfigurationError: if the path has an event, or a callback cannot be called.
+            ConfigurationError: if the path already has an event, or a callback cannot be called.
         """
         if not isinstance(path, str):
             raise ConfigurationError(f"a socket's path is text, not {path!r}")
         if path in self._named:
-            raise ConfigurationError(f"the socket path {path!r} has a handler already")
+            raise ConfigurationError(f"the socket path {path!r} already has a handler")
         if not isinstance(event, SocketEvent):
             raise ConfigurationError(
-                f"the socket path {path!r} is given {event!r}; wrap it: SocketEvent(on_message=...)"
+                f"the socket path {path!r} needs a SocketEvent, not {event!r}; write "
+                "SocketEvent(on_message=...)"
             )
         self._named[path] = Handlers(event, f"the socket path {path!r}", self._dec_hook)
         self._find_callbacks()
@@ -84,13 +86,14 @@ class Table:
 
     @property
     def empty(self) -> bool:
-        """Whether nobody handles anything."""
+        """Whether there is no callback at all."""
         return not self._named and all(
             getattr(self._event, name) is None for name in SocketEvent.names
         )
 
     def handlers_of(self, path: str) -> Handlers | None:
-        """Who handles a message of that path: its own event, the root, the route ``error``."""
+        """The handlers of a message with this path: its own event, or the root, or the route
+        ``error``; None if there are none."""
         handlers = self._named.get(path)
         if handlers is not None and handlers.on_message is not None:
             return handlers
@@ -99,7 +102,8 @@ class Table:
         return self._error_route()
 
     def handlers_of_unreadable(self) -> Handlers | None:
-        """Who handles a message that is not an envelope: the route ``error``, or the root."""
+        """The handlers of a message that is not an envelope: the route ``error``, or the root; None
+        if there are none."""
         return self._error_route() or (self.root if self.root.on_message is not None else None)
 
     def _error_route(self) -> Handlers | None:

@@ -1,7 +1,7 @@
-"""From an upgrade request to the response that accepts it, or the error that refuses it.
+"""Accepts an upgrade request with a response, or refuses it with an error.
 
-An upgrade is a response: middleware sees it, error handlers see its refusal, and only when it is
-sent does the connection change hands.
+An upgrade is a response: middleware sees it, and error handlers see a refusal. The connection
+becomes a WebSocket only after the response is sent.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ _SHOWN: Final = 200  # characters of what a client sent, in the log and in the a
 
 @dataclass(frozen=True, slots=True)
 class SocketOptions:
-    """What a socket's path accepts.
+    """What the socket of one path accepts.
 
     Parameters:
-        allowed_origins: origins beside the host's own, such as ``https://example.org`` or
+        allowed_origins: origins besides the host's own, such as ``https://example.org`` or
             ``capacitor://localhost``; ``"null"``; ``"*"`` for any.
-        subprotocols: those supported, the preferred first.
-        compression: whether permessage-deflate is agreed to.
+        subprotocols: the supported subprotocols, the preferred first.
+        compression: whether permessage-deflate is accepted.
         max_message_size: bytes of one message after decompression.
 
     Raises:
-        ConfigurationError: for an origin that is none.
+        ConfigurationError: if an origin is invalid.
     """
 
     allowed_origins: frozenset[str] = frozenset()
@@ -90,7 +90,7 @@ class SocketOptions:
         )
 
     def allows(self, origin: str, scheme: str, host: str) -> bool:
-        """Whether a page of that origin may connect to that host by that scheme."""
+        """Whether a page of this origin may connect to this host with this scheme."""
         return (
             same_origin(origin, scheme, host)
             or "*" in self.allowed_origins
@@ -131,7 +131,7 @@ def _subprotocols(given: Iterable[str]) -> tuple[str, ...]:
 
 
 def origins(allowed: Iterable[str] | str) -> frozenset[str]:
-    """``allowed_origins`` as it is written: one origin, or several.
+    """Read ``allowed_origins``: one origin, or several.
 
     Raises:
         ConfigurationError: if it is neither text nor several texts.
@@ -146,9 +146,9 @@ def origins(allowed: Iterable[str] | str) -> frozenset[str]:
 
 
 class Upgrade(TakeOver):
-    """Accepts a WebSocket: the 101, and what becomes of the connection then.
+    """The response that accepts a WebSocket: sends the 101, and then starts the socket.
 
-    Made by ``manager.request_handle(request)`` and by raw sockets; a handler returns it.
+    ``manager.request_handle(request)`` and raw sockets make it; a handler returns it.
     """
 
     def __init__(
@@ -166,7 +166,8 @@ class Upgrade(TakeOver):
         self._attach = attach
 
     def __await__(self) -> Generator[Any, Any, Upgrade]:
-        """Itself: ``request_handle`` never waits, and a forgotten ``await`` is no mistake."""
+        """Returns itself. ``request_handle`` never waits, so it works with and without
+        ``await``."""
         yield from ()
         return self
 
@@ -189,7 +190,7 @@ class Upgrade(TakeOver):
         return self._handshake_headers + added
 
     def open(self, transport: Transport, host: Host) -> Link:
-        """The connection has changed hands: make it a link and start its owner."""
+        """The 101 is sent: make the connection a link, and start its owner."""
         protocol = WebSocketProtocol(
             max_message_size=self._options.max_message_size,
             max_fragments=host.limits.max_fragments,
@@ -210,10 +211,11 @@ def accept(
     Parameters:
         request: the request to upgrade.
         options: what is accepted.
-        attach: makes the link's owner, given the link and the subprotocol agreed on.
+        attach: takes the link and the agreed subprotocol, and returns the link's owner.
 
     Raises:
-        HTTPError: 426 for a plain request, 403 for a foreign origin, 400 for a wrong handshake.
+        HTTPError: 426 if the request asks for no upgrade, 403 if its origin is not allowed, 400 if
+            the handshake is wrong.
 
     Source: RFC 6455, section 4.2.
     """
@@ -235,11 +237,11 @@ def accept(
 
 
 def _refuse(request: Request, origin: str, log: Seldom) -> HTTPError:
-    """Tell the log what a page's socket was refused for, and how it would be admitted."""
+    """Log why the socket of a page is refused, and which setting would allow it."""
     shown = origin[:_SHOWN]
     if read_origin(origin) is None and origin != "null":
         log.warning(
-            "a socket to %s was refused: its Origin %s is no origin",
+            "a socket to %s was refused: its Origin %s is not a valid origin",
             request.raw_path[:_SHOWN],
             ascii(shown),
         )

@@ -1,9 +1,9 @@
-"""The tasks that run handlers: a few for everybody, more while handlers wait.
+"""The tasks that run handlers: a few for all clients, and more while handlers wait.
 
-A client with messages is a job; jobs queue; a worker takes one and serves it until its messages are
-handled. While a worker looks for jobs nobody else needs to, so that a burst of messages costs one
-wake-up. A worker about to serve a job has another look for it if jobs are left: a handler that
-waits holds up nobody.
+A client with messages is a job. Jobs wait in a queue. A worker takes one, and serves it until all
+its messages are handled. Only one worker is woken at a time, so a burst of messages costs one
+wake-up. Before a worker serves a job, it wakes another one if more jobs wait: so a handler that
+waits does not hold up other clients.
 
 A worker serves many clients, and each must find the worker as if it were new. So what a job set in
 a ``ContextVar`` is given to that job, and the worker goes on in the context that it began with;
@@ -28,7 +28,7 @@ from finch.turns import account
 
 _log = logging.getLogger("finch.sockets")
 
-_STANDBY: Final = 8  # workers kept though they have nothing to do
+_STANDBY: Final = 8  # workers that are kept while they have nothing to do
 
 
 class Job(ABC):
@@ -37,18 +37,18 @@ class Job(ABC):
     __slots__ = ()
 
     context: Context | None = None
-    """What its code has set so far; None for nothing."""
+    """The ContextVars that its code has set so far; None if it has set none."""
 
     @abstractmethod
     async def serve(self, worker: Worker) -> None:
-        """Do it. An exception that escapes is a bug of Finch's own, and is logged.
+        """Do the job. If an exception escapes, that is a bug in Finch, and is logged.
 
-        Whoever wants it stopped cancels the worker.
+        To stop the job, cancel the worker.
         """
 
     @abstractmethod
     def keep(self, context: Context) -> None:
-        """Its code has set something, for itself alone."""
+        """Its code has set a ContextVar: keep this context for the job's next run."""
 
     @abstractmethod
     def left_open(self) -> None:
@@ -59,7 +59,8 @@ class Worker:
     """One task of the pool, whose current job can be cancelled.
 
     Attributes:
-        cancelled: whether it is. ``cancel_called`` of trio's scopes reads the clock each time.
+        cancelled: whether the current job is cancelled. (A trio scope has ``cancel_called``, but
+            that reads the clock each time.)
     """
 
     __slots__ = ("_scope", "cancelled")
@@ -69,12 +70,13 @@ class Worker:
         self.cancelled = False
 
     def cancel(self) -> None:
-        """Stop the current job, wherever it waits."""
+        """Stop the current job, whatever it waits for."""
         self.cancelled = True
         self._scope.cancel()
 
     def until_cancelled(self) -> trio.CancelScope:
-        """The scope to do jobs in, one after the other, until one of them is cancelled."""
+        """The scope for all jobs, one after the other, until one of them is cancelled. A cancelled
+        scope stays cancelled, so the next job gets a new one."""
         if self.cancelled:
             self._scope = trio.CancelScope()
             self.cancelled = False
@@ -96,10 +98,10 @@ class WorkerPool:
         self._spawn = spawn
         self._jobs: deque[Job] = deque()
         self._parked: list[trio.lowlevel.Task] = []
-        self._woken = False  # whether a worker was woken that has not looked yet
+        self._woken = False  # whether a worker was woken and has not looked for jobs yet
 
     def submit(self, job: Job) -> None:
-        """Have a job served."""
+        """Add a job to the queue."""
         self._jobs.append(job)
         self._wake_one()
 
@@ -125,11 +127,13 @@ class WorkerPool:
                         if len(self._parked) >= _STANDBY:
                             return
                         await self._park(task)
-                        account.used = 0  # the others have just had their turn
-                        self._woken = False
+                        account.used = 0  # the other tasks have just had their turn
+                        self._woken = False  # nothing waits before the queue is looked at again
                         continue
                     job = self._jobs.popleft()
                     if self._jobs:
+                        # Before serve(): the handler may wait for long, and no submit() may follow
+                        # that would wake a worker for the jobs that are queued already.
                         self._wake_one()
                     context = job.context
                     if context is not None:
@@ -161,7 +165,7 @@ class WorkerPool:
         self._parked.append(task)
 
         def abort(_: object) -> trio.lowlevel.Abort:
-            self._parked.remove(task)
+            self._parked.remove(task)  # or _wake_one() would reschedule a task that is gone
             return trio.lowlevel.Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(abort)

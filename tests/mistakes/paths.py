@@ -78,7 +78,9 @@ def a_first_parameter_that_is_not_the_request():
     async def index(user: dict): ...
 
 
-@mistake(HANDLERS, "{day} and day: date", "there are str, int, float, uuid, path", "day: str")
+@mistake(
+    HANDLERS, "{day} and day: date", "the converters are str, int, float, uuid, path", "day: str"
+)
 def an_annotation_that_no_converter_makes():
     @FinchApp().get("/calendar/{day}")
     async def calendar(request, day: date): ...
@@ -115,7 +117,7 @@ for methods, *must_say in [
     mistake(METHODS, f"methods={methods!r}", *must_say)(route("/birds", index, methods=methods))
 
 
-@mistake(METHODS, "two handlers of HEAD for one path", "HEAD /birds has a handler already")
+@mistake(METHODS, "two handlers of HEAD for one path", "HEAD /birds already has a handler")
 def two_handlers_of_head():
     FinchApp().add_routes(
         [

@@ -325,11 +325,11 @@ async def test_sending_from_a_background_task_reaches_everybody():
         (lambda app: app.add_socket_route(5, SocketEvent()), "is text"),
         (
             lambda app: [app.socket("a")(lambda socket, data: None) for _ in range(2)],
-            "has a handler already",
+            "already has a handler",
         ),
         (
             lambda app: [app.on_connect(lambda socket: None) for _ in range(2)],
-            "has an on_connect already",
+            "already has an on_connect",
         ),
         (lambda app: [SocketManager(app), SocketManager(app)], "give this one a path"),
         (lambda app: SocketManager(app, path="/a", allowed_origins=["example.org"]), "no origin"),

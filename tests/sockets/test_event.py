@@ -311,7 +311,7 @@ def test_an_annotation_that_is_not_known_says_where_to_define_it():
 def test_an_annotation_that_json_cannot_become_is_refused():
     with pytest.raises(ConfigurationError) as caught:
         MessageHandler(echo(Bird | Cat, as_text=False), WHERE)
-    assert str(caught.value).startswith(f"{WHERE} is annotated ")
+    assert str(caught.value).startswith(f"{WHERE} is annotated with ")
     assert "JSON cannot be converted to" in str(caught.value)
 
 
@@ -403,12 +403,12 @@ def test_an_annotation_that_msgspec_cannot_fill_is_refused_when_it_is_registered
     with pytest.raises(ConfigurationError) as caught:
         MessageHandler(echo(annotation, as_text=as_text), WHERE)
     said = str(caught.value)
-    assert said.startswith(f"{WHERE} is annotated ")
-    assert "which JSON cannot be converted to: " in said
+    assert said.startswith(f"{WHERE} is annotated with ")
+    assert "JSON cannot be converted to that: " in said
     assert "msgspec.Struct" in said
     assert "FinchApp(dec_hook=" in said
     assert said.endswith(
-        "It is the second parameter of handler (somebody's module, line "
+        "See the second parameter of handler (somebody's module, line "
         + ("2)." if as_text else "1).")
     )
 
@@ -487,7 +487,7 @@ def test_an_annotation_in_quotes_that_is_no_type_is_refused(written):
         return data
 
     handler.__annotations__["data"] = written
-    with pytest.raises(ConfigurationError, match="which JSON cannot be converted to") as caught:
+    with pytest.raises(ConfigurationError, match="JSON cannot be converted to that") as caught:
         MessageHandler(handler, WHERE)
     assert "handler (test_event.py, line " in str(caught.value)
 

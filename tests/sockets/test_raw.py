@@ -253,7 +253,7 @@ async def test_two_tasks_cannot_receive_from_one_socket(caplog):
 
     async with TestClient(app) as client, client.socket("/raw") as socket:
         assert (await socket.wait_closed()).code == 1011
-    assert "have one task receive" in caplog.text
+    assert "only one task may receive" in caplog.text
 
 
 async def test_the_closing_of_another_socket_is_an_error_of_the_handler(caplog):
