@@ -1,7 +1,7 @@
-"""What is declared wrongly, caught where it is written: decorators, callbacks, names of attributes.
+"""Checks for wrong declarations, made where they are written: decorators and callbacks.
 
-A mistake that would stay silent until a client meets it is an error at once, and says what to
-write.
+Without these checks, such a mistake would show only when a client meets it. With them, it is an
+error at once, and the message says what to write.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ M = TypeVar("M", bound=Callable[..., Any])
 
 
 def bare(method: M) -> M:
-    """A decorator that is written without parentheses says so if it is written with them."""
+    """Make a decorator that is used without parentheses explain this if it is used with them."""
     name = method.__name__
 
     @functools.wraps(method)
@@ -32,12 +32,12 @@ def bare(method: M) -> M:
 
 
 def check_parentheses(name: str, argument: object, example: str) -> None:
-    """Refuse a function where a decorator's own argument should be.
+    """Refuse a function in the place of a decorator's own argument.
 
     Parameters:
-        name: of the decorator.
+        name: the name of the decorator.
         argument: its first argument.
-        example: what it should be, as code.
+        example: a correct first argument, as code.
 
     Raises:
         ConfigurationError: if the decorator is written without parentheses.
@@ -50,13 +50,13 @@ def check_parentheses(name: str, argument: object, example: str) -> None:
 
 
 def check_takes(function: Callable[..., Any], what: str, wanted: str, *arguments: Any) -> None:
-    """Refuse a function that cannot be called as it will be.
+    """Refuse a function that does not take the arguments that Finch will pass.
 
     Parameters:
-        function: the application's.
-        what: its place, for the error.
-        wanted: how it will be called, such as ``(request, error)``.
-        arguments: with what, if their number is not that of ``wanted``.
+        function: the application's function.
+        what: what the function is used for, for the error.
+        wanted: the arguments as text, such as ``(request, error)``.
+        arguments: the arguments themselves, if their number differs from that in ``wanted``.
 
     Raises:
         ConfigurationError: if it is not callable, or takes other arguments.
@@ -67,7 +67,7 @@ def check_takes(function: Callable[..., Any], what: str, wanted: str, *arguments
     try:
         signature = inspect.signature(function)
     except ValueError:
-        return  # a builtin does not tell what it takes
+        return  # some builtins do not tell which arguments they take
     try:
         signature.bind(*given)
     except TypeError:
@@ -77,7 +77,7 @@ def check_takes(function: Callable[..., Any], what: str, wanted: str, *arguments
 
 
 def shown(thing: object) -> str:
-    """A function's name, or what stands in its place."""
+    """A function's name, or a description of whatever was given instead of a function."""
     if inspect.iscoroutine(thing):
         thing.close()  # nobody will await it
         return f"the coroutine {thing.__name__}(...); write {thing.__name__} without calling it"

@@ -1,4 +1,4 @@
-"""An application's time: what runs at its beginning, beside its handlers, and at its end."""
+"""What runs when an application starts, while it serves, and when it ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logging.getLogger("finch.app")
 
 
 class Lifespan:
-    """The callbacks of startup and shutdown, and the tasks between."""
+    """The callbacks of startup and shutdown, and the background tasks."""
 
     def __init__(self) -> None:
         self.startup: list[Callable[[], Any]] = []
@@ -27,14 +27,14 @@ class Lifespan:
         self._background: list[Callable[[], Awaitable[None]]] = []
         self._nursery: trio.Nursery | None = None
         self._token: trio.lowlevel.TrioToken | None = None
-        self._farewell = trio.CancelScope(shield=True)  # around the callbacks of shutdown
-        self._hurried: float | None = None  # seconds that they may take, if they are in a hurry
+        self._farewell = trio.CancelScope(shield=True)  # around the shutdown callbacks
+        self._hurried: float | None = None  # seconds for the shutdown callbacks, after hurry()
 
     def start_soon(self, function: Callable[..., Any], *args: Any) -> None:
-        """Run a function now, or with the application if that does not run. From any thread.
+        """Run a function now, or when the application starts. May be called from any thread.
 
         Raises:
-            ConfigurationError: if it is not callable with these arguments.
+            ConfigurationError: if the function cannot be called with these arguments.
         """
         check_takes(function, "background_task", f"({', '.join(map(repr, args))})", *args)
         task = partial(_in_background, function, *args)
@@ -49,13 +49,13 @@ class Lifespan:
 
     @asynccontextmanager
     async def run(self, shutdown_timeout: float) -> AsyncIterator[None]:
-        """Startup, background tasks and shutdown around whoever serves the application.
+        """Run startup, background tasks and shutdown. The application is served inside the block.
 
         Parameters:
-            shutdown_timeout: seconds for all callbacks of shutdown.
+            shutdown_timeout: seconds for all shutdown callbacks together.
 
         Raises:
-            BaseException: whatever a startup callback raises: the application cannot begin.
+            BaseException: whatever a startup callback raises; the application then does not start.
         """
         self._farewell = trio.CancelScope(shield=True)
         async with plain_nursery() as nursery:
@@ -66,7 +66,7 @@ class Lifespan:
                     if error is not None:
                         raise error
                 background = self._background[:]
-            finally:  # what a startup callback began is for this time only
+            finally:  # tasks that a startup callback added are for this run only
                 del self._background[lasting:]
             self._nursery = nursery
             self._token = trio.lowlevel.current_trio_token()
@@ -75,6 +75,9 @@ class Lifespan:
             try:
                 yield
             finally:
+                # Shutdown callbacks also run if the server is cancelled: that is what the shield of
+                # this scope is for. Background tasks end only after them, so that a callback can
+                # still use what such a task serves.
                 with self._farewell:
                     self._farewell.deadline = trio.current_time() + shutdown_timeout
                     if self._hurried is not None:
@@ -84,12 +87,14 @@ class Lifespan:
                         if error is not None:
                             report(_log, "on_shutdown %r raised", callback, error=error)
                 if self._farewell.cancelled_caught and self._hurried is None:
-                    report(_log, "on_shutdown took longer than %g s; it is cut", shutdown_timeout)
+                    report(
+                        _log, "on_shutdown took longer than %g s; it is cancelled", shutdown_timeout
+                    )
                 self._nursery = self._hurried = None
                 nursery.cancel_scope.cancel()
 
     def hurry(self, seconds: float) -> None:
-        """Give the callbacks of shutdown no more than so many seconds."""
+        """Give the shutdown callbacks at most this many seconds."""
         self._hurried = seconds
         self._farewell.deadline = min(self._farewell.deadline, trio.current_time() + seconds)
 
