@@ -83,6 +83,6 @@ __all__ = [
     "serve",
 ]
 
-for _name in __all__:  # a traceback and help() name them as they are imported
+for _name in __all__:  # so that tracebacks and help() show finch.Name
     globals()[_name].__module__ = "finch"
 del _name

@@ -3,7 +3,7 @@
 import gc
 import sys
 
-gc.disable()  # there is nothing to collect in what is being imported; tune_gc enables it
+gc.disable()  # imports leave nothing to collect; tune_gc enables it again
 
 from finch.cli import main  # noqa: E402
 

@@ -1,8 +1,9 @@
-"""The access log: one line a request, cheaply.
+"""The access log: one cheap line per request.
 
-``logging`` takes as long for a line as a request takes. So the lines of the command line's own log
-are put together here and written once a turn of the event loop; whoever configures the logger
-``finch.access`` otherwise gets records, as from any logger.
+``logging`` needs as much time for one line as Finch needs for one request. So this module writes
+the lines of the command line's log itself: it collects them, and writes them once per turn of the
+event loop. If an application configures the logger ``finch.access`` itself, it gets ordinary
+records, as from any logger.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _server: Final = logging.getLogger("finch.server")
 
 
 class LineHandler(logging.StreamHandler[TextIO]):
-    """Writes access lines to a stream, many at a time.
+    """Writes access lines to a stream, several at a time.
 
     Parameters:
         stream: such as ``sys.stderr``.
@@ -35,17 +36,17 @@ class LineHandler(logging.StreamHandler[TextIO]):
         try:
             self.stream.write("".join(lines))
             self.flush()
-        except Exception:  # as logging has it: a log that cannot be written ends nothing
+        except Exception:  # as in logging: a log that cannot be written stops nothing
             pass
         finally:
             self.release()
 
 
 class AccessLog:
-    """Notes requests, and writes them when the turn ends.
+    """Collects one line per request, and writes them when the turn ends.
 
     Parameters:
-        later: called when there is something to :meth:`flush` at the end of the turn.
+        later: called with this object if it has lines to :meth:`flush` at the end of the turn.
     """
 
     def __init__(self, later: Callable[[Any], None]) -> None:
@@ -59,8 +60,9 @@ class AccessLog:
         """Note one request.
 
         Parameters:
-            client: where it came from.
-            request: its line, such as ``GET / HTTP/1.1``; visible ASCII, as the wire checks.
+            client: the address that the request came from.
+            request: the request line, such as ``GET / HTTP/1.1``; ``finch.wire`` has checked that
+                it is visible ASCII.
             status: of the response.
         """
         if not _logger.isEnabledFor(logging.INFO):
@@ -70,7 +72,7 @@ class AccessLog:
         if self._handler is None:
             try:
                 _logger.info('%s "%s" %d', client, request, status)
-            except Exception as error:  # a handler of the application's
+            except Exception as error:  # from a log handler of the application
                 report(_server, "the access log raised", error=error)
             return
         if not self._lines:
@@ -86,14 +88,14 @@ class AccessLog:
         )
 
     def flush(self) -> None:
-        """Write what was noted."""
+        """Write the collected lines."""
         lines, self._lines = self._lines, []
         if self._handler is not None:
             self._handler.write(lines)
 
 
 def _own_handler() -> LineHandler | None:
-    """The command line's, if nobody else gets the lines."""
+    """The command line's handler, if it is the only one that gets access lines."""
     handlers: list[logging.Handler] = []
     logger: logging.Logger | None = _logger
     while logger is not None:

@@ -1,4 +1,4 @@
-"""FinchApp: what an application is made of."""
+"""FinchApp: an application with its routes, sockets, middleware and background tasks."""
 
 from __future__ import annotations
 
@@ -33,19 +33,20 @@ _TWO_HALVES: Final = (
 
 
 class FinchApp:
-    """A web application: routes, sockets, middleware, and what runs beside them.
+    """A web application: routes, sockets, middleware and background tasks.
 
     Parameters:
-        socket_path: where the app's own ``socket_manager`` is mounted as soon as it has a handler;
-            None, or a route of your own with that path, leaves that to you.
-        languages: the language tags that the application speaks, its default first.
-        allowed_origins: whose pages may open sockets, beside those of the host itself; ``"*"`` for
-            any.
-        compression: whether sockets agree to permessage-deflate. It costs memory for each client.
-        max_message_size: bytes of one socket message; ``limits.max_message_size`` where left out.
-        limits: every other bound.
-        dec_hook: makes the types of annotations that msgspec does not know: called with the type
-            and the parsed JSON, as in ``lambda cls, value: cls.model_validate(value)``.
+        socket_path: the path where Finch mounts the app's own ``socket_manager`` as soon as it has
+            a handler. Finch does not mount it if this is None, or if you have a route with that
+            path.
+        languages: the language tags that the application speaks, the default first.
+        allowed_origins: the origins whose pages may open sockets. Pages of the host itself always
+            may. ``"*"`` allows every origin.
+        compression: whether sockets accept permessage-deflate. It costs memory for each client.
+        max_message_size: bytes of one socket message; the default is ``limits.max_message_size``.
+        limits: all other limits.
+        dec_hook: converts JSON to types that msgspec does not know. It is called with the type and
+            the parsed JSON, as in ``lambda cls, value: cls.model_validate(value)``.
 
     Example::
 
@@ -93,7 +94,7 @@ class FinchApp:
             max_message_size=max_message_size or self.limits.max_message_size,
         )
         self.state: dict[str, Any] = {}
-        """A dict for the application to keep things in."""
+        """A dict in which the application may keep whatever it wants."""
         self._router = Router()
         self._pipeline = Pipeline(self._router)
         self._lifespan = Lifespan()
@@ -116,7 +117,7 @@ class FinchApp:
                 )
         super().__setattr__(name, value)
 
-    if not TYPE_CHECKING:  # a type checker is to find it by itself
+    if not TYPE_CHECKING:  # with a __getattr__, a type checker would accept every name
 
         def __getattr__(self, name: str) -> NoReturn:
             error = AttributeError(f"FinchApp has no attribute {name!r}", name=name, obj=self)
@@ -125,10 +126,10 @@ class FinchApp:
             raise error
 
     def __call__(self, *arguments: object, **options: object) -> NoReturn:
-        """Nobody may call an application: it is its own server's.
+        """Always raises: Finch has its own server, so nobody needs to call an application.
 
         Raises:
-            ConfigurationError: always, with what to write or run instead.
+            ConfigurationError: always. It says what to write or run instead.
         """
         if len(arguments) == 1 and (callable(arguments[0]) or isinstance(arguments[0], str)):
             raise ConfigurationError(
@@ -151,10 +152,10 @@ class FinchApp:
         Parameters: as :class:`finch.FinchRoute`.
 
         Raises:
-            ConfigurationError: for a path that is none or is taken.
+            ConfigurationError: if the path is invalid or already registered.
         """
 
-        parse_path(path)  # at once: @app.get without parentheses gets no further than this
+        parse_path(path)  # checked now, so that @app.get without parentheses fails at once
 
         def register(handler: F) -> F:
             self.add_routes([FinchRoute(path, handler, methods=methods, key=key)])
@@ -163,27 +164,27 @@ class FinchApp:
         return register
 
     def get(self, path: str, *, key: str | None = None) -> Callable[[F], F]:
-        """Register what answers GET (and HEAD) at a path."""
+        """Register the handler of GET (and HEAD) at a path."""
         return self.route(path, methods=Methods.ONLY_GET, key=key)
 
     def post(self, path: str, *, key: str | None = None) -> Callable[[F], F]:
-        """Register what answers POST at a path."""
+        """Register the handler of POST at a path."""
         return self.route(path, methods=Methods.ONLY_POST, key=key)
 
     def put(self, path: str, *, key: str | None = None) -> Callable[[F], F]:
-        """Register what answers PUT at a path."""
+        """Register the handler of PUT at a path."""
         return self.route(path, methods=Methods.ONLY_PUT, key=key)
 
     def patch(self, path: str, *, key: str | None = None) -> Callable[[F], F]:
-        """Register what answers PATCH at a path."""
+        """Register the handler of PATCH at a path."""
         return self.route(path, methods=Methods.ONLY_PATCH, key=key)
 
     def delete(self, path: str, *, key: str | None = None) -> Callable[[F], F]:
-        """Register what answers DELETE at a path."""
+        """Register the handler of DELETE at a path."""
         return self.route(path, methods=Methods.ONLY_DELETE, key=key)
 
     def add_routes(self, routes: Iterable[FinchRoute]) -> None:
-        """Register routes made elsewhere.
+        """Register routes that already exist.
 
         Raises:
             ConfigurationError: where a path and method are taken, or ``routes`` is not a list of
@@ -198,7 +199,7 @@ class FinchApp:
 
     @property
     def routes(self) -> list[FinchRoute]:
-        """Every route."""
+        """All registered routes."""
         return self._router.routes()
 
     def websocket(
@@ -210,12 +211,12 @@ class FinchApp:
         allowed_origins: Iterable[str] | str | None = None,
         max_message_size: int | None = None,
     ) -> Callable[[F], F]:
-        """Register the handler of a raw socket: ``async def handler(ws)``, without envelope.
+        """Register the handler of a raw socket: ``async def handler(ws)``, without envelopes.
 
         Parameters:
-            path: where it is; may have parameters, found in ``ws.request.path_params``.
-            subprotocols: those agreed to, the preferred first.
-            compression, allowed_origins, max_message_size: the application's where left out.
+            path: the socket's path. Its parameters are in ``ws.request.path_params``.
+            subprotocols: the subprotocols that the server accepts, the preferred one first.
+            compression, allowed_origins, max_message_size: the defaults are the application's.
 
         Example::
 
@@ -238,14 +239,14 @@ class FinchApp:
     # Sockets
 
     def attach_manager(self, manager: SocketManager) -> None:
-        """A manager is made for this application. Called by :class:`finch.SocketManager`."""
+        """Add a new manager to this application. Called by :class:`finch.SocketManager`."""
         if manager.path is not None:
             self._router.add(FinchRoute(manager.path, manager.handle))
             return
         implicit = self._implicit
         if implicit is None and hasattr(self, "socket_manager"):
             raise ConfigurationError(
-                "this application has a SocketManager already; give this one a path: "
+                "this application already has a SocketManager; give this one a path: "
                 "SocketManager(app, path='/admin')"
             )
         self.socket_manager = manager
@@ -254,7 +255,7 @@ class FinchApp:
             manager.adopt(implicit)
 
     def mount_manager(self, manager: SocketManager) -> None:
-        """A manager has a handler: the app's own is mounted now, unless you did it."""
+        """Called when a manager has a handler. Mounts the app's own manager, unless you did."""
         if (
             manager is self.socket_manager
             and self._mount is None
@@ -279,32 +280,34 @@ class FinchApp:
 
     @bare
     def on_connect(self, callback: F) -> F:
-        """Register what is called with each client that connects: ``(socket)``."""
+        """Register the function that is called when a client connects: ``(socket)``."""
         return self.socket_manager.on_connect(callback)
 
     @bare
     def on_message(self, callback: F) -> F:
-        """Register what gets messages that no named path handles: ``(socket, data)``."""
+        """Register the function that gets messages that no named path handles:
+        ``(socket, data)``."""
         return self.socket_manager.on_message(callback)
 
     @bare
     def on_disconnect(self, callback: F) -> F:
-        """Register what is called with each client that has left: ``(socket)``."""
+        """Register the function that is called when a client has left: ``(socket)``."""
         return self.socket_manager.on_disconnect(callback)
 
     @bare
     def on_error(self, callback: F) -> F:
-        """Register what is called when a socket's callback raised: ``(socket, error)``."""
+        """Register the function that is called if a socket's callback raised:
+        ``(socket, error)``."""
         return self.socket_manager.on_error(callback)
 
     # Around the handlers
 
     @bare
     def middleware(self, function: F) -> F:
-        """Register what stands around every handler: ``async def (request, call_next)``.
+        """Register a function that wraps every handler: ``async def (request, call_next)``.
 
-        The first registered is the outermost. ``await call_next(request)`` gives the response,
-        an upgrade as well; what the function returns is the response.
+        The first one registered is the outermost. ``await call_next(request)`` returns the
+        response, which may be an upgrade. The client gets what the function returns.
 
         Raises:
             ConfigurationError: if it is not such a function.
@@ -322,19 +325,21 @@ class FinchApp:
         return function
 
     def error_handler(self, what: int | type[Exception]) -> Callable[[F], F]:
-        """Register what answers an error of an HTTP handler: ``async def (request, error)``.
+        """Register a function that answers errors of HTTP handlers:
+        ``async def (request, error)``.
 
         Errors of socket handlers go to ``on_error``.
 
         Parameters:
             what: a status, or a type of exception (its subclasses included).
 
-        A plain value that it returns has the status and headers of an :class:`finch.HTTPError`,
-        and status 500 for other exceptions. The handler of 500 finds what was raised as the
-        error's ``__cause__``.
+        If the function returns a plain value, the response gets the status and headers of the
+        :class:`finch.HTTPError`, or status 500 for other exceptions. In the handler of 500,
+        ``error.__cause__`` is the exception that was raised.
 
         Raises:
-            ConfigurationError: if ``what`` is neither, or the function takes other arguments.
+            ConfigurationError: if ``what`` is neither of these, or if the function takes other
+                arguments.
         """
         is_type = isinstance(what, type) and issubclass(what, Exception)
         if not is_type and (isinstance(what, bool) or not isinstance(what, int)):
@@ -355,10 +360,10 @@ class FinchApp:
         return register
 
     async def handle(self, request: Request) -> Response:
-        """The response to a request. Whatever goes wrong becomes one.
+        """The response to a request. Errors become responses too.
 
         Raises:
-            Disconnected: where the client left before its body was complete.
+            Disconnected: if the client left before its body was complete.
         """
         return await self._pipeline.handle(request)
 
@@ -366,8 +371,8 @@ class FinchApp:
 
     @bare
     def on_startup(self, callback: F) -> F:
-        """Register what runs before the first connection is accepted: a function without
-        arguments."""
+        """Register a function without arguments that runs before the first connection is
+        accepted."""
         check_takes(callback, "on_startup", "()")
         check_no_yield(callback, "the on_startup function", _TWO_HALVES)
         if self._lifespan.has_begun:
@@ -380,7 +385,7 @@ class FinchApp:
 
     @bare
     def on_shutdown(self, callback: F) -> F:
-        """Register what runs after the last connection is closed: a function without arguments."""
+        """Register a function without arguments that runs after the last connection is closed."""
         check_takes(callback, "on_shutdown", "()")
         check_no_yield(callback, "the on_shutdown function", _TWO_HALVES)
         self._lifespan.shutdown.append(callback)
@@ -389,11 +394,12 @@ class FinchApp:
     def background_task(self, function: F, *args: Any) -> F:
         """Run a function beside the handlers, in the app's nursery, until it ends or the app does.
 
-        As a decorator it starts with the app; called while the app runs, it starts at once, from a
-        ``def`` handler's thread as well. What it raises is logged and ends nothing else.
+        Used as a decorator, the function starts when the app starts. Called while the app runs, it
+        starts at once; a ``def`` handler may call it from its thread. If the function raises, that
+        is logged, and everything else goes on.
 
         Raises:
-            ConfigurationError: if it is not a function, but a coroutine for instance.
+            ConfigurationError: if it is not a function (a coroutine, for example).
 
         Example::
 
@@ -407,11 +413,13 @@ class FinchApp:
         return function
 
     def hurry(self, seconds: float) -> None:
-        """Give the ``on_shutdown`` functions no more than that. Called at a second signal."""
+        """Give the ``on_shutdown`` functions at most this many seconds. Called at a second
+        signal."""
         self._lifespan.hurry(seconds)
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:
-        """Startup, background tasks and shutdown around whoever serves the app.
+        """A context manager that runs startup, background tasks and shutdown. The app is served
+        inside it.
 
         Raises:
             BaseException: whatever a startup callback raises.

@@ -1,4 +1,4 @@
-"""Whose code an error comes from: the application's own line, rather than one of a library's."""
+"""Finds the line of the application that an error comes from, rather than a line in a library."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _is_plumbing(filename: str) -> bool:
 
 
 def innermost(error: BaseException, *, own: bool = True) -> traceback.FrameSummary | None:
-    """The innermost line of code that an error came through, other than Finch's.
+    """The innermost line of code that an error came through, without Finch's own lines.
 
     Parameters:
         own: whether only the application's own code counts.
@@ -47,12 +47,14 @@ def innermost(error: BaseException, *, own: bool = True) -> traceback.FrameSumma
 
 
 def where(error: BaseException, *, own: bool = True) -> str:
-    """The application's own line of an error, to stand behind its message: ``" (app.py, line 3)"``.
+    """The application's line that an error comes from, as text to add to its message:
+    ``" (app.py, line 3)"``.
 
-    The line that raised it is named as well if that is in a library.
+    If a library raised the error, the library's line is added.
 
     Parameters:
-        own: whether to say nothing if there is no own line; else a library's line has to do.
+        own: if the error did not come through the application's code: True returns an empty text,
+            False a library's line.
     """
     frame = innermost(error) or innermost(error, own=own)
     if frame is None:
@@ -72,8 +74,8 @@ def _frames(error: BaseException) -> list[traceback.FrameSummary]:
 
 
 def from_own_code(error: BaseException) -> TracebackType | None:
-    """An error's traceback from the first line of the application's own code on; all of it if
-    there is none."""
+    """An error's traceback, beginning at the first line of the application's own code. If there is
+    no such line, the whole traceback."""
     left = error.__traceback__
     while left is not None and not is_own(left.tb_frame.f_code.co_filename):
         left = left.tb_next

@@ -1,15 +1,15 @@
-"""Calling an application's functions, whatever their kind, and whatever they do.
+"""Calls an application's functions of any kind, and keeps their errors from the server.
 
-``async def`` is awaited; ``def`` runs in a worker thread, so that it may block, and what it returns
-is awaited where it can be (a lambda that calls ``socket.send``). Async generators are handed back
-unstarted: what is yielded is the caller's business.
+An ``async def`` function is awaited. A ``def`` function runs in a worker thread, so it may block.
+If it returns something awaitable (such as a lambda that calls ``socket.send``), that is awaited.
+Async generators are returned without being started; the caller iterates over them.
 
-What a function raises comes back from :func:`attempt` as a value, judged by
-:mod:`finch.failures`: everybody who calls application code calls it so. Only the two hottest
-places (a message's handler, a route's) do the same by hand.
+:func:`attempt` returns what a function raises as a value, after :mod:`finch.failures` has judged
+it. All of Finch calls application code this way. Only the two most frequent calls (the handler of
+a message and of a route) do the same by hand, which is faster.
 
-A thread cannot be stopped, so a cancelled call waits for it: whoever comes next finds nothing
-half-done. Only a server that must end abandons its threads.
+A thread cannot be stopped. So a cancelled call waits for its thread: the next caller must not find
+things half-done. Only a server that must end abandons its threads.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from finch.failures import failure_of
 
 
 class Attempt(NamedTuple):
-    """How a call of application code ended: what it returned, or what it raised."""
+    """The result of a call of application code: what it returned, or what it raised."""
 
     value: Any = None
     error: BaseException | None = None
 
 
 async def attempt(function: Callable[..., Any], /, *args: Any) -> Attempt:
-    """Call an application's function; whatever it raises is returned.
+    """Call an application's function. What it raises is returned, not raised.
 
     Raises:
-        BaseException: what :func:`finch.failures.failure_of` lets go on.
+        BaseException: if :func:`finch.failures.failure_of` raises it again.
 
     Example::
 
@@ -51,13 +51,13 @@ async def attempt(function: Callable[..., Any], /, *args: Any) -> Attempt:
 
 
 def runs_inline(function: Callable[..., Any]) -> bool:
-    """Whether calling it can be done on the event loop: an ``async def`` or async generator, or
-    what ``functools.wraps`` says is a wrapper of one."""
+    """Whether the function can be called on the event loop: it is an ``async def`` function or an
+    async generator, or ``functools.wraps`` marks it as a wrapper of one."""
     while True:
         while isinstance(function, functools.partial):
             function = function.func
         if not inspect.isroutine(function) and not inspect.isclass(function):
-            function = type(function).__call__  # an object that is called
+            function = type(function).__call__  # an object with a __call__ method
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
             return True
         wrapped = getattr(function, "__wrapped__", None)
@@ -67,7 +67,7 @@ def runs_inline(function: Callable[..., Any]) -> bool:
 
 
 def call(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Awaitable[Any]:
-    """Call it the way it wants to be called; what is returned waits for its result."""
+    """Call a function, in a thread if it needs one. Await the return value to get its result."""
     if not runs_inline(function):
         return _call_in_thread(functools.partial(function, *args, **kwargs))
     result = function(*args, **kwargs)
@@ -86,15 +86,15 @@ async def _at_once(result: Any) -> Any:
 class Threads:
     """The threads that run one server's ``def`` functions.
 
-    Every task of a server finds its own in its context, so that the end of one server leaves
-    another's alone.
+    The tasks of a server find this object in their context. So a server that ends abandons only its
+    own threads, not those of another server.
     """
 
     def __init__(self) -> None:
         self._scopes: set[trio.CancelScope] = set()
 
     def adopt(self) -> None:
-        """Have the current task, and those that it starts, run their threads here."""
+        """Use this object for the current task and all tasks that it starts."""
         _threads.set(self)
 
     async def run(self, function: Callable[[], Any]) -> tuple[Any, Context, Context]:
@@ -107,11 +107,11 @@ class Threads:
                 )
             finally:
                 self._scopes.discard(scope)
-        await trio.lowlevel.checkpoint_if_cancelled()  # as everything is when a server ends
+        await trio.lowlevel.checkpoint_if_cancelled()  # usually raises: the server is ending
         raise RuntimeError("the server ended before the def function did")
 
     def abandon(self) -> None:
-        """Wait no longer for any of them: they end with the process, if not before."""
+        """Stop waiting for the threads. They end with the process, if not before."""
         for scope in list(self._scopes):
             scope.cancel()
 
@@ -129,7 +129,7 @@ async def _in_thread(function: Callable[[], Any]) -> Any:
     await trio.lowlevel.checkpoint_if_cancelled()
     try:
         threads = _threads.get()
-    except LookupError:  # not in a server's task: somebody calls a handler by hand
+    except LookupError:  # not in a task of a server: somebody calls a handler directly
         threads = Threads()
     result, before, after = await threads.run(function)
     # what it set is seen behind it, as if it had run here

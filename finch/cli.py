@@ -1,7 +1,7 @@
-"""``python -m finch app:app``: find the application, say where it is, serve it.
+"""``python -m finch app:app``: find the application, print its URLs, serve it.
 
-Every mistake that a command line can hold is one clear line and an exit code; a traceback is shown
-only for an exception in the application's own code.
+A mistake in the command line gives one clear line and an exit code. A traceback is shown only for
+an exception in the application's own code.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _INTERRUPTED: Final = 128 + signal.SIGINT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve what the command line names.
+    """Serve the application that the command line names.
 
     Parameters:
-        arguments: those of the process where left out.
+        arguments: the default is the arguments of the process.
 
     Returns:
         The exit code: 0 after a drain, 1 if it could not serve, 2 for a wrong command line, 130
@@ -85,7 +85,7 @@ def _serve(options: argparse.Namespace) -> int:
         return 1
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # one more would only spoil the end
+            signal.signal(number, signal.SIG_IGN)  # another signal would change the exit code
     return 0
 
 
@@ -95,29 +95,30 @@ def _complain(text: str) -> int:
 
 
 def _say(text: str, stream: TextIO | None) -> Exception | None:
-    """Print a text, if that can be done: what is said is less important than what is served.
+    """Print a text if possible. A failure is returned, not raised: serving is more important.
 
     Returns:
-        Why it could not be printed.
+        The error if the text could not be printed, else None.
     """
-    if stream is None:  # without a console, or with a descriptor that was closed before
+    if stream is None:  # there is no console, or the descriptor was closed before the start
         return None
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
-    except (OSError, ValueError) as error:  # its reader is gone, the disk is full; it is closed
+    except (OSError, ValueError) as error:  # the reader is gone, the disk is full; it is closed
         return error
     return None
 
 
 def _settle(stream: TextIO | None) -> None:
-    """Drop what cannot be written: Python would try again, and end with an exit code of its own."""
+    """Drop output that cannot be written. Otherwise Python would try again at exit, and end with an
+    exit code of its own."""
     if stream is None:
         return
     try:
         stream.flush()
     except ValueError:
-        pass  # it is closed, which Python sees by itself
+        pass  # it is closed; Python ignores closed streams at exit
     except OSError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -125,10 +126,10 @@ def _settle(stream: TextIO | None) -> None:
 
 
 class _Handler(LineHandler):
-    """Logs to stderr, also after that was closed: an entry is lost, and nothing else."""
+    """Logs to stderr. If stderr is closed, entries are lost, but nothing else fails."""
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """The entry could not be written. Nor, perhaps, can what is wrong with it."""
+        """Report that an entry could not be written. The report may fail for the same reason."""
         try:
             super().handleError(record)
         except ValueError:
@@ -141,8 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "app",
-        help="module:attribute; the attribute is 'app' where left out, and may be a call: "
-        "app:create_app()",
+        help="module:attribute; the default attribute is 'app'; it may be a call: app:create_app()",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument(
@@ -156,13 +156,13 @@ def _parser() -> argparse.ArgumentParser:
         help="listen on an inherited descriptor instead; 3 for systemd's socket activation",
     )
     parser.add_argument("--certfile", metavar="PEM", help="certificate, for https and wss")
-    parser.add_argument("--keyfile", metavar="PEM", help="its key, where it is in another file")
+    parser.add_argument("--keyfile", metavar="PEM", help="its key, if that is in another file")
     parser.add_argument(
         "--forwarded-allow-ips",
         default="",
         metavar="LIST",
         help="proxies whose Forwarded and X-Forwarded-* are believed: IP addresses, networks, "
-        "'unix' for those on a unix socket, '*' for all, with commas (nobody)",
+        "'unix' for proxies on a unix socket, '*' for all; separated by commas (none)",
     )
     parser.add_argument(
         "--proxy-protocol",
@@ -186,26 +186,26 @@ def _parser() -> argparse.ArgumentParser:
 
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; write a number from 0 to 65535")
     return int(text)
 
 
 def _descriptor(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise argparse.ArgumentTypeError(f"{text!r} is no descriptor: a number from 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a descriptor; write a number from 0 on")
     return int(text)
 
 
 class _Banner:
-    """Says where the application is served, as soon as it is."""
+    """Prints the URLs as soon as the application is served."""
 
     def __init__(self, app: FinchApp) -> None:
         self._app = app
 
     def started(self, urls: Any = None) -> None:
-        """As ``trio.TaskStatus.started``."""
+        """Called as ``trio.TaskStatus.started``."""
         if not urls:
-            return  # a signal came during startup
+            return  # a signal came during startup, so nothing is served
         failure = _say(_banner(self._app, urls), sys.stdout)
         if failure is not None:
             _log.warning("the banner cannot be printed (%s); serving %s", failure, ", ".join(urls))

@@ -1,7 +1,7 @@
 """Limits and timeouts: each with its name, unit, default and reason.
 
-A limit is what keeps one client's misfortune or malice from everybody else. None of them is a
-global: an application carries its own (``FinchApp(limits=Limits(max_body=100 * MIB))``).
+Limits protect all clients from one that is slow, broken or malicious. They are not global: each
+application has its own (``FinchApp(limits=Limits(max_body=100 * MIB))``).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ MIB = 1024 * KIB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Every bound that Finch puts on a peer. Sizes are bytes, times are seconds.
+    """Every limit that Finch sets to a peer. Sizes are in bytes, times in seconds.
 
     ``math.inf`` switches a timeout off.
 
     Raises:
-        ConfigurationError: a value is not a number, or it is out of range.
-        TypeError: there is no limit of that name.
+        ConfigurationError: if a value is not a number or is out of range.
+        TypeError: if there is no limit of that name.
 
     Example::
 
@@ -34,72 +34,75 @@ class Limits:
     """
 
     max_request_line: int = 8 * KIB
-    """Request line; past it 414. Browsers stay below 2 KiB, uWebSockets allows 4, nginx 8."""
+    """Request line; a longer one gets 414. Browsers stay below 2 KiB, uWebSockets allows 4, nginx
+    8."""
 
     max_head: int = 16 * KIB
-    """Request line and headers together; past it 431. Node's and h11's bound."""
+    """Request line and headers together; more gets 431. Node and h11 have the same limit."""
 
     max_headers: int = 100
-    """Number of header lines; past it 431. Browsers send about 20; each one costs a tuple."""
+    """Number of header lines; more gets 431. Browsers send about 20. Each one costs a tuple."""
 
     head_timeout: float = 10.0
-    """A request's head must arrive within this, counted from its first byte (or the connection's
-    beginning); past it 408. Against clients that send a byte a second."""
+    """A request's head must arrive within this time, counted from its first byte (or from the
+    beginning of the connection); a slower one gets 408. Stops clients that send a byte a second."""
 
     max_body: int = 4 * MIB
-    """A body that is read whole; past it 413. A handler that streams chooses its own bound."""
+    """A body that is read as a whole; a larger one gets 413. A handler that streams a body sets its
+    own limit."""
 
     body_rate: int = 1 * KIB
-    """A body slower than this many bytes a second is given up with 408, ..."""
+    """A body that arrives at fewer bytes a second gets 408, ..."""
 
     body_grace: float = 20.0
-    """... but not before it has been waited for this long."""
+    """... but only after this time."""
 
     keep_alive_timeout: float = 15.0
-    """An idle connection between two requests is closed after this."""
+    """A connection that is idle between two requests is closed after this time."""
 
     write_timeout: float = 20.0
-    """A peer that takes none of the bytes waiting for it is dropped after this."""
+    """A peer that takes none of the bytes waiting for it is dropped after this time."""
 
     max_message_size: int = 1 * MIB
-    """One WebSocket message, counted after decompression; past it close 1009."""
+    """One WebSocket message, counted after decompression; a larger one closes with 1009."""
 
     max_fragments: int = 131_072
-    """Frames of one WebSocket message; past it close 1009. ``ws``'s bound: each one costs CPU even
-    where it is empty."""
+    """Frames of one WebSocket message; more closes with 1009. ``ws`` has the same limit. Even an
+    empty frame costs CPU."""
 
     inbox: int = 16
-    """Messages read ahead of one client's handler; then reading stops and TCP pushes back."""
+    """Messages of one client that may wait for its handler. Then Finch stops reading, and TCP makes
+    the client wait."""
 
     backpressure: int = 64 * KIB
-    """``socket.send`` waits while more than this waits for its client."""
+    """``socket.send`` waits while more bytes than this are waiting for its client."""
 
     max_outbox: int = 1 * MIB
-    """Bytes waiting for one slow client; past it close 1013."""
+    """Bytes waiting for one slow client; more closes with 1013."""
 
     ping_interval: float = 20.0
-    """A silent WebSocket peer is pinged after this."""
+    """A silent WebSocket peer gets a ping after this time."""
 
     ping_timeout: float = 20.0
-    """A pinged peer that stays silent for this is closed with 1011."""
+    """A peer that stays silent for this time after a ping is closed with 1011."""
 
     close_timeout: float = 5.0
-    """The closing handshake, and the wait for a peer to close its side of TCP."""
+    """How long to wait for the closing handshake, and for a peer to close its side of TCP."""
 
     leave_grace: float = 1.0
-    """What a client sent before it left is still handled for this long; then its handlers are
-    cancelled. Long enough for ``send(); close()``, short enough that nobody waits for it."""
+    """After a client has left, its messages are still handled for this time. Then its handlers are
+    cancelled. Long enough for ``send(); close()``, short enough that nobody has to wait."""
 
     shutdown_timeout: float = 10.0
-    """At shutdown, requests and sockets get this to end by themselves."""
+    """At shutdown, requests and sockets get this time to end by themselves."""
 
     shutdown_spread: float = 2.0
-    """At shutdown, the closings of all sockets are spread over this, at one a millisecond, so that
-    their clients do not come back as one herd. Part of ``shutdown_timeout``."""
+    """At shutdown, Finch closes all sockets within this time, one per millisecond, so that their
+    clients do not all reconnect at once. Part of ``shutdown_timeout``."""
 
     max_connections: int | None = None
-    """Connections at a time, HTTP and WebSockets together; past it 503 with Retry-After. None for
-    as many as there are descriptors."""
+    """Connections at a time, HTTP and WebSockets together; more get 503 with Retry-After. None
+    allows as many as there are descriptors."""
 
     def __new__(cls, *args: Any, **values: Any) -> Limits:
         known = [field.name for field in fields(cls)]
@@ -118,11 +121,11 @@ class Limits:
 
     @property
     def tick(self) -> float:
-        """How often the server looks for what is overdue, in seconds.
+        """Seconds between two looks of the server for overdue connections.
 
-        Coarse, because one look costs a little for each connection; a quarter of the shortest
-        timeout, so that short ones are kept as well. At most a hundred times a second, or a very
-        short timeout would keep the processor busy.
+        Normally 0.5 s, because each look costs a little time per connection. With short timeouts,
+        a quarter of the shortest one, so that they are kept too. At least 0.01 s, so that a very
+        short timeout does not keep the processor busy.
         """
         shortest = min(
             self.head_timeout,
@@ -137,14 +140,14 @@ class Limits:
         return min(0.5, max(0.01, shortest / 4))
 
 
-_UNITS: Final = {  # of what is counted; all else is a number of bytes or of seconds
+_UNITS: Final = {  # the unit of counts; all other limits are bytes or seconds
     "max_headers": "header lines",
     "body_rate": "bytes a second",
     "max_fragments": "frames",
     "inbox": "messages",
     "max_connections": "connections",
 }
-# Where nothing is a bound as well. A timeout of nothing is not: it would be over all the time.
+# Limits for which 0 makes sense. It does not for a timeout, which would always be over.
 _MAY_BE_ZERO: Final = {
     "max_body",
     "backpressure",
@@ -152,7 +155,7 @@ _MAY_BE_ZERO: Final = {
     "shutdown_timeout",
     "shutdown_spread",
 }
-_MUST_END: Final = {"leave_grace"}  # or handlers of clients that have left would pile up
+_MUST_END: Final = {"leave_grace"}  # not inf: handlers of clients that have left would pile up
 _FIELDS: Final = {field.name: field for field in fields(Limits)}
 
 
@@ -161,10 +164,10 @@ def check_limit(name: str, value: Any) -> None:
 
     Parameters:
         name: a field of :class:`Limits`.
-        value: what an application gives for it.
+        value: what the application set.
 
     Raises:
-        ConfigurationError: it is not a number of the right kind, or it is out of range.
+        ConfigurationError: if it is not a number of the right kind, or is out of range.
     """
     default, whole = _FIELDS[name].default, "int" in str(_FIELDS[name].type)
     if value is None and default is None:
@@ -188,11 +191,11 @@ def _advice(name: str, value: Any, whole: bool) -> str:
     if isinstance(value, str) and value.strip().isdecimal() and len(value) < 20:
         return f"write {int(value)}, without quotes"
     if hasattr(type(value), "total_seconds"):
-        return "write .total_seconds() behind it"
+        return "write .total_seconds() after it"
     if name == "body_rate" and value == 0:
         return "body_grace=math.inf lets a body take any time"
     if default is None:
-        return "leave it out for any number"
+        return "leave it out to allow any number"
     example = f"the default is {default}"
     if not whole and name not in _MUST_END:
         example += ", and math.inf switches it off"

@@ -1,7 +1,7 @@
-"""Which types JSON can be converted to, and the hook that makes those that msgspec does not know.
+"""Checks which types JSON can be converted to, and the hook for types that msgspec does not know.
 
-msgspec accepts any class as a type, parses the JSON and compares: a plain class never fits, and the
-client would be told that its data was wrong. Here the types are looked at beforehand.
+msgspec accepts any class as a type. But JSON never converts to a plain class, and then the client
+would be told that its data was wrong. So this module checks the types beforehand.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from finch.errors import ConfigurationError
 from finch.explain import kind, where
 
 DecHook = Callable[[type, Any], Any]
-"""Makes what msgspec cannot make itself: called with the type and the parsed JSON."""
+"""Makes values of types that msgspec does not know. Called with the type and the parsed JSON."""
 
-_KEYS: Final = (  # what the text of a key in a JSON object can be converted to
+_KEYS: Final = (  # types that the text of a key in a JSON object can be converted to
     shapes.AnyType,
     shapes.StrType,
     shapes.IntType,
@@ -35,8 +35,8 @@ _KEYS: Final = (  # what the text of a key in a JSON object can be converted to
     shapes.TimeDeltaType,
     shapes.EnumType,
     shapes.LiteralType,
-    shapes.NoneType,  # of Optional
-    shapes.CustomType,  # which is another fault, or the hook's to make
+    shapes.NoneType,  # from Optional
+    shapes.CustomType,  # the hook makes it; without a hook, _fault_of reports it
 )
 _UNHASHABLE: Final = (shapes.ListType, shapes.SetType, shapes.DictType, shapes.TypedDictType)
 _WORKS: Final = (
@@ -49,7 +49,7 @@ def check_hook(dec_hook: Any) -> None:
     """Refuse a ``dec_hook`` that cannot be called as ``dec_hook(type, value)``.
 
     Raises:
-        ConfigurationError: it is not callable, takes other arguments, or is ``async``.
+        ConfigurationError: if it is not callable, takes other arguments, or is ``async``.
     """
     advice = "write a function (type, value), such as lambda cls, value: cls.model_validate(value)"
     if not callable(dec_hook):
@@ -66,13 +66,13 @@ def check_hook(dec_hook: Any) -> None:
             f"dec_hook is called with (type, value), but is written {where(dec_hook)}; {advice}"
         ) from None
     except ValueError:
-        pass  # a builtin does not say what it takes
+        pass  # some builtins do not tell which arguments they take
 
 
 @lru_cache(maxsize=64)
 def checked_hook(dec_hook: DecHook) -> DecHook:
-    """The hook, and a check that it has made what it was asked for: msgspec would tell the client
-    that its data was wrong."""
+    """The hook, with a check that it returned an instance of the type. Without this check, msgspec
+    would tell the client that its data was wrong."""
 
     def hook(cls: type, value: Any) -> Any:
         if cls is object:
@@ -81,10 +81,11 @@ def checked_hook(dec_hook: DecHook) -> DecHook:
         try:
             right = isinstance(made, typing.get_origin(cls) or cls)
         except TypeError:
-            right = True  # a protocol that cannot be asked
+            right = True  # a Protocol that isinstance() cannot check
         if not right:
             raise RuntimeError(
-                f"dec_hook, {where(dec_hook)}, was asked for {type_name(cls)} and gave {kind(made)}"
+                f"dec_hook, {where(dec_hook)}, was asked for {type_name(cls)} and returned "
+                f"{kind(made)}"
             )
         return made
 
@@ -92,7 +93,7 @@ def checked_hook(dec_hook: DecHook) -> DecHook:
 
 
 def type_name(annotation: Any) -> str:
-    """A type as it is written, for a message."""
+    """A type as it is written in code, for a message."""
     if isinstance(annotation, type) and not typing.get_args(annotation):
         return annotation.__qualname__.rpartition("<locals>.")[2]
     try:
@@ -106,12 +107,12 @@ def why_never_filled(annotation: Any, *, has_hook: bool = False) -> str:
 
     Parameters:
         annotation: the type.
-        has_hook: whether there is a ``dec_hook``, which makes what msgspec does not know.
+        has_hook: whether there is a ``dec_hook``, which makes types that msgspec does not know.
 
     Raises:
-        TypeError: msgspec does not accept it.
+        TypeError: if msgspec does not accept the type.
     """
-    root = shapes.type_info(annotation)  # which keeps all the others, and so their ids
+    root = shapes.type_info(annotation)  # keeps all its parts alive, so their ids stay valid
     waiting: list[shapes.Type] = [root]
     seen: set[int] = set()
     while waiting:
@@ -158,10 +159,10 @@ def _unknown(cls: Any) -> str:
 
 
 def _alternatives(shape: shapes.Type, *also: type) -> Iterator[shapes.Type]:
-    """The types of a union, or the type itself, without what is said about it.
+    """The types of a union, or the type itself, without its constraints (``Meta``).
 
     Parameters:
-        also: kinds of type that are looked into as well.
+        also: other kinds of types to look into.
     """
     waiting = [shape]
     while waiting:
@@ -184,7 +185,7 @@ def _parts(shape: shapes.Type) -> Iterator[shapes.Type]:
 
 
 def _is_changeable(shape: shapes.Type) -> bool:
-    """Whether instances cannot be hashed, since they may change."""
+    """Whether instances cannot be hashed because they can be changed."""
     if isinstance(shape, shapes.StructType):
         cls = typing.get_origin(shape.cls) or shape.cls
         config = cls.__struct_config__

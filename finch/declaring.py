@@ -1,7 +1,7 @@
-"""What is declared wrongly, caught where it is written: decorators, callbacks, names of attributes.
+"""Checks for wrong declarations, made where they are written: decorators and callbacks.
 
-A mistake that would stay silent until a client meets it is an error at once, and says what to
-write.
+Without these checks, such a mistake would show only when a client meets it. With them, it is an
+error at once, and the message says what to write.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ def bare(method: M) -> M:
 
 
 def check_parentheses(name: str, argument: object, example: str) -> None:
-    """Refuse a function where a decorator's own argument should be.
+    """Refuse a function in the place of a decorator's own argument.
 
     Parameters:
-        name: of the decorator.
+        name: the name of the decorator.
         argument: its first argument.
-        example: what it should be, as code.
+        example: a correct first argument, as code.
 
     Raises:
         ConfigurationError: if the decorator is written without parentheses.
@@ -100,13 +100,13 @@ def check_no_yield(function: Any, what: str, instead: str) -> None:
 
 
 def check_takes(function: Callable[..., Any], what: str, wanted: str, *arguments: Any) -> None:
-    """Refuse a function that cannot be called as it will be.
+    """Refuse a function that does not take the arguments that Finch will pass.
 
     Parameters:
-        function: the application's.
-        what: its place, for the error.
-        wanted: how it will be called, such as ``(request, error)``.
-        arguments: with what, if their number is not that of ``wanted``.
+        function: the application's function.
+        what: what the function is used for, for the error.
+        wanted: the arguments as text, such as ``(request, error)``.
+        arguments: the arguments themselves, if their number differs from that in ``wanted``.
 
     Raises:
         ConfigurationError: if it is not callable, or takes other arguments.
@@ -117,7 +117,7 @@ def check_takes(function: Callable[..., Any], what: str, wanted: str, *arguments
     try:
         signature = inspect.signature(function)
     except ValueError:
-        return  # a builtin does not tell what it takes
+        return  # some builtins do not tell which arguments they take
     try:
         signature.bind(*given)
     except TypeError:
@@ -127,7 +127,7 @@ def check_takes(function: Callable[..., Any], what: str, wanted: str, *arguments
 
 
 def shown(thing: object) -> str:
-    """A function's name, or what stands in its place."""
+    """A function's name, or a description of whatever was given instead of a function."""
     if inspect.iscoroutine(thing):
         thing.close()  # nobody will await it
         return f"the coroutine {thing.__name__}(...); write {thing.__name__} without calling it"

@@ -1,4 +1,4 @@
-"""The end of a server: everybody is let go in peace, and dropped when the time for that is over."""
+"""The end of a server: connections may end by themselves, and are dropped when time is up."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from finch.sockets.link import Link
 _log = logging.getLogger("finch.server")
 
 _CLOSINGS: Final = 0.001  # seconds between two sockets' closings, if there is time
-_CROWD: Final = 0.02  # seconds whose closings are sent together
-_LAST_TURNS: Final = 8  # of the event loop, before a peer is dropped
+_CROWD: Final = 0.02  # closings that are due within this many seconds are sent together
+_LAST_TURNS: Final = 8  # turns of the event loop before a peer is dropped
 
 
 class Watched(Protocol):
-    """A connection in either of its lives."""
+    """A connection: HTTP, or upgraded to a WebSocket."""
 
     transport: Transport
     deadline: float
@@ -35,32 +35,34 @@ class Drain:
     """Lets a server's connections end.
 
     Parameters:
-        watched: the connections; whoever is over leaves it.
-        limits: of these, the ones for the shutdown.
+        watched: the connections. The server removes each one that has ended.
+        limits: the limits; only those for the shutdown are used.
     """
 
     def __init__(self, watched: Collection[Watched], limits: Limits) -> None:
         self._watched = watched
         self._limits = limits
         self._in_peace = trio.CancelScope()
-        self._hurry: float | None = None  # seconds for goodbyes, if nobody else is waited for
+        self._hurry: float | None = None  # seconds for goodbyes only, after hurry()
         self._left = trio.Event()
 
     def hurry(self, seconds: float) -> None:
-        """Wait for nobody any more, but for goodbyes, and for those no longer than that."""
+        """Stop waiting for connections to end. Wait only for goodbyes, at most this long."""
         self._hurry = seconds
         self._in_peace.cancel()
 
     def left(self) -> None:
-        """Somebody is over."""
+        """A connection has ended."""
         self._left.set()
 
     async def run(self) -> None:
-        """Let everybody end in peace; drop whoever has not by the end of the time for it."""
+        """Let all connections end by themselves; drop those that have not ended in time."""
         limits = self._limits
         deadline = trio.current_time() + limits.shutdown_timeout
         if self._hurry is None:
             with self._in_peace:
+                # The last part of the time is kept for after the drop: by then, on_disconnect
+                # handlers still have to run. Without it, they would get no time at all.
                 peace = min(limits.leave_grace, limits.shutdown_timeout / 2)
                 with trio.move_on_at(deadline - peace):
                     await self._say_goodbye()
@@ -94,15 +96,16 @@ class Drain:
         left = list(self._watched)
         for item in left:
             item.shut_down()
-        for _ in range(_LAST_TURNS):  # TLS takes some to send a socket's Close
+        for _ in range(_LAST_TURNS):  # TLS needs several turns to send a socket's Close
             if not any(item.transport.pending for item in left):
                 break
             await trio.lowlevel.checkpoint()
         for item in left:
             item.drop()
-            item.expire(trio.current_time())  # handlers are cancelled; on_disconnect still runs
+            item.expire(trio.current_time())  # cancels handlers; on_disconnect still runs
 
     async def _until_empty(self, kind: type = object) -> None:
+        # Nothing is awaited between the check and the new event, so no end can be missed.
         while any(isinstance(item, kind) for item in self._watched):
             self._left = trio.Event()
             await self._left.wait()

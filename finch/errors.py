@@ -1,11 +1,11 @@
-"""What can go wrong, as types. Each one can be caught for a reason of its own.
+"""Finch's exceptions.
 
 FinchError
-├── ConfigurationError   the application is put together wrongly; raised before it serves
-├── HTTPError            an answer, raised by a handler or by Finch
+├── ConfigurationError   the application is set up wrongly; raised before it serves
+├── HTTPError            an error response, raised by a handler or by Finch
 ├── ProtocolError        a peer broke HTTP or the WebSocket handshake
 ├── Disconnected         the client left while its request body was being read
-└── ConnectionClosed     a raw WebSocket is used after it was closed
+└── ConnectionClosed     a raw WebSocket was used after it was closed
 """
 
 from __future__ import annotations
@@ -20,40 +20,40 @@ from finch.headers import header_items
 
 
 class FinchError(Exception):
-    """The root of everything that Finch raises on purpose."""
+    """The base class of all exceptions that Finch raises on purpose."""
 
 
 class ConfigurationError(FinchError):
-    """The application is put together wrongly: a route twice, a handler of the wrong shape.
+    """The application is set up wrongly: a route twice, a handler with the wrong arguments.
 
-    Raised where the mistake is written, before anything is served; the message says what to write
+    Raised where the mistake is written, before anything is served. The message says what to write
     instead.
     """
 
 
 class HTTPError(FinchError):
-    """An error that is an answer.
+    """An error that becomes a response.
 
-    Raised in an HTTP handler it becomes the response; raised in a socket handler it becomes an
-    envelope with ``path="error"``, this status and this message. All three are checked when they
-    are set, here or later.
+    If an HTTP handler raises it, it becomes the response. If a socket handler raises it, it becomes
+    an envelope with ``path="error"``, this status and this message. Status, message and headers are
+    checked whenever they are set, here or later.
 
     Parameters:
         status: an HTTP status code, 400 to 599 (RFC 9110, section 15).
-        message: text for the client; the standard phrase if it is left out.
-        headers: further response headers; a socket's client does not see them.
+        message: text for the client; the default is the standard phrase of the status.
+        headers: further response headers; a socket's client does not get them.
 
     Raises:
-        TypeError: ``status`` is not a whole number, ``message`` is not text, or ``headers`` is not
-            a mapping.
-        ValueError: ``status`` is not an error status, or a header or the message cannot be sent.
+        TypeError: if ``status`` is not a whole number, ``message`` is not text, or ``headers`` is
+            not a mapping.
+        ValueError: if ``status`` is not an error status, or a header or the message cannot be sent.
 
     Example::
 
         raise HTTPError(404, "no such room")
     """
 
-    # a subclass whose __init__ does not call this one is answered with these
+    # the values for a subclass whose __init__ does not call this one
     status: int = 500
     message: str = "Internal Server Error"
     headers: dict[str, str] = MappingProxyType({})  # type: ignore[assignment]
@@ -85,10 +85,10 @@ class HTTPError(FinchError):
         return "status" not in vars(self) and type(self).status is HTTPError.status
 
     def answer(self) -> tuple[int, str, dict[str, str]]:
-        """Status, message and headers as they can be sent, whatever a subclass made of them.
+        """Status, message and headers in a form that can be sent, whatever a subclass did.
 
-        What cannot be sent is replaced: the status by 500, the message by its ``str`` or the
-        standard phrase. Headers that cannot be sent are left out.
+        A wrong status becomes 500. A wrong message becomes its ``str`` or the standard phrase.
+        Wrong headers are left out.
         """
         status = _if_valid(lambda: _checked_status(self.status), 500)
         message = _if_valid(lambda: _checked_message(_text(self.message)), status_phrase(status))
@@ -97,9 +97,9 @@ class HTTPError(FinchError):
 
 
 class Unsendable(Exception):
-    """An :class:`HTTPError` that cannot be sent as it was written.
+    """The status, message or headers of an :class:`HTTPError` cannot be sent.
 
-    Whoever wrote it meant to refuse; so where a client can be refused, it is.
+    The application wanted to refuse the client, so Finch refuses it if it can.
     """
 
 
@@ -114,8 +114,8 @@ class _WrongValue(Unsendable, ValueError):
 class ProtocolError(HTTPError):
     """A peer sent what HTTP or the WebSocket handshake does not allow.
 
-    An answer like any other :class:`HTTPError`; one to a malformed head ends the connection, and no
-    handler sees it.
+    It becomes a response like any other :class:`HTTPError`. If the head of a request is malformed,
+    no handler sees the error, and the connection ends after the response.
     """
 
 
@@ -124,10 +124,10 @@ class Disconnected(FinchError):
 
 
 class ConnectionClosed(FinchError):
-    """A raw WebSocket was sent to after it was closed.
+    """The application sent to a raw WebSocket that was already closed.
 
     Parameters:
-        code: the close code (RFC 6455, section 7.4), 1006 where no Close frame came.
+        code: the close code (RFC 6455, section 7.4); 1006 if no Close frame came.
         reason: the text that came with it.
     """
 
@@ -142,7 +142,7 @@ class ConnectionClosed(FinchError):
 
 
 def status_phrase(status: int) -> str:
-    """The standard phrase of a status code, or an empty string for one without."""
+    """The standard phrase of a status code; empty if it has none."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:

@@ -1,8 +1,8 @@
-"""What an error says about an application's values and functions: what they are, where they are.
+"""Describes an application's values and functions for error messages: what they are, and where.
 
-Everything here runs after something went wrong, so it may take its time. It must never make things
-worse: no value is printed by its own ``__repr__``, no work is without a bound, and nothing here
-raises an ``Exception``.
+This code runs after something went wrong, so it may be slow. But it must never make things worse:
+it does not call a value's own ``__repr__``, all its work is limited, and it never raises an
+``Exception``.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any, Final
 import msgspec
 
 _MANY: Final = 20_000
-"""Values that are looked at in search of the one that JSON cannot hold; about 10 ms."""
+"""How many values :func:`why_no_json` looks at; takes about 10 ms."""
 
 _SHOWN: Final = 60  # characters of a value in a message
-_DEEP: Final = 100  # functions inside functions: partials, decorators
+_DEEP: Final = 100  # wrappers to look through: partials, decorators
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
-_name_of = type.__dict__["__name__"].__get__  # a metaclass cannot come between
+_name_of = type.__dict__["__name__"].__get__  # a metaclass cannot override this
 _encode = msgspec.json.Encoder().encode
 
 _YIELD: Final = "write an async generator: 'async def' with 'yield'"
@@ -41,7 +41,7 @@ _HINTS: Final[dict[str, str]] = {
     "set": "write list(...) around it",
     "frozenset": "write list(...) around it",
     "deque": "write list(...) around it",
-    "ndarray": "write .tolist() behind it",
+    "ndarray": "write .tolist() after it",
 }
 
 
@@ -59,9 +59,9 @@ def kind(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    """A value in a message: a short text or number as it is written, anything else by its type.
+    """A value for a message: a short text or number as it is, anything else as its type.
 
-    Only values of Python's own types are printed, and only their beginning.
+    Only values of Python's own types are shown, and only their beginning.
     """
     if value is None or type(value) in (bool, float):
         return repr(value)
@@ -74,10 +74,11 @@ def shown(value: object) -> str:
 
 
 def hint(value: object) -> str:
-    """What to write instead of a value that is often meant otherwise; empty if unknown."""
+    """Advice for a value that JSON cannot hold, such as ``write str(...) around it``; empty if
+    there is none."""
     cls = type(value)
     if any("model_dump" in vars(base) for base in cls.__mro__):
-        return "write .model_dump(mode='json') behind it"
+        return "write .model_dump(mode='json') after it"
     if issubclass(cls, str | int | float | complex | os.PathLike | BaseException):
         return "write str(...) around it"
     if issubclass(cls, type):
@@ -88,8 +89,8 @@ def hint(value: object) -> str:
 def where(function: object) -> str:
     """The name and place of a function, generator or coroutine: ``load (birds.py, line 12)``.
 
-    A ``partial``, a bound method, an object that is called and what ``functools.wraps`` wraps are
-    looked through. A text stays as it is, so that a caller may say it in its own words.
+    For a ``partial``, a bound method, a callable object or a wrapper by ``functools.wraps``, it is
+    the function inside. A text is returned unchanged, so a caller may pass its own words.
     """
     try:
         return function if isinstance(function, str) else _where(function)
@@ -131,7 +132,7 @@ def _code_of(function: Any) -> Any:
 
 
 def closest(name: object, names: Iterable[str]) -> str | None:
-    """The name that was probably meant by a misspelt one, or None."""
+    """The name that was probably meant by a misspelled one, or None."""
     from difflib import get_close_matches  # only errors need it
 
     if not isinstance(name, str):
@@ -141,7 +142,7 @@ def closest(name: object, names: Iterable[str]) -> str | None:
 
 
 def not_text(text: str) -> str | None:
-    """Why UTF-8 cannot hold a text, or None if it can: a lone surrogate, half of a character."""
+    """Why UTF-8 cannot encode a text: it has a lone surrogate, half a character. None if it can."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -150,14 +151,14 @@ def not_text(text: str) -> str | None:
 
 
 def why_no_json(value: object) -> str:
-    """Which part of a value JSON cannot hold, and of which type it is.
+    """Which part of a value JSON cannot hold, and what type it has.
 
     Returns:
-        A clause with a path to the part, such as ``$.user.avatar is a PosixPath, which JSON cannot
+        Text with a path to the part, such as ``$.user.avatar is a PosixPath, which JSON cannot
         hold; write str(...) around it``.
 
-    It looks at up to 20,000 values, one after another, and does not recurse: a value that contains
-    itself does no harm.
+    It looks at up to 20,000 values in a loop, without recursion. So a value that contains itself
+    does no harm.
 
     Example::
 
@@ -177,7 +178,7 @@ def _find_fault(value: object) -> str | None:
         return fault and f"the value {fault}"
     trail = ["$"]
     levels = [(children, id(value))]
-    open_ids = {id(value)}  # of what is being looked into: to meet one of these again is a cycle
+    open_ids = {id(value)}  # values on the way to here; meeting one again means a cycle
     left = _MANY
     while levels:
         children, identity = levels[-1]
@@ -213,7 +214,7 @@ def _whole_fault(value: object) -> str:
 
 
 def _fault_of(value: Any) -> str | None:
-    """What is wrong with a value itself, what it contains left out; None if nothing is."""
+    """What is wrong with a value itself, without its parts; None if nothing is wrong."""
     cls = type(value)
     if cls in (int, float, bool, type(None)):
         return None
@@ -250,7 +251,7 @@ def _fault_of_keys(value: dict[Any, Any]) -> str | None:
 
 
 def _children(value: Any) -> Iterator[tuple[str, Any]] | None:
-    """The parts of a value that msgspec encodes as an array or object; None for any other."""
+    """The parts of a value that msgspec encodes as an array or object; None for other values."""
     cls = type(value)
     if issubclass(cls, dict):
         return ((_step(key), child) for key, child in dict.items(value))

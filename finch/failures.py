@@ -1,12 +1,12 @@
-"""What an application's code raised, and what it counts as: the boundary around all of it.
+"""Decides what an exception from application code means. Finch uses it wherever it calls such code.
 
-Whatever a handler raises is the trouble of its own client. Much of it is no ``Exception``:
-``sys.exit`` in a library, asyncio's ``CancelledError``, a Rust extension's panic, a group with
-``GeneratorExit``. Any of them would go through ``except Exception`` into the server's nursery, and
-end the server. So wherever application code is called, everything is caught, and
-:func:`failure_of` decides. Two things are not a failure and go on:
+If a handler raises, only its own client may suffer. But many exceptions are not an ``Exception``:
+``sys.exit`` in a library, asyncio's ``CancelledError``, the panic of a Rust extension, a group with
+``GeneratorExit``. ``except Exception`` does not catch these, so they would reach the server's
+nursery and end the server. So wherever Finch calls application code, it catches everything, and
+:func:`failure_of` decides. Two things are not failures and are raised again:
 
-- the cancellation of the task, if it really is being cancelled;
+- the cancellation of the task, if the task really is being cancelled;
 - ``KeyboardInterrupt``, if a signal raised it.
 """
 
@@ -97,19 +97,19 @@ _ASYNCIO_HINT: Final = (
 
 
 def failure_of(error: BaseException) -> BaseException:
-    """What application code raised, as the failure of the client that it ran for.
+    """The error that application code raised, if it is a failure for its client.
 
     Parameters:
         error: just caught, in the task that ran the code.
 
     Returns:
-        The error; an error of Finch's that is alone in a group counts as that error, since a
-        handler's nursery wraps whatever its tasks raise.
+        The error. If it is a group with a single error of Finch's, then that error: a nursery in a
+        handler wraps whatever its tasks raise.
 
     Raises:
-        trio.Cancelled: alone or in a group, where the task is being cancelled. What else was in
-            the group is logged.
-        KeyboardInterrupt: where a signal raised it.
+        trio.Cancelled: if the error is one, alone or in a group, and the task is being cancelled.
+            The other errors of the group are logged.
+        KeyboardInterrupt: if a signal raised it.
 
     Example::
 
@@ -153,8 +153,8 @@ def _judge_group(group: BaseExceptionGroup[BaseException]) -> tuple[BaseExceptio
 
 
 def alone(error: BaseException) -> BaseException | None:
-    """The only exception of a group, or of the groups in it; the error itself if it is none;
-    None where there are several."""
+    """The only exception in a group, or in the groups inside it; None if there are several. An
+    error that is not a group is returned unchanged."""
     while isinstance(error, BaseExceptionGroup):
         if len(error.exceptions) != 1:
             return None
@@ -168,7 +168,8 @@ def is_cancelled() -> bool:
 
 
 def _is_from_signal(error: BaseException) -> bool:
-    """Whether trio raised it for SIGINT. One that is raised by hand ends in another's frame."""
+    """Whether trio raised it because of SIGINT. If other code raised it, the last frame is not in
+    trio."""
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
@@ -189,11 +190,11 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 async def close_iterator(iterator: Any) -> None:
     """Close an application's iterator, if it can be closed.
 
-    A generator that has a nursery open is closed by a group of ``GeneratorExit``: that is how it
-    says that it is closed, and not a failure.
+    A generator with an open nursery raises a group of ``GeneratorExit`` when it is closed. That is
+    normal, and not a failure.
 
     Raises:
-        BaseException: what else the iterator raises.
+        BaseException: if the iterator raises anything else.
     """
     close = getattr(iterator, "aclose", None)
     if close is None:
@@ -211,13 +212,13 @@ async def close_iterator(iterator: Any) -> None:
 def report(
     log: logging.Logger, message: str, *arguments: object, error: BaseException | None = None
 ) -> None:
-    """Log an error, whatever happens: a log handler that raises is the application's code as well,
-    and it is called where nobody is left to catch anything.
+    """Log an error, and never raise. A log handler is application code too and may raise, but the
+    callers of this function are the last ones who could catch anything.
 
     Parameters:
-        log: who logs.
+        log: the logger.
         message, arguments: as for ``log.error``.
-        error: logged with its traceback; one that comes from using asyncio under trio gets a hint.
+        error: logged with its traceback, and with a hint if it comes from using asyncio under trio.
     """
     try:
         if error is not None:
@@ -227,7 +228,7 @@ def report(
         try:
             traceback.print_exc(file=sys.__stderr__)
         except BaseException:
-            pass  # nobody can be told
+            pass  # there is no way left to report it
 
 
 def report_no_status(log: logging.Logger, error: BaseException) -> None:
@@ -260,9 +261,9 @@ def _hint(error: BaseException) -> str:
 
 
 def meant_by(error: AttributeError) -> str:
-    """The attribute of an object of Finch's that was probably meant; an empty text for none.
+    """The attribute of a Finch object that was probably meant; empty if none is similar.
 
-    Not a ``__getattr__`` of the objects: that slows down every attribute that there is.
+    The objects have no ``__getattr__`` for this: it would slow down all their attributes.
     """
     name = error.name
     if name is None or not type(error.obj).__module__.startswith("finch"):

@@ -1,4 +1,4 @@
-"""Find the application that ``module:attribute`` names, and say what is wrong if there is none."""
+"""Finds the application that ``module:attribute`` names, and explains why if there is none."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ class Mistake(Exception):
 
 
 def find_app(name: str) -> FinchApp:
-    """Import the application that ``module:attribute`` names; the current folder is importable.
+    """Import the application that ``module:attribute`` names. Modules in the current folder can be
+    imported.
 
     Raises:
-        Mistake: if there is none, with what to write instead.
-        KeyboardInterrupt: if that comes while the module is imported.
+        Mistake: if there is no such application. It says what to write instead.
+        KeyboardInterrupt: if it comes while the module is imported.
     """
     module_name, _, expression = name.partition(":")
     expression = expression or "app"
@@ -50,12 +51,12 @@ def find_app(name: str) -> FinchApp:
 
 
 def _a_path(path: str, expression: str) -> str:
-    """What to write for a file: its module, seen from the folder in which that can be imported."""
+    """What to write instead of a file: its module, and the folder where it can be imported."""
     file = Path(path)
     folder = ""
     try:
         parts = file.absolute().resolve().relative_to(Path.cwd().resolve()).parts
-    except ValueError:  # somewhere else
+    except ValueError:  # not below the current folder
         folder, parts = f", in the folder {file.parent}", (file.name,)
     module = ".".join((*parts[:-1], parts[-1].removesuffix(".py"))) if parts else "app"
     kind = "file" if path.endswith(".py") else "path"
@@ -78,7 +79,7 @@ def _import(name: str) -> ModuleType:
     except SystemExit as error:
         raise Mistake(
             f"module {name!r} ends the program when it is imported: {_one_line(error)}"
-            f"{where(error, own=False)}; put what is not for Finch under "
+            f"{where(error, own=False)}; put the code that Finch does not need under "
             'if __name__ == "__main__"'
         ) from None
     except KeyboardInterrupt:
@@ -116,7 +117,7 @@ def _no_module(name: str) -> str:
 
 
 def _why_missing(error: ModuleNotFoundError) -> str:
-    """Why a module that the application imports is not there: three common reasons."""
+    """Why a module that the application imports is missing: three common reasons."""
     frame, name = innermost(error), error.name or ""
     if frame is None or not name.isidentifier():
         return ""
@@ -154,8 +155,8 @@ def _call(factory: Callable[[], Any], what: str) -> Any:
         raise Mistake(_async_factory(what))
     if callable(factory) and (needed := _needed_arguments(factory)):
         raise Mistake(
-            f"{what} needs arguments: {needed}. Finch calls it without; give them defaults, or "
-            "make the application in the module and name that"
+            f"{what} needs arguments: {needed}. Finch calls it without arguments; give them "
+            "defaults, or create the application in the module and name that"
         )
     try:
         return factory()
@@ -170,14 +171,14 @@ def _call(factory: Callable[[], Any], what: str) -> Any:
 def _async_factory(what: str) -> str:
     return (
         f"{what} is async, and Finch calls it before there is an event loop; make it a plain def, "
-        "and move what awaits into an @app.on_startup function"
+        "and move the code that awaits into an @app.on_startup function"
     )
 
 
 def _needed_arguments(factory: Callable[..., Any]) -> str:
     try:
         parameters = inspect.signature(factory).parameters.values()
-    except (TypeError, ValueError):  # of some built-in
+    except (TypeError, ValueError):  # some builtins have no signature
         return ""
     return ", ".join(
         one.name
@@ -192,12 +193,12 @@ def _not_an_app(found: Any, module: ModuleType, module_name: str, expression: st
     if isinstance(found, ModuleType):
         return f"{what} is a module, not a FinchApp{_apps_in(found, found.__name__) or others}"
     if inspect.isclass(found):
-        hint = others or f"; write {what}() for one of these" * issubclass(found, FinchApp)
+        hint = others or f"; write {what}() for an instance" * issubclass(found, FinchApp)
         return f"{what} is a class, not a FinchApp{hint}"
     if inspect.iscoroutinefunction(found):
         return _async_factory(f"{what}()")
     if inspect.iscoroutine(found):
-        found.close()  # or Python warns that nobody has awaited it
+        found.close()  # otherwise Python warns that it was never awaited
         return _async_factory(what)
     hint = others
     if callable(found) and inspect.isroutine(found):
@@ -211,7 +212,7 @@ def _apps_in(module: ModuleType, name: str) -> str:
 
 
 def _another_module(module: ModuleType, name: str) -> str:
-    """The hint for a file that has the name of a module of Python's own, or of a library."""
+    """The hint if the user's file has the same name as a module of Python or of a library."""
     file = Path.cwd() / f"{name}.py"
     loaded = getattr(module, "__file__", None)
     if not file.exists() or (loaded and Path(loaded).resolve() == file.resolve()):

@@ -1,6 +1,6 @@
-"""Multi-mappings of text: headers, whose names ignore case, and query parameters.
+"""Mappings of text with several values per name: headers (names ignore case) and query parameters.
 
-Also which headers an application may send: whoever takes headers from it checks them here.
+Also checks the headers that an application wants to send.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from finch.explain import kind, not_text, shown
 HeaderItems = Mapping[str, str] | Iterable[tuple[str, str]]
 
 NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-"""A token: what names a header or a cookie (RFC 9110, section 5.6.2)."""
+"""A token: the name of a header or a cookie (RFC 9110, section 5.6.2)."""
 
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
@@ -43,12 +43,12 @@ class MultiMapping(Mapping[str, str]):
         raise KeyError(name)
 
     def getlist(self, name: str) -> list[str]:
-        """Every value of a name, in order; an empty list where there is none."""
+        """All values of a name, in order; empty if there are none."""
         wanted = self._fold(name)
         return [value for key, value in self._items if key == wanted]
 
     def multi_items(self) -> list[tuple[str, str]]:
-        """Every pair, in order, repeated names included."""
+        """All pairs, in order, repeated names included."""
         return list(self._items)
 
     def __contains__(self, name: object) -> bool:
@@ -73,13 +73,13 @@ class MultiMapping(Mapping[str, str]):
 
 
 class QueryParams(MultiMapping):
-    """The query's parameters. ``request.query["page"]``, ``request.query.getlist("tag")``."""
+    """The parameters of the query: ``request.query["page"]``, ``request.query.getlist("tag")``."""
 
     __slots__ = ()
 
 
 class Headers(MultiMapping):
-    """A message's headers: case-insensitive (RFC 9110, section 5.1), text decoded as Latin-1.
+    """The headers of a message: case-insensitive (RFC 9110, section 5.1), decoded as Latin-1.
 
     Example::
 
@@ -92,7 +92,7 @@ class Headers(MultiMapping):
 
     @classmethod
     def from_raw(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:
-        """From bytes as they travel."""
+        """Headers from the bytes that were received."""
         return cls((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw)
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
@@ -104,7 +104,7 @@ class Headers(MultiMapping):
 
 
 class CopiedHeaders(Headers):
-    """A copy of a response's headers, which says so to whoever tries to change it."""
+    """A copy of a response's headers. Trying to change it raises an error that explains this."""
 
     __slots__ = ()
 
@@ -127,8 +127,8 @@ def check_header(name: Any, value: Any) -> None:
     """Refuse a header that would break the message, and say what to write.
 
     Raises:
-        ValueError: the name is not a token, or the value is not text in Latin-1 without control
-            characters.
+        ValueError: if the name is not a token, or if the value is not text in Latin-1 without
+            control characters.
 
     Source: RFC 9110, section 5.
     """
@@ -143,10 +143,10 @@ def check_header(name: Any, value: Any) -> None:
         advice = "a header's name has letters, digits and hyphens only, such as 'x-request-id'"
         if isinstance(name, bytes):
             advice = "write the name as text, without the b"
-        raise ValueError(f"{shown(name)} is no header name: {advice}")
+        raise ValueError(f"{shown(name)} is not a header name: {advice}")
     if isinstance(value, str) and _VALUE.fullmatch(value):
         return  # a subclass of str
-    raise ValueError(f"{name!r}: {shown(value)} is no header value: {_advice(name, value)}")
+    raise ValueError(f"{name!r}: {shown(value)} is not a header value: {_advice(name, value)}")
 
 
 def _advice(name: str, value: object) -> str:
@@ -159,21 +159,19 @@ def _advice(name: str, value: object) -> str:
     if isinstance(value, bytes):
         return "write text, such as value.decode('latin-1')"
     if isinstance(value, list | tuple):
-        return (
-            f"give a header of several values as several pairs: [({name!r}, 'a'), ({name!r}, 'b')]"
-        )
+        return f"write one pair for each value of a header: [({name!r}, 'a'), ({name!r}, 'b')]"
     return "a header's value is text; write str(...) around it"
 
 
 def header_items(headers: Any, of: str) -> list[tuple[str, str]]:
-    """The headers that an application gives, as pairs, each of them checked.
+    """The headers that an application passes, as checked pairs.
 
     Parameters:
-        headers: a mapping of names to values, or any number of pairs of name and value.
-        of: what they are given to, for the error.
+        headers: a mapping of names to values, or pairs of name and value.
+        of: the name of what takes them, for the error.
 
     Raises:
-        TypeError: ``headers`` is neither of these.
+        TypeError: if ``headers`` is neither of these.
         ValueError: as :func:`check_header`.
     """
     if isinstance(headers, MultiMapping):

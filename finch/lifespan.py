@@ -1,4 +1,4 @@
-"""An application's time: what runs at its beginning, beside its handlers, and at its end."""
+"""What runs when an application starts, while it serves, and when it ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logging.getLogger("finch.app")
 
 
 class Lifespan:
-    """The callbacks of startup and shutdown, and the tasks between."""
+    """The callbacks of startup and shutdown, and the background tasks."""
 
     def __init__(self) -> None:
         self.startup: list[Callable[[], Any]] = []
@@ -33,10 +33,10 @@ class Lifespan:
         return bool(self._times)
 
     def start_soon(self, function: Callable[..., Any], *args: Any) -> None:
-        """Run a function now, or with the application if that does not run. From any thread.
+        """Run a function now, or when the application starts. May be called from any thread.
 
         Raises:
-            ConfigurationError: if it is not callable with these arguments.
+            ConfigurationError: if the function cannot be called with these arguments.
         """
         check_takes(function, "background_task", f"({', '.join(map(repr, args))})", *args)
         check_no_yield(function, "the background task", "leave out the yield")
@@ -55,13 +55,13 @@ class Lifespan:
 
     @asynccontextmanager
     async def run(self, shutdown_timeout: float) -> AsyncIterator[None]:
-        """Startup, background tasks and shutdown around whoever serves the application.
+        """Run startup, background tasks and shutdown. The application is served inside the block.
 
         Parameters:
-            shutdown_timeout: seconds for all callbacks of shutdown.
+            shutdown_timeout: seconds for all shutdown callbacks together.
 
         Raises:
-            BaseException: whatever a startup callback raises: the application cannot begin.
+            BaseException: whatever a startup callback raises; the application then does not start.
         """
         async with plain_nursery() as nursery:
             time = _Time(nursery)
@@ -72,7 +72,7 @@ class Lifespan:
                     if error is not None:
                         raise error
                 background = self._background[:]
-            finally:  # what a startup callback began is for this time only
+            finally:  # tasks that a startup callback added are for this run only
                 del self._background[lasting:]
             self._times.append(time)
             for task in background:

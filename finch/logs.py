@@ -1,4 +1,4 @@
-"""The log, where peers have a say: how often they cause a line, and what stands in it."""
+"""Protects the log from peers: from too many lines, and from control characters in them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Formatter(logging.Formatter):
-    """Formats entries so that nobody but the log begins one.
+    """Formats entries so that a peer cannot fake one.
 
-    The message of an exception may hold whatever a peer has sent: control characters are escaped,
-    a terminal's as well, and every line but the first of an entry is indented.
+    The message of an exception may contain anything that a peer has sent. So control characters
+    (also those of terminals) are escaped, and all lines of an entry after the first are indented.
 
     Parameters: as ``logging.Formatter``.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The entry of a record."""
+        """The text of a record."""
         lines = super().format(record).split("\n")
         return "\n    ".join(_CONTROL.sub(_escape, line) for line in lines)
 
@@ -31,10 +31,10 @@ def _escape(found: re.Match[str]) -> str:
 
 
 class Seldom:
-    """Logs each message once a minute at the most, and says how often it was left out.
+    """Logs each message at most once a minute, and says how often it was left out.
 
     Parameters:
-        logger: who logs.
+        logger: the logger to use.
     """
 
     __slots__ = ("_left_out", "_logger", "_next")
@@ -48,7 +48,8 @@ class Seldom:
         """Log an error.
 
         Parameters:
-            message: a constant, with a place for each argument; what is counted.
+            message: a constant with placeholders for the arguments. Calls with the same constant
+                are counted together.
         """
         self._log(logging.ERROR, message, arguments)
 
@@ -63,5 +64,5 @@ class Seldom:
             return
         self._next[message] = now + _EVERY
         left_out = self._left_out.pop(message, 0)
-        more = f" (and {left_out} times since this was last said)" if left_out else ""
+        more = f" (and {left_out} more times since this was last logged)" if left_out else ""
         self._logger.log(level, message + more, *arguments)

@@ -1,4 +1,4 @@
-"""What is handed to whoever serves an application, checked before anything begins."""
+"""Checks the options for serving an application, before anything starts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from finch.net.proxies import Trust
 
 
 def check_app(app: object, taker: str) -> None:
-    """Refuse what is not an application.
+    """Refuse a value that is not an application.
 
     Parameters:
-        taker: who was given it, for the message.
+        taker: the function or class that got the value, for the message.
 
     Raises:
-        ConfigurationError: with what to write instead.
+        ConfigurationError: if ``app`` is not a FinchApp. It says what to write instead.
     """
     if isinstance(app, FinchApp):
         return
@@ -37,10 +37,10 @@ def check_app(app: object, taker: str) -> None:
 
 
 def trust_in(believed: object) -> Trust:
-    """Who is believed, from ``forwarded_allow_ips``.
+    """The trusted proxies, from ``forwarded_allow_ips``.
 
     Raises:
-        ConfigurationError: if it is neither a text nor a list of texts, or names nobody.
+        ConfigurationError: if it is neither a text nor a list of texts, or has an invalid entry.
     """
     entries = believed if isinstance(believed, str) else _listed(believed)
     return Trust(entries)
@@ -60,7 +60,7 @@ def _listed(believed: object) -> list[str]:
 
 
 def check_address(host: object, port: object, fd: object) -> None:
-    """Refuse what nobody can listen on.
+    """Refuse an address that cannot be listened on.
 
     Raises:
         ConfigurationError: for a wrong type, an empty host or a URL, a port that does not exist.
@@ -90,17 +90,17 @@ def check_address(host: object, port: object, fd: object) -> None:
 
 
 def check_switch(name: str, value: object) -> None:
-    """Refuse what is neither on nor off: the text ``"false"`` would be on.
+    """Refuse a value that is neither True nor False. The text ``"false"`` would count as True.
 
     Raises:
-        ConfigurationError: for anything else.
+        ConfigurationError: if it is neither.
     """
-    if not isinstance(value, int):  # which True and False are
+    if not isinstance(value, int):  # True and False are ints
         raise ConfigurationError(f"{name} is True or False, not {_a_value(value)}")
 
 
 def as_path(name: str, path: object) -> str | None:
-    """An option that is a path, as text.
+    """A path option as text.
 
     Raises:
         ConfigurationError: if it is neither text nor a ``pathlib.Path``.

@@ -1,7 +1,7 @@
-"""The server: the nursery of all connections, the sweep for what is overdue, the drain.
+"""The server: the nursery of all connections, the sweep for overdue ones, the drain at the end.
 
-Error handling: each connection's task ends in a last catch, so that nothing a peer or a handler
-does reaches the nursery, and with it everybody else.
+Error handling: each connection's task catches everything at its end. An exception that reached the
+nursery would end all other connections too.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ from finch.watchdog import Watchdog
 
 _log = logging.getLogger("finch.server")
 
-_REFUSALS: Final = 64  # connections that are told that they are refused; more are closed at once
-_SETTLED: Final = 0.1  # seconds after which whoever waited for the server has its first answer
+_REFUSALS: Final = 64  # connections that get a 503 at the same time; more are closed at once
+_SETTLED: Final = 0.1  # seconds; by then, clients that were waiting have been answered
 _DEFERRED: Final = ("finch.wire.authority", "finch.wire.body", "finch.wire.extensions")
 
 
@@ -51,10 +51,10 @@ class Server:
     Parameters:
         app: the application.
         access_log: whether each request is logged.
-        hub: whether plain sockets are read by one task for all, where the platform can; False for
-            a task each.
-        trust: which proxies are believed; nobody where left out.
-        proxy_protocol: whether every connection begins with a PROXY header.
+        hub: whether one task reads all plain sockets, if the platform supports it. False uses a
+            task for each socket.
+        trust: the proxies that are believed; the default is none.
+        proxy_protocol: whether every connection must begin with a PROXY header.
 
     Example::
 
@@ -102,17 +102,17 @@ class Server:
         tls: ssl.SSLContext | None = None,
         task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Serve until :meth:`stop`, then let everybody end in peace.
+        """Serve until :meth:`stop`, then let all connections end by themselves.
 
         Parameters:
-            listeners: those of :func:`open_listeners`, which listen when startup is done; closed
-                when the server stops accepting.
+            listeners: sockets from :func:`open_listeners`. They listen after startup, and are
+                closed when the server stops accepting.
             tls: the certificate, for https and wss.
-            task_status: ``nursery.start`` gives the URLs that are served.
+            task_status: ``nursery.start`` returns the URLs that are served.
 
         Raises:
             Exception: whatever a startup callback raises.
-            ConfigurationError: if another process listens on an address by now.
+            ConfigurationError: if another process has begun to listen on an address.
         """
         raised: list[BaseException] = []
 
@@ -129,12 +129,13 @@ class Server:
         if watchdog is not None:
             watchdog.start()
         try:
-            # Whoever cancels this call cancels what is in it at once, and goodbyes take a moment.
-            # So all is in a task that shields itself, and this one is there to be cancelled.
+            # If the caller cancels this call, everything inside ends at once, without goodbyes. So
+            # the server runs in a task that shields itself, and this task only waits for the
+            # cancellation, and then stops the server.
             async with plain_nursery() as outside:
                 outside.start_soon(house)
                 try:
-                    await trio.Event().wait()  # until it is cancelled
+                    await trio.Event().wait()  # until the caller or house() cancels it
                 finally:
                     if not self._over:
                         self.stop_at_once(self.limits.shutdown_timeout)
@@ -159,7 +160,7 @@ class Server:
         self._threads.adopt()
         with trio.CancelScope() as shield:
             async with self._app.lifespan():
-                shield.shield = True
+                shield.shield = True  # not before: a cancellation may still end the startup
                 self.workers.home = copy_context()
                 async with plain_nursery() as nursery:
                     self._nursery = nursery
@@ -180,35 +181,35 @@ class Server:
                     close_listeners(listeners)
                     await self._drain.run()
                     nursery.cancel_scope.cancel()
-                    self._threads.abandon()
+                    self._threads.abandon()  # else the nursery would wait for handlers in threads
 
     def stop(self) -> None:
-        """Stop accepting, finish what is under way, close every socket with 1001."""
+        """Stop accepting, finish the current requests, close every socket with 1001."""
         self._stop.set()
 
     def stop_at_once(self, seconds: float = 0.0) -> None:
-        """Stop without waiting for anybody: requests are cut, sockets are closed with 1001.
+        """Stop without waiting: requests are cut off, sockets are closed with 1001.
 
         Parameters:
-            seconds: that every client's ``on_disconnect`` together may still take;
-                ``Limits.leave_grace`` where left out.
+            seconds: the time for the ``on_disconnect`` calls of all clients together; the default
+                is ``Limits.leave_grace``.
         """
         self._stop.set()
         self._drain.hurry(seconds or self.limits.leave_grace)
 
     def abandon_threads(self) -> None:
-        """Wait no longer for ``def`` functions: they end with the process, if not before."""
+        """Stop waiting for ``def`` functions. They end with the process, if not before."""
         self._threads.abandon()
 
     @property
     def stopping(self) -> bool:
-        """Whether it was told to stop."""
+        """Whether the server was told to stop."""
         return self._stop.is_set()
 
     # Connections
 
     def _take(self, tls: ssl.SSLContext | None, sock: socket.socket, address: object) -> None:
-        """A connection was accepted."""
+        """Take a connection that was just accepted."""
         peer = Source(address_of(address), "http" if tls is None else "https")
         if not self._proxy_protocol:
             self._admit(tls, sock, peer)
@@ -264,7 +265,7 @@ class Server:
         return connection
 
     async def serve(self, transport: Transport, client: Address, scheme: str = "http") -> None:
-        """Serve one connection to its end. Nothing that happens on it escapes."""
+        """Serve one connection to its end. Never raises what happens on the connection."""
         await change_context(self.workers.home.copy())
         await self._serve(self._connection(transport, client, scheme))
 
@@ -282,11 +283,11 @@ class Server:
                     self._hub.add(link)
                 else:
                     await TaskReader().read(link)
-                return  # from here on the link closes the transport
+                return  # from here on, the link closes the transport
         except BaseException as raised:
             try:
                 error = failure_of(raised)
-            finally:
+            finally:  # also if failure_of raises a cancellation again
                 transport.close()
                 if link is not None:
                     link.drop()
@@ -298,7 +299,7 @@ class Server:
 
     async def _refuse(self, connection: Connection) -> None:
         self._seldom.error(
-            "connections are refused: there are %d, as many as Limits.max_connections allows",
+            "connections are refused: there are %d, which is Limits.max_connections",
             self.limits.max_connections,
         )
         try:
@@ -328,42 +329,43 @@ class Server:
             self._drain.left()
 
     def forget(self, link: Link) -> None:
-        """A link and its owner are over."""
+        """Remove a link that has ended, with its owner."""
         self._unwatch(link)
 
     def spawn(self, task: Callable[[], Awaitable[None]]) -> None:
-        """Run something beside the connections. What it raises is logged and ends nothing else."""
+        """Run a task beside the connections. If it raises, that is logged, and all else goes on."""
         assert self._nursery is not None, "the server does not run"
         self._nursery.start_soon(caught, task)
 
     # Time
 
     async def _import_the_rest(self) -> None:
-        """What the first answers do without: a tenth of the time that a start takes. Nor is it left
-        to the first connection that needs it, when no descriptor may be free to open a file with,
-        and the files may be another release's."""
+        """Import modules that the first responses do not need; this makes the start 10 % faster.
+
+        Nor are they left to the first connection that needs them: at that time there may be no free
+        descriptor to open a file, or the files may already be those of another release."""
         left = [*_DEFERRED]
-        await trio.sleep(_SETTLED)  # no longer: everybody waits for 30 ms, and soon there are more
+        await trio.sleep(_SETTLED)  # not longer: all clients wait 30 ms, and they become more
         while left:
             try:
                 while left:
                     importlib.import_module(left[-1])
                     left.pop()
             except OSError as error:
-                self._seldom.error("modules cannot be read yet: %s", error)
+                self._seldom.error("modules of Finch cannot be read yet: %s", error)
                 await trio.sleep(self.limits.tick)
             except Exception as error:
                 report(_log, "%s cannot be imported; restart the server", left.pop(), error=error)
 
     async def _sweep(self) -> None:
-        """Look at every connection now and then: the one timer that all share."""
+        """Look at every connection once per tick: all share this one timer."""
         tick = self.limits.tick
         while True:
             due = trio.current_time() + tick
             await trio.sleep_until(due)
             if trio.current_time() > due + tick:
-                # This process was held up: what came meanwhile is read, and what waits is handled,
-                # before anybody is given up.
+                # This process was held up, and so it has not yet read what peers sent meanwhile.
+                # Let it read and handle that first; else it would drop peers that are not late.
                 await trio.sleep(tick)
             now = trio.current_time()
             for item in list(self._watched):
@@ -380,7 +382,7 @@ class Server:
 
 
 class _Accepted(Job):
-    """A new connection. One that is upgraded at once, as most are, needs no task of its own."""
+    """A new connection, as a job for a worker. Most are upgraded soon and then need no task."""
 
     __slots__ = ("_serve",)
 
@@ -391,7 +393,7 @@ class _Accepted(Job):
         await self._serve()
 
     def keep(self, context: Context) -> None:
-        pass  # each of its requests has had its own
+        pass  # each request has its own context
 
     def left_open(self) -> None:
         pass  # the connection is over

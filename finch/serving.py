@@ -1,4 +1,4 @@
-"""A server as a program: where it listens, the signals that end it, the garbage collector."""
+"""Runs a server as a program: its address, the signals that end it, the garbage collector."""
 
 from __future__ import annotations
 
@@ -46,26 +46,26 @@ async def serve(
     access_log: bool = False,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve an application in a trio program of your own, until cancelled or signalled.
+    """Serve an application in a trio program of your own, until it is cancelled or gets a signal.
 
-    SIGINT and SIGTERM end it in peace: requests are finished, sockets closed with 1001, for at most
-    ``Limits.shutdown_timeout``; a second one ends it at once. One that comes during startup cancels
-    the startup functions, and nothing has been served.
+    SIGINT and SIGTERM end it gracefully: requests are finished and sockets closed with 1001,
+    within ``Limits.shutdown_timeout``. A second signal ends it at once. A signal during startup
+    cancels the startup functions, and nothing is served.
 
     Parameters:
-        host, port, unix, fd: where to listen, as :func:`open_listeners`.
-        certfile, keyfile: for TLS, as :func:`load_tls`.
+        host, port, unix, fd: where to listen, as for :func:`open_listeners`.
+        certfile, keyfile: for TLS, as for :func:`load_tls`.
         forwarded_allow_ips: the proxies whose ``Forwarded`` and ``X-Forwarded-*`` are believed:
             IP addresses, networks, ``"unix"``, ``"*"``; a list, or a text with commas.
-        proxy_protocol: whether every connection begins with a PROXY header, version 1 or 2; one
-            that does not is closed.
+        proxy_protocol: whether every connection must begin with a PROXY header, version 1 or 2. A
+            connection without one is closed.
         access_log: whether each request is logged, by the logger ``finch.access``.
-        task_status: ``nursery.start`` gives the URLs that are served; none of them if a signal came
-            during startup.
+        task_status: ``nursery.start`` returns the URLs that are served, or an empty list if a
+            signal came during startup.
 
     Raises:
         ConfigurationError: if ``app`` is not a FinchApp, an option has the wrong type, the
-            certificate cannot be used, the address cannot be had, or trio does not run.
+            certificate cannot be used, Finch cannot listen on the address, or trio does not run.
 
     Example::
 
@@ -74,7 +74,7 @@ async def serve(
     _check_place("serve")
     if not _trio_runs():
         raise ConfigurationError(
-            "finch.serve runs under trio, which does not run here; write finch.run(app), or "
+            "finch.serve needs trio, which does not run here; write finch.run(app), or "
             "trio.run(functools.partial(finch.serve, app)), without asyncio"
         )
     check_app(app, "finch.serve")
@@ -86,7 +86,7 @@ async def serve(
         for name, path in (("unix", unix), ("certfile", certfile), ("keyfile", keyfile))
     )
     if keyfile is not None and certfile is None:
-        raise ConfigurationError("a keyfile without its certfile; give both")
+        raise ConfigurationError("there is a keyfile without a certfile; give both")
     tls = load_tls(certfile, keyfile) if certfile is not None else None
     trust = trust_in(forwarded_allow_ips)
     try:
@@ -107,24 +107,25 @@ async def serve(
 
 
 class _Start:
-    """Passes on that the server has started, and remembers it."""
+    """Passes on the call of ``started``, and remembers it."""
 
     def __init__(self, task_status: trio.TaskStatus[list[str]]) -> None:
         self.done = False
         self._task_status = task_status
 
     def started(self, urls: Any = None) -> None:
-        """As ``trio.TaskStatus.started``."""
+        """Called as ``trio.TaskStatus.started``."""
         self.done = True
         self._task_status.started(urls)
 
 
 @contextmanager
 def _signals(obey: Callable[[int], None]) -> Iterator[None]:
-    """Call a function in trio's turn with each SIGINT and SIGTERM; in the main thread only.
+    """Call a function for each SIGINT and SIGTERM, in trio's thread. Only in the main thread.
 
-    One that comes while the block ends is dropped. ``trio.open_signal_receiver`` would hand it to
-    the handler from before, and by default that kills a process that has just ended in peace.
+    A signal that comes while the block ends is dropped. ``trio.open_signal_receiver`` would pass
+    it to the previous handler. By default, that one kills the process, although it has just ended
+    gracefully.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -136,7 +137,7 @@ def _signals(obey: Callable[[int], None]) -> Iterator[None]:
             one(number)
 
     def handle(number: int, frame: object) -> None:
-        # idempotent: a terminal and a parent process that each pass on one Ctrl-C are one
+        # idempotent: one Ctrl-C may come twice, from the terminal and from a parent process
         token.run_sync_soon(take, number, idempotent=True)
 
     if not _obeying:  # several servers of one program end together
@@ -160,32 +161,32 @@ def _obey(
     nursery: trio.Nursery,
     number: int,
 ) -> None:
-    """End the server: in peace at the first signal, at once at the second or during startup."""
+    """End the server: gracefully at the first signal, at once at the second or during startup."""
     if server.stopping:
         server.stop_at_once()
         app.hurry(server.limits.leave_grace)
         if not start.done:
             server.abandon_threads()
     elif not start.done:
-        _log.info("%s came during startup, which is cancelled", signal.Signals(number).name)
+        _log.info("%s came during startup; the startup is cancelled", signal.Signals(number).name)
         scope.cancel()
         nursery.start_soon(_abandon_threads_after, server, server.limits.shutdown_timeout)
     server.stop()
 
 
 async def _abandon_threads_after(server: Server, seconds: float) -> None:
-    """A startup function in a thread cannot be cancelled: wait for it, but not for ever."""
+    """A startup function in a thread cannot be cancelled: wait for it, but not forever."""
     await trio.sleep(seconds)
     server.abandon_threads()
 
 
 def tune_gc() -> None:
-    """Have the garbage collector look less often, in a process that does nothing but serve.
+    """Make the garbage collector run less often, in a process that does nothing but serve.
 
-    With its default thresholds it stops everybody for 100 ms and more while thousands connect; so
-    for 13 to 17 (measured with 10,000 clients).
+    With its default thresholds, it stops all clients for 100 ms and more while thousands connect.
+    With these, for 13 to 17 ms (measured with 10,000 clients).
     """
-    gc.freeze()  # what is imported stays; to look through it first would only delay the start
+    gc.freeze()  # imported objects stay anyway; a collection first would only delay the start
     gc.enable()
     gc.set_threshold(10_000, 100, 50)
 
@@ -193,11 +194,11 @@ def tune_gc() -> None:
 def run(app: FinchApp, **options: object) -> None:
     """Serve an application until SIGINT or SIGTERM: ``serve`` with an event loop of its own.
 
-    Parameters: as :func:`serve`.
+    Parameters: as for :func:`serve`.
 
     Raises:
-        ConfigurationError: as :func:`serve`; also for an option that it does not have, and if an
-            event loop runs already.
+        ConfigurationError: as for :func:`serve`; also if there is no such option, or if an event
+            loop is already running.
 
     Example::
 
@@ -213,11 +214,12 @@ def run(app: FinchApp, **options: object) -> None:
             raise ConfigurationError(f"finch.run has no option {name!r}; {hint}")
     if _trio_runs():
         raise ConfigurationError(
-            "finch.run begins an event loop, and trio's runs already; write await finch.serve(app)"
+            "finch.run starts an event loop, but trio is already running; write "
+            "await finch.serve(app)"
         )
     if _asyncio_runs():
         raise ConfigurationError(
-            "finch.run begins an event loop, and asyncio's runs already; call it where none does: "
+            "finch.run starts an event loop, but asyncio is already running; write "
             "finch.run(app), without asyncio.run around it"
         )
     tune_gc()
@@ -240,7 +242,7 @@ def _trio_runs() -> bool:
 
 
 def _asyncio_runs() -> bool:
-    asyncio = sys.modules.get("asyncio")  # which takes 50 ms to import
+    asyncio = sys.modules.get("asyncio")  # not imported for this: that takes 50 ms
     if asyncio is None:
         return False
     try:
@@ -250,12 +252,13 @@ def _asyncio_runs() -> bool:
     return True
 
 
-# Where it is called
+# Calls at the wrong place
 
 
 @contextmanager
 def imported_by(command: str) -> Iterator[None]:
-    """The command line imports an application: whoever serves in there has forgotten a guard."""
+    """While the command line imports an application, make ``run`` and ``serve`` raise: the
+    application has forgotten the guard ``if __name__ == "__main__"``."""
     _importing.append(command)
     try:
         yield
@@ -266,6 +269,6 @@ def imported_by(command: str) -> Iterator[None]:
 def _check_place(name: str) -> None:
     if _importing:
         raise ConfigurationError(
-            f"finch.{name} is called while {_importing[-1]!r} imports the application, to serve it "
-            'itself; put the call under if __name__ == "__main__"'
+            f"finch.{name} is called while {_importing[-1]!r} imports the application to serve it; "
+            'put the call under if __name__ == "__main__"'
         )

@@ -1,4 +1,4 @@
-"""Nurseries and tasks that keep one task's trouble from the others."""
+"""Nurseries and tasks in which an error of one task does not reach the others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _log = logging.getLogger("finch.server")
 
 @asynccontextmanager
 async def plain_nursery() -> AsyncIterator[trio.Nursery]:
-    """A nursery whose tasks never raise: what its body raises comes out as it is, ungrouped."""
+    """A nursery for tasks that never raise. What its body raises comes out as it is, not in a
+    group."""
     raised: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
@@ -30,7 +31,7 @@ async def plain_nursery() -> AsyncIterator[trio.Nursery]:
                 raised = error
                 nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        # tasks that were put aside by contain() could not end but with this
+        # Tasks that contain() has put aside can end only with this error of trio.
         others = group.split(_is_corrupted)[1]
         if others is not None:
             lone = alone(others)
@@ -40,16 +41,16 @@ async def plain_nursery() -> AsyncIterator[trio.Nursery]:
 
 
 async def caught(task: Callable[[], Awaitable[None]]) -> None:
-    """Run a task to its end; what it raises is logged and goes no further.
+    """Run a task to its end. What it raises is logged, not raised.
 
-    The last catch of every task of the server: nothing but an interrupt by a signal passes. A
-    cancellation ends here as well, for a nursery does not ask its tasks to tell of theirs.
+    Every task of the server runs inside this function. Only a KeyboardInterrupt from a signal
+    passes through. A cancellation ends here too: a nursery does not need it from its tasks.
     """
     try:
         await task()
     except BaseException as raised:
         if _is_corrupted(raised):
-            return  # a task that was put aside, at the end of the server
+            return  # the server ends, and this task was put aside by contain()
         try:
             report(_log, "a bug in Finch: %r failed", task, error=failure_of(raised))
         except (trio.Cancelled, BaseExceptionGroup):
@@ -60,20 +61,20 @@ async def caught(task: Callable[[], Awaitable[None]]) -> None:
 async def contain(owner: object) -> None:
     """Put the current task aside if application code has left a nursery open in it.
 
-    Such a task cannot end, nor do anything else: trio would take what is inside that nursery for
-    its own, and end the server's nursery with an error. So what runs in that nursery is cancelled,
-    and the task waits for the end of the server.
+    Such a task must not end or go on: trio's stack of nurseries and cancel scopes would be
+    corrupted, and the error would end the server's nursery. So this function cancels the tasks in
+    the open nursery, and lets the current task wait for the end of the server.
 
     Parameters:
-        owner: whose code it was, for the log.
+        owner: the code that left the nursery open, for the log.
     """
     left = trio.lowlevel.current_task().child_nurseries
     if not left:
         return
     report(
         _log,
-        "%s left a nursery open, and what runs in it is cancelled. Open a nursery, or what has "
-        "one, with 'async with' in the function that closes it; for what must go on, write "
+        "%s left a nursery open, and its tasks are cancelled. Open and close a nursery (or an "
+        "object that has one) with 'async with' in one function; for a task that must go on, write "
         "app.background_task(function)",
         owner,
     )
@@ -82,7 +83,7 @@ async def contain(owner: object) -> None:
         nursery.cancel_scope.cancel()
     parent = trio.lowlevel.current_task().parent_nursery
     assert parent is not None
-    with trio.CancelScope(shield=True) as aside:  # from the nursery that was just cancelled
+    with trio.CancelScope(shield=True) as aside:  # else the cancelled nursery would wake this task
         parent.start_soon(_cancel_at_the_end, aside)
         await trio.sleep_forever()
 
@@ -134,8 +135,10 @@ def is_same(context: Context, before: Context) -> bool:
 
 
 async def change_context(context: Context) -> None:
-    """Have the current task go on in another context. Not the one that it is in: whoever entered a
-    context holds it for a whole step of the task."""
+    """Let the current task go on in another context than the one that it is in.
+
+    trio enters a context for a whole step of a task. So the new context counts only from the next
+    step, and this function ends the current one."""
     trio.lowlevel.current_task().context = context
     await trio.lowlevel.cancel_shielded_checkpoint()
 

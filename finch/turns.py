@@ -1,11 +1,11 @@
-"""Turns: how much work is done before everybody else on the event loop has a go.
+"""Turns: how much work one task may do before the other tasks on the event loop get a turn.
 
-trio never interrupts a task. So whoever may do much without waiting for anything counts what it
-does, in one account, and lets the others have a turn when the account is full. The unit is a
-message, some 10 us: 64 of them hold the others up for less than a millisecond. Nothing here waits:
-the caller does.
+trio never interrupts a task. So a task that may do much work without waiting counts its work in one
+account. When the account is full, the task lets the others have a turn. The unit of work is one
+message, which takes about 10 us: 64 of them delay the others by less than a millisecond. Nothing in
+this module waits: the caller does.
 
-Every quota of this kind is here. What bounds memory, or a peer, is in ``finch.config``.
+All quotas of this kind are here. Limits on memory and on peers are in ``finch.config``.
 """
 
 from __future__ import annotations
@@ -13,38 +13,39 @@ from __future__ import annotations
 from typing import Final
 
 TURN: Final = 64
-"""Units of work before others have a turn."""
+"""Units of work before the others get a turn."""
 
 HEAVY: Final = 12
-"""Bits: every 4 KiB make a message count once more, for it may have been inflated."""
+"""A shift in bits: a message counts once more for every 4 KiB, because it may have been
+inflated."""
 
 SOCKETS: Final = 64
 """Sockets that the hub reads, and connections that are accepted, in one turn."""
 
 FLUSHES: Final = 2048
-"""Peers that are sent to at the end of a turn; the others at the end of the next."""
+"""Peers that are sent to at the end of one turn. The others follow at the end of the next."""
 
 BODY_STEPS: Final = 512
-"""Chunks, or lines and data, of a request's body that are followed at a time, some 0.5 ms: chunks
-may be of a byte each."""
+"""Parts of a request's body (chunks, or lines and pieces of data) that are read at a time. They
+take about 0.5 ms. A limit is needed because a chunk may be as short as one byte."""
 
 FRAMES: Final = 64
-"""Frames of one peer that are no event, as fragments are not, looked at in one go."""
+"""Frames of one peer that are read at a time, if they are not events (fragments, for example)."""
 
 _DELIVERIES: Final = 160
-"""What goes to so many clients, encoded once, counts as one message: some 10,000 a turn. Not less:
-the more goes out in one turn, the fewer system calls it takes."""
+"""A message that is sent to this many clients counts as one unit, because it is encoded only once.
+So one turn reaches about 10,000 clients. A smaller number would cost more system calls."""
 
 _BROADCAST: Final = 8
-"""Bits: every 256 bytes to each client count once, 16 KiB a turn: TLS sends nothing in that turn,
-and little in the next."""
+"""A shift in bits: every 256 bytes to each client count as one unit, so a turn has 16 KiB. Over
+TLS, nothing is sent in that turn, and little in the next."""
 
 
 class Account:
-    """What has been done since somebody last let the others have a turn.
+    """The work that has been done since a task last let the others have a turn.
 
-    One for a whole process, and no matter whose the work was: a task that never waits adds to it
-    alone, and so fills it by itself.
+    There is one account for the whole process, for the work of all tasks. While a task does not
+    wait, no other task can add to the account, so it fills the account by itself.
 
     Attributes:
         used: units of work. The hottest loops add to it directly.
@@ -67,7 +68,7 @@ class Account:
             size: bytes.
 
         Returns:
-            Whether it is time for a turn of the others. The account then begins anew.
+            Whether the others should get a turn now. If so, the account is reset.
         """
         self.used += 1 + (size >> HEAVY)
         if self.used < TURN:
@@ -83,7 +84,7 @@ class Account:
             size: bytes to each.
 
         Returns:
-            How many turns the others are due. What was written leaves in them.
+            How many turns the others should get. In these turns, the written bytes are sent.
         """
         self.used += max(1, reached // _DELIVERIES, size >> _BROADCAST)
         turns, self.used = divmod(self.used, TURN)

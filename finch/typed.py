@@ -1,9 +1,9 @@
-"""Typed JSON: bytes to values of a type. No set or dict is made of more than can be hashed in time.
+"""Typed JSON: bytes to values of a type. Limits sets and dicts that would take too long to hash.
 
-Python hashes numbers without a secret. A client can choose numbers that all want the same places in
-a hash table, and then each new one is compared with all the others. Text is hashed with a secret
-that no client knows, so it is not counted here. The number of other elements is bounded, before a
-set or dict is made of them.
+Python hashes numbers without a secret. So a client can choose numbers that all want the same places
+in a hash table, and then each new number is compared with all the others. Text is hashed with a
+secret that no client knows, so it is not counted here. The number of other elements is limited
+before a set or dict is made of them.
 
 Source: ``Python/pyhash.c``, ``Objects/dictobject.c`` and ``Objects/setobject.c`` of CPython.
 """
@@ -20,30 +20,32 @@ from msgspec import inspect
 
 Decode = Callable[[bytes | str | msgspec.Raw], Any]
 
-# What one message may cost: for each set and dict, the number of its elements times the sum of
-# their weights. 10,246 integers of eight digits, chosen as well as they can be, take 50 ms.
+# The cost that one message may have: for each set and dict, the number of its elements times the
+# sum of their weights. 10,246 integers of eight digits, in the worst case, take 50 ms.
 _BUDGET: Final = 105_000_000
-# A value that shares its hash with few others. It still meets others in the table: whoever decides
-# which places are full can send the next key through all of them, even a key of eight digits.
+# The weight of a value that shares its hash with few others. It still meets others in the table: a
+# client that chooses which places are full can send the next key through all of them. Keys of eight
+# digits are enough for that.
 _LIGHT: Final = 1
-# A value that shares its hash with any number of others, and is compared with each of them. 512 of
-# these cost the whole budget. UUIDs are the slowest: they compare in Python, and take 20 ms.
+# The weight of a value that may share its hash with any number of others, and is compared with each
+# of them. 512 of these cost the whole budget. UUIDs are the slowest: they compare in Python, and
+# take 20 ms.
 _HEAVY: Final = 400
-_PART: Final = 100  # for each value in an element that is an array or object, and for four at least
+_PART: Final = 100  # for each value in an element that is an array or object; counts at least four
 _EACH: Final = 250  # for each set and dict: an empty one takes 200 bytes and a microsecond
-_FEW: Final = 8  # elements; making a set of no more takes no longer than making the elements
+_FEW: Final = 8  # a set of up to 8 elements takes no longer to make than its elements
 MOST_LIGHT: Final = 10_246
-"""Integers, floats and times that fit into one set, or into the keys of one dict."""
+"""How many integers, floats and times one set, or the keys of one dict, may hold."""
 MOST_HEAVY: Final = 512
-"""Elements of any other type that is counted, such as UUIDs and tuples."""
+"""How many elements it may hold of any other counted type, such as UUIDs and tuples."""
 LONGEST_LIGHT: Final = 20
-"""Characters of an integer. Longer ones count as other types do: the hash is the integer modulo
-2**61 - 1, so there are at most 44 shorter ones to each hash, and any number of longer ones."""
+"""Characters of an integer. A longer one has the weight of other types: the hash is the integer
+modulo 2**61 - 1, so at most 44 shorter integers share a hash, but any number of longer ones."""
 
 
 @lru_cache(maxsize=256)
 def shared_decoder(type: Any, dec_hook: Callable[[type, Any], Any] | None = None) -> Decode:
-    """The :func:`decoder` of a type, made once. The type itself must be hashable."""
+    """The :func:`decoder` of a type, cached. The type itself must be hashable."""
     return decoder(type, dec_hook)
 
 
@@ -51,13 +53,14 @@ def decoder(type: Any, dec_hook: Callable[[type, Any], Any] | None = None) -> De
     """A function that turns JSON into values of a type.
 
     Parameters:
-        type: anything that msgspec converts to.
-        dec_hook: as of ``msgspec.json.Decoder``: makes values of types that msgspec does not know.
+        type: any type that msgspec can convert to.
+        dec_hook: as for ``msgspec.json.Decoder``: makes values of types that msgspec does not
+            know.
 
     Returns:
-        The function. It raises ``msgspec.ValidationError`` for JSON that does not fit the type or
+        The function. It raises ``msgspec.ValidationError`` if the JSON does not fit the type or
         has too much to hash, and ``msgspec.DecodeError``, ``UnicodeDecodeError`` or
-        ``RecursionError`` for what is not JSON.
+        ``RecursionError`` if it is not JSON.
 
     Raises:
         TypeError: if msgspec does not support the type, or if the elements of a set have a type
@@ -89,12 +92,12 @@ class _Weights(NamedTuple):
     """What one element of a set, or one key of a dict, costs. 0 if it is not counted."""
 
     number: int = 0
-    text: int = 0  # JSON has all keys as text
-    long: int = 0  # a number or text of more characters than LONGEST_LIGHT
+    text: int = 0  # in JSON, all keys are text
+    long: int = 0  # a number or text that is longer than LONGEST_LIGHT
     part: int = 0  # a value inside an array or object
 
     def of(self, element: Any) -> int:
-        """The weight of an element, as :func:`_parse` gives it."""
+        """The weight of an element that :func:`_parse` has read."""
         if isinstance(element, list | tuple):
             return self.part and self.part * max(_HEAVY // _PART, _count_values(element))
         if isinstance(element, bool) or element is None:
@@ -106,7 +109,7 @@ class _Weights(NamedTuple):
         return self.long if weight and size > LONGEST_LIGHT else weight
 
 
-# text, bytes and dates, and what has few values: None, bool, enums, literals
+# text, bytes and dates, and types with few values: None, bool, enums, literals
 _FREE: Final = _Weights()
 _WEIGHTS: Final[dict[type[inspect.Type], _Weights]] = {
     inspect.AnyType: _Weights(number=_LIGHT, long=_HEAVY),
@@ -133,7 +136,7 @@ _DICTS: Final = (inspect.DictType, getattr(inspect, "FrozenDictType", inspect.Di
 
 
 def _weigh(kind: inspect.Type) -> _Weights:
-    """What elements of that type cost.
+    """The weights of elements of that type.
 
     Raises:
         TypeError: if they cannot be hashed.
@@ -143,7 +146,7 @@ def _weigh(kind: inspect.Type) -> _Weights:
     if isinstance(kind, inspect.UnionType):
         weights = _Weights(*map(max, zip(*map(_weigh, kind.types), strict=True)))
         if any(isinstance(each, inspect.StrType) for each in kind.types):
-            return weights._replace(text=0)  # no other type of the union is made of text then
+            return weights._replace(text=0)  # then text becomes str, not another type of the union
         return weights
     if isinstance(kind, _NEVER_HASHABLE) or not _is_hashable(getattr(kind, "cls", None)):
         name = type(kind).__name__.removesuffix("Type").lower()
@@ -160,23 +163,23 @@ def _weigh(kind: inspect.Type) -> _Weights:
 
 
 def _is_hashable(cls: Any) -> bool:
-    config = getattr(cls, "__struct_config__", None)  # whose __hash__ raises if it is not
+    config = getattr(cls, "__struct_config__", None)  # a Struct always has a __hash__; it may raise
     if config is not None and config.eq:
         return bool(config.frozen)
     return getattr(cls, "__hash__", None) is not None
 
 
 class _Counter:
-    """Counts what a message has to hash, wherever in its type that is."""
+    """Counts all that a message has to hash, anywhere in its type."""
 
     def __init__(self, kind: inspect.Type) -> None:
         self._kind = kind
         kinds = _reach(kind)
-        # by the id of a type, for a type that describes an object may hold itself
+        # the keys are ids, because the type of an object may contain itself
         self._weights = {id(each): _weigh_elements(each) for each in kinds}
         self._leads = {known for known, weights in self._weights.items() if weights != _FREE}
         before = 0
-        while before < len(self._leads):  # what leads to them does as well
+        while before < len(self._leads):  # add the types that contain one of them, until all are in
             before = len(self._leads)
             for each in kinds:
                 if any(id(part) in self._leads for part in _parts(each)):
@@ -196,7 +199,7 @@ class _Counter:
         """
         data = raw.encode("utf-8", "replace") if isinstance(raw, str) else bytes(raw)
         if data.count(b",") < MOST_HEAVY:
-            return  # whatever it holds. Nearly all messages end here
+            return  # too few values to matter. Nearly all messages end here
         left = _BUDGET
         waiting: list[tuple[inspect.Type, list[Any], str]] = [(self._kind, [_parse(data)], "$")]
         while waiting:
@@ -226,10 +229,9 @@ def _weigh_elements(kind: inspect.Type) -> _Weights:
 
 
 def _parse(data: bytes) -> Any:
-    """JSON: an object as a tuple of pairs, an integer as the number of its characters.
+    """Parse JSON: an object becomes a tuple of pairs, an integer the number of its characters.
 
-    msgspec would give a dict, which does not show that a key came many times. Each time it is
-    looked up.
+    A dict would not show that a key came many times, but each time costs a look-up.
     """
     read = json.JSONDecoder(object_pairs_hook=tuple, parse_int=len, strict=False).decode
     try:
@@ -241,13 +243,13 @@ def _parse(data: bytes) -> Any:
 def _cost(
     weights: _Weights, kind: inspect.Type, value: list[Any] | tuple[Any, ...], left: int, where: str
 ) -> int:
-    """What it costs to make a set or dict of that.
+    """The cost of making a set or dict of a value.
 
     Raises:
         msgspec.ValidationError: if it is more than what is left.
     """
     if isinstance(kind, _DICTS) != isinstance(value, tuple):
-        return 0  # it does not fit, and no set or dict is made of it
+        return 0  # the value does not fit the type, so no set or dict is made of it
     count = total = 0
     for element in value:
         weight = weights.of(element[0] if isinstance(value, tuple) else element)
@@ -264,7 +266,7 @@ def _cost(
 
 
 def _count_values(element: Any) -> int:
-    """How many values there are in an array or object, those of the inner ones included."""
+    """How many values there are in an array or object, including those in inner ones."""
     count = 0
     waiting = [element]
     while waiting:
@@ -299,7 +301,8 @@ def _parts(kind: inspect.Type) -> Iterator[inspect.Type]:
 
 
 def _inside(kind: inspect.Type, values: list[Any]) -> Iterator[tuple[inspect.Type, list[Any], str]]:
-    """The values inside values of one type: those of one inner type together, and their place."""
+    """For values of one type, yield each inner type, the values that belong to it, and their
+    place."""
     if isinstance(kind, inspect.Metadata):
         yield kind.type, values, ""
     elif isinstance(kind, inspect.UnionType):
@@ -352,5 +355,6 @@ def _fields(
 
 
 def _fits(tag: str | int, said: list[Any]) -> bool:
-    """Whether what says these tags may be of the type with that tag. What says none may."""
+    """Whether an object with these tags may belong to the type with that tag. An object without a
+    tag may."""
     return not isinstance(tag, str) or not said or tag in said

@@ -1,7 +1,8 @@
-"""Tells which line of the application holds up the event loop. For debugging only.
+"""Logs which line of the application holds up the event loop. For debugging only.
 
-trio runs one task at a time, so a handler that computes or blocks for 100 ms stops every client for
-as long. A thread looks now and then how long the loop has been at work, and where it is.
+trio runs one task at a time. So a handler that computes or blocks for 100 ms stops every client for
+100 ms. A thread checks regularly how long the current turn of the loop has lasted, and which line
+is running.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _FOREIGN: Final = (
 
 
 class Watchdog(trio.abc.Instrument):
-    """Logs where the event loop is when it has not turned for 100 ms, once for each such time.
+    """Logs a line if one turn of the event loop lasts longer than 100 ms, once for each such turn.
 
     Example::
 
@@ -44,12 +45,12 @@ class Watchdog(trio.abc.Instrument):
         self._over = threading.Event()
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start watching."""
         trio.lowlevel.add_instrument(self)
         threading.Thread(target=self._watch, name="finch watchdog", daemon=True).start()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop watching."""
         trio.lowlevel.remove_instrument(self)
         self._over.set()
 
@@ -67,7 +68,7 @@ class Watchdog(trio.abc.Instrument):
             if self._at_work and since != told and time.monotonic() - since >= _LONG:
                 told = since
                 _log.warning(
-                    "the event loop is held up for more than %d ms at %s: every client waits. "
+                    "the event loop has been held up for more than %d ms at %s: all clients wait. "
                     "Make the handler a plain def, which runs in a thread, or write "
                     "await trio.to_thread.run_sync(function)",
                     _LONG * 1000,
@@ -76,7 +77,7 @@ class Watchdog(trio.abc.Instrument):
 
 
 def _where(frame: FrameType | None) -> str:
-    """The innermost line of the application's own."""
+    """The innermost line of the application's own code."""
     innermost = frame
     while frame is not None and frame.f_code.co_filename.startswith(_FOREIGN):
         frame = frame.f_back

@@ -1,12 +1,12 @@
-"""Connections: sockets that listen, bytes in and out, who feeds what reads them.
+"""Connections: sockets that listen, bytes in and out, and the tasks that read.
 
-address.py     where a client connects from
-transport.py   a connection's bytes, and the outbox of all kinds
-streams.py     connections that are trio streams: TLS, and the tests'
+address.py     the address of a client
+transport.py   a connection's bytes, with an outbox for all kinds of connections
+streams.py     connections that are trio streams: TLS, and the streams of tests
 listeners.py   sockets that listen, and the TLS settings
-acceptor.py    takes connections in
-proxies.py     what proxies in front say, and who is believed
-readers.py     what feeds upgraded connections: a hub for all, or a task each
+acceptor.py    accepts connections
+proxies.py     which proxies are believed, and what they say about a client
+readers.py     reads from upgraded connections: one hub for all, or a task for each
 
-Nothing here knows HTTP's requests or an application.
+Nothing here depends on HTTP requests or on an application.
 """

@@ -1,4 +1,4 @@
-"""Takes connections in from the sockets that listen, also when descriptors run out."""
+"""Accepts connections from the sockets that listen, also when descriptors run out."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _log = logging.getLogger("finch.server")
 
 _OUT_OF_FILES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _UNSENT: Final = 16 * 1024
-"""Bytes that the kernel keeps of a connection beyond what is on its way. By default it takes
-megabytes, so that a slow client looks like a fast one for seconds, and what it reads is old."""
+"""Unsent bytes that the kernel keeps for a connection. By default, it keeps megabytes: then a slow
+client looks like a fast one for seconds, and it gets old data."""
 
-_PAUSE: Final = 0.1  # seconds until it is worth another try
+_PAUSE: Final = 0.1  # seconds until the next try
 
 
 class Acceptor:
-    """Accepts connections, many a turn.
+    """Accepts connections, several per turn.
 
-    Without a free descriptor nothing can be accepted, and those who connect would wait without a
-    word. So one is held in reserve: given up, it lets them be taken in and closed one after the
-    other.
+    If there is no free descriptor, nothing can be accepted, and clients that connect would wait
+    without an answer. So one descriptor is kept in reserve. When it is closed, the waiting
+    connections can be accepted and closed, one after another.
 
     Parameters:
-        take: gets each new connection and its address; must not wait.
+        take: called with each new connection and its address; must not wait.
     """
 
     def __init__(self, take: Callable[[socket.socket, object], None]) -> None:
@@ -44,7 +44,7 @@ class Acceptor:
         """Accept until cancelled."""
         listener.setblocking(False)
         if listener.family != socket.AF_UNIX:
-            # handed on to what is accepted: one system call less for each
+            # accepted sockets inherit these options, which saves system calls for each of them
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if hasattr(socket, "TCP_NOTSENT_LOWAT"):
                 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
@@ -58,7 +58,7 @@ class Acceptor:
                 except OSError as error:
                     if error.errno in _OUT_OF_FILES:
                         await self._shed(listener, error)
-                    break  # any other is the trouble of a connection that is gone already
+                    break  # any other error belongs to a connection that is already gone
                 self._take(sock, address)
 
     async def _shed(self, listener: socket.socket, error: OSError) -> None:
@@ -74,12 +74,12 @@ class Acceptor:
                 for _ in range(SOCKETS):
                     listener.accept()[0].close()
             except OSError:
-                pass  # nobody is left, or the descriptor went elsewhere
+                pass  # no connection is waiting, or something else took the descriptor
         await trio.sleep(_PAUSE)
         self._reserve = _spare()
 
     def close(self) -> None:
-        """Let go of the reserve."""
+        """Close the descriptor in reserve."""
         if self._reserve is not None:
             os.close(self._reserve)
             self._reserve = None

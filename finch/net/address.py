@@ -1,4 +1,4 @@
-"""Where a client connects from."""
+"""The address of a client."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 
 class Address(NamedTuple):
-    """Where a client connects from. A unix socket's client has no host and port 0; one that a
-    proxy speaks for has a host, and port 0 if the proxy does not say."""
+    """The address of a client. For a client on a unix socket, the host is empty and the port 0. For
+    a client behind a proxy, the port is 0 if the proxy does not say it."""
 
     host: str
     port: int
@@ -22,9 +22,9 @@ NOWHERE = Address("", 0)
 
 
 def address_of(name: object) -> Address:
-    """The address of a peer, by what ``accept`` calls it."""
+    """The address of a peer, from the address that ``accept`` returned."""
     if isinstance(name, tuple):
         host, port = name[:2]
-        # of IPv4, on an inherited socket for both
+        # an inherited socket may be for IPv4 and IPv6: then an IPv4 address begins with ::ffff:
         return Address(host.removeprefix("::ffff:") if "." in host else host, port)
     return NOWHERE  # a unix socket's client has no name

@@ -1,8 +1,8 @@
-"""Where a server is reached: its sockets, their addresses as URLs, and the TLS settings.
+"""The sockets that a server listens on, their URLs, and the TLS settings.
 
-A server opens its sockets before its application starts, and listens when the application has
-started. In between, an address that is in use has been reported, and whoever connects is refused:
-a health check sees that the server is not ready.
+A server opens its sockets before its application starts, so an address that is in use is reported
+early. It listens only after the application has started. Until then, connections are refused, so a
+health check sees that the server is not ready.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ _BACKLOG: Final = 2048  # connections the kernel keeps for us; it cuts it to its
 def open_listeners(
     host: str = "127.0.0.1", port: int = 8080, *, unix: str | None = None, fd: int | None = None
 ) -> list[socket.socket]:
-    """Sockets that have an address. They refuse connections until :func:`start_listening`.
+    """Open sockets and bind them. They refuse connections until :func:`start_listening`.
 
     Parameters:
-        host: a name or address; every address of a name is listened on.
-        port: 0 for any free one.
-        unix: the path of a unix socket, instead of host and port. A socket file that nobody
-            listens on any more is replaced.
-        fd: the descriptor of a socket that listens already, instead of all of these: this process
-            inherited it, from systemd for instance. Connections wait in it from the beginning.
+        host: a name or address. If a name has several addresses, all are used.
+        port: 0 for any free port.
+        unix: the path of a unix socket, instead of host and port. If the file is left over from a
+            server that has ended, it is replaced.
+        fd: instead of all these, the descriptor of a socket that already listens and that this
+            process inherited, from systemd for example. Connections to it wait from the beginning.
 
     Raises:
-        OSError: where the address cannot be had.
-        ConfigurationError: where the descriptor is none that connections can be accepted from.
+        OSError: if a socket cannot get the address.
+        ConfigurationError: if the descriptor is not a socket that accepts connections.
     """
     if fd is not None:
         if unix is not None:
-            raise ConfigurationError("a unix socket's path and a descriptor; give one of them")
+            raise ConfigurationError("both unix and fd are given; give one of them")
         return [_inherit(fd)]
     if unix is not None:
         return [_open_unix(unix)]
@@ -62,12 +62,12 @@ def open_listeners(
 
 
 def _bind(family: int, address: tuple[str | int, ...]) -> socket.socket:
-    """A TCP socket with an address that no other has.
+    """A TCP socket with an address that no other socket has.
 
-    With ``SO_REUSEADDR``, Linux lets any number of sockets have the same address until one of them
-    listens. A second server would then hear only after its startup that the address is in use. So
-    the first try is without it. Only if connections of an earlier server are still in TIME_WAIT is
-    the option needed here.
+    With ``SO_REUSEADDR``, Linux gives any number of sockets the same address until one of them
+    listens. Then a second server would learn only after its startup that the address is in use. So
+    the first try is without this option. It is needed only if connections of an earlier server are
+    still in TIME_WAIT.
     """
     try:
         return _bound(family, address, reuse=False)
@@ -92,18 +92,18 @@ def _bound(family: int, address: tuple[str | int, ...], *, reuse: bool) -> socke
 
 
 class UnixListener(socket.socket):
-    """A unix socket whose file this process has made, and removes."""
+    """A unix socket whose file this process has created and will remove."""
 
     __slots__ = ("_file",)
 
     def bind(self, path: Any) -> None:
-        """Bind it, and remember which file that made."""
+        """Bind it, and remember the file that was created."""
         super().bind(path)
         found = os.stat(path)
         self._file = os.path.abspath(path), found.st_dev, found.st_ino
 
     def remove_file(self) -> None:
-        """Remove the file, unless it has become somebody else's."""
+        """Remove the file, unless another process has replaced it."""
         path, *which = self._file
         try:
             found = os.stat(path)
@@ -131,10 +131,10 @@ def _open_unix(path: str) -> UnixListener:
 
 
 def _remove_stale(path: str) -> None:
-    """Remove the file of a socket that is no more.
+    """Remove the file of a socket that no longer exists.
 
-    A stream socket that is not listening yet refuses connections as well. What tells the two apart
-    is the answer to a socket of the wrong type: EPROTOTYPE if there is a socket.
+    A refused connection does not prove this: a stream socket that does not listen yet refuses too.
+    So this connects with a socket of the wrong type. The error is EPROTOTYPE if the socket exists.
 
     Raises:
         OSError: EADDRINUSE if the socket belongs to a process.
@@ -143,7 +143,7 @@ def _remove_stale(path: str) -> None:
         try:
             probe.connect(path)
         except ConnectionRefusedError:
-            os.unlink(path)  # left behind by a server that is no more
+            os.unlink(path)  # left over from a server that has ended
             return
         except OSError as error:
             if error.errno != errno.EPROTOTYPE:
@@ -152,17 +152,18 @@ def _remove_stale(path: str) -> None:
 
 
 def start_listening(listeners: Sequence[socket.socket]) -> None:
-    """Have the kernel take connections in. A socket that listens already stays as it is.
+    """Let the sockets accept connections. A socket that already listens is not changed.
 
     Raises:
-        ConfigurationError: if another process has begun to listen on an address meanwhile.
+        ConfigurationError: if another process has begun to listen on an address in the meantime.
     """
     for listener in listeners:
         if listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             continue
         try:
             if listener.family != socket.AF_UNIX:
-                # handed on to its connections: they do not keep the next server from the address
+                # Its connections inherit this. Without it, they would keep the address in use, and
+                # the next server could not have it.
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.listen(_BACKLOG)
         except OSError as error:
@@ -170,7 +171,7 @@ def start_listening(listeners: Sequence[socket.socket]) -> None:
 
 
 def cannot_listen(where: str, error: OSError | ValueError) -> ConfigurationError:
-    """What to say of an address that cannot be had."""
+    """The error for an address that Finch cannot listen on."""
     number = getattr(error, "errno", None)
     why = os.strerror(number) if number and number > 0 else str(error)
     return ConfigurationError(f"cannot listen on {where}: {why}")
@@ -181,16 +182,16 @@ def _inherit(fd: int) -> socket.socket:
         listener = socket.socket(fileno=fd)
     except (OSError, ValueError, OverflowError) as error:
         closed = isinstance(error, OverflowError) or getattr(error, "errno", None) == errno.EBADF
-        why = "is not open" if closed else "is no socket"
+        why = "is not open" if closed else "is not a socket"
         raise _no_listener(fd, why) from None
     try:
         if listener.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):
             raise _no_listener(fd, "is neither a TCP nor a unix socket")
         if listener.type != socket.SOCK_STREAM:
-            raise _no_listener(fd, "is no stream socket")
+            raise _no_listener(fd, "is not a stream socket")
         if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             raise _no_listener(fd, "is a socket that does not listen")
-        listener.set_inheritable(False)  # not for the processes that the application starts
+        listener.set_inheritable(False)  # processes that the application starts must not get it
     except BaseException:
         listener.detach()
         raise
@@ -199,8 +200,8 @@ def _inherit(fd: int) -> socket.socket:
 
 def _no_listener(fd: int, why: str) -> ConfigurationError:
     return ConfigurationError(
-        f"descriptor {fd} {why}; give that of a stream socket that listens and that this process "
-        "inherited (3 for the first of systemd's)"
+        f"descriptor {fd} {why}; give the descriptor of a stream socket that listens and that this "
+        "process inherited (3 for the first one from systemd)"
     )
 
 
@@ -208,11 +209,11 @@ def load_tls(certfile: str, keyfile: str | None = None) -> ssl.SSLContext:
     """The TLS settings of a server.
 
     Parameters:
-        certfile: PEM, the certificate and those above it.
-        keyfile: PEM, the key; where left out it is in ``certfile``.
+        certfile: a PEM file with the certificate and its chain.
+        keyfile: a PEM file with the key. If left out, the key is in ``certfile``.
 
     Raises:
-        ConfigurationError: where they cannot be read or do not fit each other.
+        ConfigurationError: if the files cannot be read or do not match.
     """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
@@ -227,20 +228,21 @@ def load_tls(certfile: str, keyfile: str | None = None) -> ssl.SSLContext:
 
 
 def close_listeners(listeners: Sequence[socket.socket]) -> None:
-    """Stop listening. The file of a unix socket is removed, unless another process has made it."""
+    """Stop listening. The file of a unix socket is removed, unless another process created it."""
     for listener in listeners:
         if listener.fileno() < 0:
             continue
         if isinstance(listener, UnixListener):
-            listener.remove_file()  # now: as long as it is open, no other file gets its number
+            # before close(): while the socket is open, no other file can get its inode number
+            listener.remove_file()
         listener.close()
 
 
 def url_of(listener: socket.socket, tls: bool) -> str:
-    """The URL that a listener is reached at."""
+    """The URL of a listener."""
     if listener.family == socket.AF_UNIX:
         path = listener.getsockname()
-        # an abstract one, which has no file, as systemd writes it
+        # an abstract socket has no file; systemd writes it with "@"
         return f"unix:{path}" if isinstance(path, str) else f"unix:@{os.fsdecode(path[1:])}"
     address, port = listener.getsockname()[:2]
     name = f"[{address}]" if ":" in address else address

@@ -1,7 +1,8 @@
-"""Proxies in front: whose word is taken, and what is taken from it.
+"""Proxies: which ones are believed, and what they say about a client.
 
-A proxy says in headers, or with the PROXY protocol, where a request came from. Anybody can say so;
-it counts only from whom the server was told to believe.
+A proxy says where a request came from, in headers or with the PROXY protocol. But any client can
+send such headers too. So they count only if they come from a proxy that the server was told to
+believe.
 """
 
 from __future__ import annotations
@@ -43,12 +44,12 @@ _READ: Final = frozenset((_FORWARDED, *_X_FORWARDED))
 
 
 class Source(NamedTuple):
-    """Where a request comes from, and what it was sent to.
+    """Where a request comes from, and where it was sent to.
 
     Attributes:
         client: who sent it.
         scheme: ``"http"`` or ``"https"``.
-        host: the host that the client asked for, where that is not what ``Host`` says.
+        host: the host that the client asked for; None if that is what ``Host`` says.
     """
 
     client: Address
@@ -57,14 +58,14 @@ class Source(NamedTuple):
 
 
 class Trust:
-    """Who is believed when it says for whom it speaks.
+    """The proxies that are believed.
 
     Parameters:
         believed: ``forwarded_allow_ips``: IP addresses and networks, ``"unix"`` for peers on a unix
-            socket, ``"*"`` for everybody; a text may list several with commas.
+            socket, ``"*"`` for all peers. A text may have several, separated by commas.
 
     Raises:
-        ConfigurationError: for what is none of them.
+        ConfigurationError: if an entry is none of these.
 
     Example::
 
@@ -90,19 +91,20 @@ class Trust:
         return address is not None and any(address in network for network in self._networks)
 
     def trace(self, headers: RawHeaders, peer: Source) -> Source:
-        """Follow the proxies back to the client, as far as they are believed.
+        """Follow the chain of proxies back to the client, as far as they are believed.
 
-        ``Forwarded`` and ``X-Forwarded-*`` are read. Where both are there they must agree: a proxy
-        that sets one passes the client's own version of the other on, and whichever came first
-        would let a client write it.
+        Both ``Forwarded`` and ``X-Forwarded-*`` are read. If a request has both, they must agree. A
+        proxy that sets one of them passes on the other one as the client wrote it. So if one of
+        them had priority, a client could choose its own address.
 
         Parameters:
-            headers: the request's.
-            peer: where the request comes from, if its headers are left aside; it is believed.
+            headers: the request's headers.
+            peer: where the request comes from without these headers; it is believed.
 
         Raises:
-            ProtocolError: 400 where they cannot be read or disagree. To ignore them would make
-                whoever can spoil them look like the proxy itself, which much is allowed to.
+            ProtocolError: 400 if the headers are malformed or disagree. They are not ignored: then
+                a client that sends malformed ones would look like the proxy itself, which is
+                trusted with a lot.
 
         Source: RFC 7239, sections 5 and 7.4.
         """
@@ -118,7 +120,7 @@ class Trust:
             read_x_forwarded(*[fields.get(name, b"") for name in _X_FORWARDED]) if fields else []
         )
         if client and x_client and client.host == x_client.host:
-            x_client = client  # its port may be known to one of them only
+            x_client = client  # perhaps only one of them has the port
         client = _agreed(client, x_client)
         return Source(
             peer.client if client is None else client,
@@ -127,15 +129,15 @@ class Trust:
         )
 
     def _follow(self, hops: list[Hop]) -> tuple[Address | None, str | None, str | None]:
-        """What the outermost believed proxy says: of those who sent it the request, the last that
-        is not believed is the client."""
+        """What the outermost believed proxy says. The hops are read from the server to the client;
+        the first node that is not believed is the client."""
         client = None
         hop = Hop()
         for hop in reversed(hops):
             if hop.node is None:
                 break
             client = Address(*parse_node(hop.node))
-            # one that a proxy does not name is no unix socket of ours
+            # NOWHERE here is a node that the proxy does not name, not one of our unix sockets
             if client == NOWHERE or not self.believes(client):
                 break
         return (
@@ -145,7 +147,7 @@ class Trust:
         )
 
 
-@lru_cache(maxsize=256)  # mostly it is the same few proxies
+@lru_cache(maxsize=256)  # usually the same few proxies
 def _parse(host: str) -> IPv4Address | IPv6Address | None:
     try:
         return ip_address(host)
@@ -177,24 +179,24 @@ def _network(name: str) -> IPv4Network | IPv6Network:
 async def read_proxy_header(
     sock: socket.socket, peer: Source, timeout: float, log: Seldom
 ) -> Source | None:
-    """Read the PROXY header that a connection must begin with, and not a byte more.
+    """Read the PROXY header at the beginning of a connection, and no byte after it.
 
     Parameters:
-        sock: just accepted.
+        sock: the socket, just accepted.
         peer: where the connection comes from.
         timeout: how many seconds the header may take.
-        log: told of connections without one.
+        log: gets an error for a connection without a correct header.
 
     Returns:
-        Where the connection comes from by the header's word; None where there is no connection any
-        more: the header was wrong or did not come, and the socket is closed.
+        Where the connection comes from, as the header says. None if the header was wrong or did not
+        come; then the socket is closed.
     """
     source = None
     try:
         with trio.fail_after(timeout):
             source = await _read_proxy_header(sock, peer)
     except trio.TooSlowError:
-        log.error("%s sent no PROXY header in %g s and is closed", peer.client, timeout)
+        log.error("%s sent no PROXY header within %g s and is closed", peer.client, timeout)
     except ProtocolError as error:
         log.error("%s is closed: %s", peer.client, error.message)
     except OSError:
@@ -210,7 +212,7 @@ async def _read_proxy_header(sock: socket.socket, peer: Source) -> Source | None
     data = b""
     while True:
         try:
-            # what is behind the header is for TLS or HTTP to read
+            # only peek: TLS or HTTP must get the bytes after the header
             seen = sock.recv(MAX_PROXY_HEADER - len(data), socket.MSG_PEEK)
         except BlockingIOError:
             await trio.lowlevel.wait_readable(sock)

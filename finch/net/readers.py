@@ -1,9 +1,10 @@
-"""What feeds upgraded sockets: a hub for all plain ones, or a task for each.
+"""Reads from upgraded connections: one hub for all plain sockets, or a task for each connection.
 
-The hub is one task with an epoll of its own that owns every plain socket: an idle connection costs
-no task and no wait of trio's. Where there is no epoll, and for streams (TLS, tests), each link has
-a task. Both do the same: bytes from the transport to the link, unless it is paused, until the end
-of the stream; a turn takes at most ``READ_SIZE`` bytes and a bounded number of events of a peer.
+The hub is one task with its own epoll for all plain sockets. So an idle connection needs no task,
+and trio does not wait for it. If there is no epoll, and for streams (TLS, tests), each link has a
+task. Both do the same: they pass bytes from the transport to the link, unless it is paused, until
+the stream ends. One turn takes at most ``READ_SIZE`` bytes and a limited number of events from a
+peer.
 """
 
 from __future__ import annotations
@@ -25,29 +26,29 @@ HAS_HUB: Final = hasattr(select, "epoll") and hasattr(os, "eventfd")
 
 
 class Fed(Protocol):
-    """What is fed: an upgraded connection. None of these waits."""
+    """An upgraded connection that a reader feeds with bytes. None of these methods waits."""
 
     transport: Transport
     reader: Any
-    """Who feeds it, and wants to know when it may go on."""
+    """The reader that feeds it. Its ``resume`` is called when it may go on."""
     paused: bool
     """Whether nothing may be read for now."""
 
     @property
     def unread(self) -> bool:
-        """Whether it has not dealt with all that it was fed."""
+        """Whether it has not handled all its bytes yet."""
 
     def receive(self, data: bytes, now: float) -> None:
-        """Bytes from the peer; :meth:`pump` deals with them."""
+        """Take bytes from the peer; :meth:`pump` handles them."""
 
     def pump(self) -> bool:
-        """Deal with what was received; whether it stopped only to let others have a turn."""
+        """Handle the received bytes. Returns whether it stopped only to let others have a turn."""
 
     def eof(self) -> None:
-        """Nothing more will come from the peer."""
+        """Called when nothing more will come from the peer."""
 
     def drop(self) -> None:
-        """Give up on the peer."""
+        """End the connection at once."""
 
 
 class TaskReader:
@@ -66,6 +67,7 @@ class TaskReader:
             while link.pump():
                 await trio.lowlevel.checkpoint()
             if link.paused:
+                # nothing is awaited between the check and the new event, so no resume() is missed
                 self._resumed = trio.Event()
                 await self._resumed.wait()
                 continue
@@ -81,36 +83,36 @@ class TaskReader:
 
 
 class Hub:
-    """Feeds every link on a plain socket, in one task.
+    """Feeds all links on plain sockets, in one task.
 
-    Level-triggered: what is not read in one turn is reported again in the next. A paused link
-    keeps its place until its socket is reported; only then is it taken out of the epoll, so that a
-    short pause costs nothing. Sockets are known by their descriptors for as long as they are
-    open: closing one takes it out, before the number can be another's.
+    The epoll is level-triggered: if a turn does not read all bytes of a socket, the next turn
+    reports it again. A paused link stays in the epoll until its socket is reported, and only then
+    is it taken out; so a short pause costs nothing. Sockets are known by their descriptors. A
+    socket is removed just before it is closed: after that, another one may get the same number.
     """
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._links: dict[int, Fed] = {}
         self._resting: set[int] = set()  # open, but not in the epoll
-        # stopped only to let others have a turn; in order
+        # links that stopped only to let others have a turn; in order
         self._unfinished: dict[Fed, None] = {}
         self._alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._alarm, select.EPOLLIN)
 
     def add(self, link: Fed) -> None:
-        """Feed a link from now on, and deal with what it holds already."""
+        """Feed a link from now on, and handle the bytes that it already has."""
         transport = link.transport
         assert isinstance(transport, SocketTransport)
         link.reader = self
-        if transport.closed:  # dropped while its handshake was handled
+        if transport.closed:  # the link was dropped during the handshake
             link.eof()
             return
         number = transport.fileno()
         self._links[number] = link
         self._epoll.register(number, select.EPOLLIN)
         transport.on_close = self._remove
-        if link.unread:  # came with the handshake
+        if link.unread:  # bytes came together with the handshake
             self._finish_later(link)
 
     def _remove(self, number: int) -> None:
@@ -137,8 +139,8 @@ class Hub:
             self._finish_later(link)
 
     def _finish_later(self, link: Fed) -> None:
-        """Deal with what a link holds in the next turn; and have one, for the hub may be waiting
-        for sockets."""
+        """Handle a link's bytes in the next turn. The hub may be waiting for sockets; without the
+        alarm, it would not wake up for this."""
         self._unfinished[link] = None
         os.eventfd_write(self._alarm, 1)
 
@@ -149,6 +151,8 @@ class Hub:
                 await trio.lowlevel.checkpoint()
             else:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())
+            # Unfinished links come first, so that messages stay in order. Links that are still
+            # unfinished go into the new dict: their turn is the next one, after all sockets.
             unfinished, self._unfinished = self._unfinished, {}
             for link in unfinished:
                 self._pump(link)
@@ -162,7 +166,7 @@ class Hub:
                 # else: closed earlier in this turn
 
     def close(self) -> None:
-        """Let go of the epoll, when every link is closed."""
+        """Close the epoll, after all links are closed."""
         self._epoll.close()
         os.close(self._alarm)
 
@@ -172,13 +176,13 @@ class Hub:
                 self._rest(number)
                 return
             if self._unfinished and link in self._unfinished:
-                return  # first what it has
+                return  # it must first handle the bytes that it has
             transport: SocketTransport = link.transport  # type: ignore[assignment]  # see add
             data = transport.receive_nowait()
             if data is None:
                 return
             if not data:
-                self._rest(number)  # there is nothing to wait for any more
+                self._rest(number)  # else the epoll would report the end again and again
                 link.eof()
                 return
             link.receive(data, now)

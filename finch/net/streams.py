@@ -1,8 +1,11 @@
 """Connections that are trio streams: TLS, and the in-memory streams of tests.
 
-Ending TLS well is most of it. TCP answers data that nobody reads with a reset, and the peer then
-forgets what it was sent last; so the stream below TLS is read on for a while when TLS is closed.
-And OpenSSL says goodbye (close_notify) only where nothing of the peer's is left to be read.
+Most of this is about the end of a TLS connection:
+
+- If data arrives that nobody reads, TCP sends a reset, and the peer may lose the last bytes that we
+  sent. So when TLS is closed, the stream below TLS is still read for a while.
+- OpenSSL sends its goodbye (close_notify) only if all bytes from the peer have been read. So they
+  are read first.
 
 Source: RFC 8446, section 6.1; RFC 9112, sections 9.6 and 9.8.
 """
@@ -32,17 +35,17 @@ _BROKEN: Final = (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLErr
 
 
 class StreamTransport(Transport):
-    """Any trio stream.
+    """A transport over any trio stream.
 
-    A stream cannot send without waiting, so each burst of writes has a task for as long as it
-    takes.
+    A stream cannot send without waiting. So each burst of writes gets a task, which ends when all
+    is sent.
 
     Parameters:
-        stream: becomes this transport's own. One that cannot close its sending side alone, as TLS
-            cannot, is not received from any more once it is finished.
+        stream: the stream; this transport owns it from now on. If it cannot close only its sending
+            side (as TLS cannot), nothing is received after ``finish``.
         spawn: starts the task that sends.
-        patience: seconds that the peer is given to take a goodbye and to close its side.
-        sock: what the stream's bytes travel through, where it is a socket.
+        patience: seconds that the peer has to take a goodbye and to close its side.
+        sock: the socket below the stream, if there is one.
     """
 
     __slots__ = (
@@ -58,7 +61,7 @@ class StreamTransport(Transport):
         "_users",
     )
 
-    _finished: trio.Event  # there while it is finishing
+    _finished: trio.Event  # exists only if _finishing
 
     def __init__(
         self,
@@ -72,18 +75,18 @@ class StreamTransport(Transport):
         self._patience = patience
         self._socket = sock
         self._receiving: trio.CancelScope | None = None
-        self._looking: trio.Event | None = None  # there while a task looks for a hang-up
-        self._ahead: bytes | None = None  # what it found
-        self._finishing = False  # both sides are being closed
-        self._left = False  # the stream is closed, and what it is made of
-        self._users = 0  # tasks that are in the stream
+        self._looking: trio.Event | None = None  # not None while a task looks for a hang-up
+        self._ahead: bytes | None = None  # the bytes that this task has received
+        self._finishing = False  # whether both sides are being closed, or were
+        self._left = False  # whether the stream is closed, so nobody may begin to use it
+        self._users = 0  # how many tasks are using the stream
 
     @contextmanager
     def _in_use(self) -> Iterator[Any]:
-        """The stream, for as long as there is one.
+        """The stream, marked as in use. It is not taken apart before the block ends.
 
         Raises:
-            trio.ClosedResourceError: where it is gone.
+            trio.ClosedResourceError: if the stream is gone.
         """
         stream = self._stream
         if stream is None:
@@ -96,16 +99,16 @@ class StreamTransport(Transport):
             self._take_apart()
 
     def _let_go(self) -> None:
-        """The stream is closed, and nobody may begin to use it."""
+        """Called when the stream is closed: nobody may begin to use it."""
         self._left = True
         self._take_apart()
 
     def _take_apart(self) -> None:
-        """Let the last who leaves the closed stream free it.
+        """Free the stream if it is closed and no task uses it.
 
-        A ``trio.SSLStream`` refers to itself, so only the garbage collector would find it, and with
-        it the 30 KB that OpenSSL keeps; but in a server that looks seldom (``tune_gc``), and hardly
-        ever at what has lived for long.
+        A ``trio.SSLStream`` refers to itself. So only the garbage collector would free it, and with
+        it 30 KB of OpenSSL. But in a server, the collector runs seldom (``tune_gc``), and hardly
+        ever looks at old objects. Not while a task is in the stream: it still needs the parts.
         """
         if self._left and not self._users:
             if isinstance(self._stream, trio.SSLStream):
@@ -133,7 +136,7 @@ class StreamTransport(Transport):
 
     async def drain(self, below: int = 0) -> None:
         await super().drain(below)
-        if self._finishing:  # close_notify waits for the peer too
+        if self._finishing:  # sending close_notify may wait for the peer too
             await self._finished.wait()
 
     @property
@@ -142,7 +145,9 @@ class StreamTransport(Transport):
 
     def _stop_receiving(self) -> None:
         self._receiving = None
-        if self._finishing:  # it waits for us
+        # Only one task may read from a TLS stream. So if _send_eof finds a reader, it only cancels
+        # the reader, and the reader starts the finish here, when it no longer uses the stream.
+        if self._finishing:
             self._spawn(self._finish_stream)
 
     def interrupt(self) -> None:
@@ -154,7 +159,7 @@ class StreamTransport(Transport):
             return True
         if self._socket is not None:
             return is_hung_up(self._socket)
-        # a stream in memory tells only whoever receives
+        # a stream in memory shows a hang-up only to a reader, so a task reads ahead
         if self._looking is None and self._ahead is None and self._receiving is None:
             self._looking = trio.Event()
             self._spawn(self._look_ahead)
@@ -175,7 +180,7 @@ class StreamTransport(Transport):
         return 0
 
     async def _send_some(self, data: memoryview) -> int:
-        piece = data[:ENOUGH]  # so that progress is seen
+        piece = data[:ENOUGH]  # in pieces, so that stalled() sees the progress
         try:
             with self._in_use() as stream:
                 await stream.send_all(piece)
@@ -192,7 +197,7 @@ class StreamTransport(Transport):
             if self._receiving is None:
                 self._spawn(self._finish_stream)
             else:
-                self._receiving.cancel()
+                self._receiving.cancel()  # see _stop_receiving
 
     async def _stream_eof(self) -> None:
         try:
@@ -203,9 +208,9 @@ class StreamTransport(Transport):
 
     async def _finish_stream(self) -> None:
         try:
-            # even a goodbye waits for a peer that reads
+            # a timeout, because even a goodbye waits until the peer reads
             with self._in_use() as stream, trio.move_on_after(self._patience):
-                if isinstance(stream, trio.SSLStream):
+                if isinstance(stream, trio.SSLStream):  # else OpenSSL sends no close_notify
                     await _read_what_is_there(stream)
                 await stream.aclose()
         except _BROKEN:
@@ -216,44 +221,45 @@ class StreamTransport(Transport):
     def _close(self) -> None:
         if self._flushing and self._socket is not None:
             reset_at_close(self._socket)
-        # not TLS, nor what lingers below it: they may be at work, and only wait for each other
+        # Close the lowest stream, the socket. Tasks may be inside TLS or the lingering stream, and
+        # closing those would only wait for these tasks.
         stream: Any = self._stream
         lowest = stream.transport_stream.stream if isinstance(stream, trio.SSLStream) else stream
         if isinstance(lowest, trio.SocketStream):
-            lowest.socket.close()  # which takes no task: the server's may be over
+            lowest.socket.close()  # needs no task: the server's nursery may have ended
             self._let_go()
         else:
             try:
                 self._spawn(partial(self._close_stream, lowest))
-            except RuntimeError:  # the server is over: nobody is in the stream
+            except RuntimeError:  # the server has ended, so no task is in the stream
                 self._let_go()
 
     async def _close_stream(self, stream: trio.abc.Stream) -> None:
         with trio.CancelScope(shield=True):
-            await trio.aclose_forcefully(stream)  # forcefully: it does not wait
+            await trio.aclose_forcefully(stream)  # does not wait, so the shield holds nobody up
         self._let_go()
 
 
 class LingeringStream(trio.abc.Stream):
-    """What is below a server's TLS: a socket's stream that is closed without a loss, and refuses a
-    client that wants to speak something else.
+    """The stream below a server's TLS. It closes without losing data, and refuses a client that
+    wants another protocol.
 
-    What still comes is read before it is closed, until the peer closes or the caller's patience
-    ends. The first bytes are looked at on their way up: ``ssl`` goes on where a client offers
-    protocols by ALPN and none of them is ours (RFC 7301, section 3.2).
+    When it is closed, it reads on until the peer closes or the caller cancels it. And it checks the
+    first bytes from the client: if the client offers protocols by ALPN and none of them is ours, it
+    must be refused (RFC 7301, section 3.2), but ``ssl`` goes on.
 
     Parameters:
-        stream: becomes this one's own.
+        stream: the stream of the socket; this object owns it from now on.
 
     Attributes:
-        stream: the socket's own.
+        stream: the stream of the socket.
         dry: whether receiving raises ``trio.WouldBlock`` instead of waiting.
     """
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self.stream = stream
         self.dry = False
-        self._hello: bytes | None = b""  # the client's, until it is judged
+        self._hello: bytes | None = b""  # the client's first bytes; None once they are judged
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         await self.stream.send_all(data)
@@ -286,13 +292,13 @@ class LingeringStream(trio.abc.Stream):
             while await self.stream.receive_some(READ_SIZE):
                 pass
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # the peer is gone, or it is given up
+            pass  # the peer is gone, or the connection was closed
         finally:
             await trio.aclose_forcefully(self.stream)
 
 
 async def _read_what_is_there(stream: trio.SSLStream[LingeringStream]) -> None:
-    """Take what has been received and not decrypted from a TLS stream over a lingering one."""
+    """Read all bytes that a TLS stream has received but not decrypted yet."""
     stream.transport_stream.dry = True
     try:
         while await stream.receive_some(READ_SIZE):

@@ -1,13 +1,13 @@
-"""The door of a connection: bytes in and out, and of a plain socket without a stream between.
+"""The bytes of one connection, in and out. A plain socket is used directly, without a stream.
 
-Writing never waits. What is written in one turn of the event loop leaves when the turn ends, in one
-piece for each peer: a burst of messages costs one system call, and no task. What the peer does not
-take then goes on waiting, and a task empties it; only a slow peer has one. How much may wait is for
-the caller to judge (``pending``, ``drain``), and the server drops a peer that takes nothing
-(``stalled``).
+Writing never waits. All bytes that are written in one turn of the event loop are sent when the
+turn ends, in one piece for each peer. So a burst of messages costs one system call and no task.
+Bytes that the peer does not take then stay in the outbox, and a task sends them; only a slow peer
+has such a task. The caller decides how many bytes may wait (``pending``, ``drain``), and the server
+drops a peer that takes nothing (``stalled``).
 
-Errors: a peer that is gone is not an exception here. ``receive`` gives ``b""`` and what is written
-goes nowhere; whoever reads learns it, in one place.
+Errors: if a peer is gone, nothing raises. ``receive`` returns ``b""``, and written bytes are lost.
+So only the reader has to handle it.
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ from finch.turns import FLUSHES
 _log = logging.getLogger("finch.server")
 
 READ_SIZE: Final = 64 * 1024
-"""Bytes taken from a peer at a time. What is made of them at a time is bounded elsewhere."""
+"""Bytes received from a peer at a time. ``finch.turns`` limits how much work is done with them."""
 
-ENOUGH: Final = 64 * 1024  # bytes that do not wait for the end of the turn
+ENOUGH: Final = 64 * 1024  # more bytes than this do not wait for the end of the turn
 
-_RESET: Final = struct.pack("ii", 1, 0)  # linger for no time at all
+_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER with a timeout of 0
 
 Spawn = Callable[[Callable[[], Awaitable[None]]], None]
 """Starts a task that outlives the caller. The task must not raise."""
 
 
 class Flushable(Protocol):
-    """Something that is sent when a turn ends."""
+    """An object with data to send when a turn ends."""
 
     def flush(self) -> None:
-        """Send what was written."""
+        """Send the written data."""
 
 
 class Flusher(trio.abc.Instrument):
-    """Sends what was written in a turn of the event loop when the turn ends.
+    """Sends data that was written in a turn of the event loop, when the turn ends.
 
-    trio calls ``before_io_wait`` when every task that could run has run, and before it waits: no
-    task has to be woken for it.
+    trio calls ``before_io_wait`` when all tasks that can run have run, just before it waits. So no
+    task has to be woken for sending.
     """
 
     def __init__(self) -> None:
         self._written: list[Flushable] = []
         self.add = self._written.append
-        """Told of something that was written to, such as a transport."""
+        """Call it with an object that has data to send, such as a transport."""
 
     def before_io_wait(self, timeout: float) -> None:
         if self._written:
@@ -67,12 +67,12 @@ class Flusher(trio.abc.Instrument):
                 try:
                     transport.flush()
                 except Exception as error:
-                    # trio would take the instrument away, and nobody would be served
+                    # else trio would remove this instrument, and nothing would be sent any more
                     report(_log, "a bug in Finch: sending failed", error=error)
 
 
 def _have_another_turn() -> None:
-    """trio is about to wait, and does not know that there is something to do."""
+    """Make trio run another turn at once: it is about to wait and does not know about this work."""
     trio.lowlevel.current_trio_token().run_sync_soon(_nothing, idempotent=True)
 
 
@@ -80,7 +80,7 @@ def _nothing() -> None: ...
 
 
 class Transport(ABC):
-    """One connection's bytes, and the outbox that all kinds share."""
+    """The bytes of one connection, with the outbox that all kinds of transports share."""
 
     __slots__ = (
         "_closing",
@@ -97,35 +97,34 @@ class Transport(ABC):
 
     def __init__(self, spawn: Spawn, written: Callable[[Transport], None]) -> None:
         self._spawn = spawn
-        self._written = written  # told when something is written where nothing waited
-        self._outbox: list[bytes | memoryview] | None = None  # None while nothing waits
-        self._flushing = False  # whether a task empties it
+        self._written = written  # called when something is written to an empty outbox
+        self._outbox: list[bytes | memoryview] | None = None  # None if nothing waits
+        self._flushing = False  # whether a task is sending the outbox
         self._emptied: trio.Event | None = None
         self._progress = 0.0
         self._closing = False
         self.pending = 0
-        """Bytes that wait for the peer, or for the end of the turn."""
+        """Bytes that wait for the peer or for the end of the turn."""
         self.lost = False
-        """Whether the peer is known to take nothing more."""
+        """Whether it is known that the peer takes nothing more."""
         self.closed = False
         """Whether nothing more can be sent or received."""
 
     @abstractmethod
     async def receive(self) -> bytes:
-        """What the peer sent, at most ``READ_SIZE`` bytes; ``b""`` where it is gone."""
+        """Bytes from the peer, at most ``READ_SIZE``; ``b""`` if it is gone."""
 
     @abstractmethod
     def interrupt(self) -> None:
-        """Have whoever waits in :meth:`receive` stop waiting: it gets ``b""``. The connection
-        stays as it is. A cancel scope around each connection does the same for ten times as much.
-        """
+        """Make a task that waits in :meth:`receive` stop waiting: it gets ``b""``. The connection
+        is not changed. A cancel scope around each connection would cost ten times as much."""
 
     @abstractmethod
     def hung_up(self) -> bool:
-        """Whether the peer is known to have left, though nobody reads. False where unknown."""
+        """Whether the peer has left, found out without reading. False if unknown."""
 
     def write(self, data: bytes) -> None:
-        """Hand over bytes, in order, without waiting. They are lost where the peer is gone."""
+        """Send bytes, in order, without waiting. They are lost if the peer is gone."""
         if self.lost or self._closing or not data:
             return
         self.pending += len(data)
@@ -138,7 +137,7 @@ class Transport(ABC):
             self.flush()
 
     async def drain(self, below: int = 0) -> None:
-        """Wait until at most ``below`` bytes wait for the peer, or it is gone."""
+        """Wait until at most ``below`` bytes wait for the peer, or the connection is closed."""
         if not self._flushing:
             self.flush()
         while self.pending > below and not self.closed:
@@ -148,15 +147,15 @@ class Transport(ABC):
 
     @property
     def drained(self) -> bool:
-        """Whether :meth:`drain` has nothing to wait for."""
+        """Whether :meth:`drain` would not wait."""
         return not self.pending
 
     def stalled(self, now: float, patience: float) -> bool:
-        """Whether bytes wait and the peer has taken none of them for ``patience`` seconds."""
+        """Whether bytes wait, and the peer has taken none of them for ``patience`` seconds."""
         return self._flushing and not self.closed and now - self._progress >= patience
 
     def finish(self) -> None:
-        """Say that nothing more will be sent, once what waits is sent."""
+        """Close the sending side, after the waiting bytes are sent."""
         if not self._closing:
             self._closing = True
             if not self._flushing:
@@ -165,14 +164,15 @@ class Transport(ABC):
                 self._send_eof()
 
     def abort(self) -> None:
-        """Let go of the connection so that the peer cannot take what it got for all there is."""
+        """Close the connection so that the peer notices that its data is incomplete."""
         self.close()
 
     def close(self) -> None:
-        """Let go of the connection at once. What the peer does not take at once is lost."""
+        """Close the connection at once. Bytes that the peer does not take at once are lost."""
         if not self.closed:
             if not self._flushing and not self.lost:
                 self.flush()
+            # The state is final before anybody is woken: a task in drain() must see it as closed.
             self.closed = self.lost = True
             self._outbox = None
             self.pending = 0
@@ -180,7 +180,7 @@ class Transport(ABC):
             self._close()
 
     def flush(self) -> None:
-        """Send what was written and goes without waiting; have a task send the rest."""
+        """Send what can be sent without waiting, and start a task for the rest."""
         outbox = self._outbox
         if outbox is None or self._flushing:
             return
@@ -196,7 +196,7 @@ class Transport(ABC):
         self._flushing = True
         self._progress = trio.current_time()
         self._spawn(self._flush_slowly)
-        _have_another_turn()  # for this may be the end of one
+        _have_another_turn()  # this may run at the end of a turn: trio must notice the new task
 
     async def _flush_slowly(self) -> None:
         while self._outbox:
@@ -225,11 +225,11 @@ class Transport(ABC):
 
     @abstractmethod
     def _send_now(self, data: bytes | memoryview) -> int:
-        """Send what goes without waiting; how many bytes did."""
+        """Send what can be sent without waiting. Returns how many bytes were sent."""
 
     @abstractmethod
     async def _send_some(self, data: memoryview) -> int:
-        """Send some bytes, waiting for the peer; how many went."""
+        """Send some bytes, and wait for the peer if needed. Returns how many were sent."""
 
     @abstractmethod
     def _send_eof(self) -> None:
@@ -243,16 +243,17 @@ class Transport(ABC):
 class SocketTransport(Transport):
     """A plain TCP or unix socket, used directly.
 
-    A third faster than a ``trio.SocketStream``: no lock, no wrapper, and a send that does not
-    block needs no task.
+    A third faster than a ``trio.SocketStream``: it has no lock and no wrapper, and a send that does
+    not block needs no task.
 
     Parameters:
-        sock: connected, with its options set; becomes non-blocking and this transport's own.
-        spawn: starts the task that empties the outbox of a slow peer.
+        sock: a connected socket with its options set. It becomes non-blocking, and this transport
+            owns it from now on.
+        spawn: starts the task that sends to a slow peer.
         flusher: sends at the end of each turn.
-        buffer: what is received into, by all transports of a thread. ``recv`` would allocate for
-            the most that may come and give the rest back, and what is allocated just then, and
-            lives long, leaves a hole of 64 KB each time: 5 MB in half an hour.
+        buffer: the buffer for receiving, shared by all transports of a thread. ``recv`` would
+            allocate memory for the largest piece, and give the unused part back. If a long-lived
+            object is allocated in between, a hole of 64 KB stays each time: 5 MB in half an hour.
     """
 
     __slots__ = ("_begun", "_buffer", "_socket", "on_close")
@@ -266,14 +267,15 @@ class SocketTransport(Transport):
         self._buffer = buffer
         self._begun = False
         self.on_close: Callable[[int], None] | None = None
-        """Called with the descriptor just before it is closed, and so free to be another's."""
+        """Called with the descriptor just before it is closed. After that, another socket may get
+        the same number."""
 
     def fileno(self) -> int:
         """The socket's descriptor."""
         return self._socket.fileno()
 
     def receive_nowait(self) -> bytes | None:
-        """What the peer sent; ``b""`` where it is gone, None where nothing is there yet."""
+        """Bytes from the peer; ``b""`` if it is gone; None if there are none yet."""
         buffer = self._buffer
         try:
             return bytes(buffer[: self._socket.recv_into(buffer)])
@@ -287,7 +289,7 @@ class SocketTransport(Transport):
             return b""
         try:
             if not self._begun:
-                # a client's first request is mostly there before its connection is accepted
+                # usually, the first request has arrived before the connection is accepted
                 self._begun = True
                 await trio.lowlevel.checkpoint_if_cancelled()
                 data = self.receive_nowait()
@@ -314,7 +316,7 @@ class SocketTransport(Transport):
         except BlockingIOError:
             return 0
         except OSError:
-            # the reader meets the same error, and it is the one that deals with it
+            # the reader gets the same error and handles it
             self._lost()
             return len(data)
 
@@ -326,7 +328,8 @@ class SocketTransport(Transport):
             except (BlockingIOError, trio.ClosedResourceError):
                 if self.closed:
                     return 0
-                # else only the reader was interrupted
+                # Not closed: interrupt() has woken all tasks that wait for this socket, but it
+                # meant only the reader. So go on.
             except OSError:
                 self._lost()
                 return len(data)
@@ -334,7 +337,7 @@ class SocketTransport(Transport):
     def _lost(self) -> None:
         self.lost = True
         try:
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the reader with the end of the stream
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the reader: it sees the end
         except OSError:
             pass
 
@@ -360,13 +363,13 @@ class SocketTransport(Transport):
 
 
 def reset_at_close(sock: socket.socket) -> None:
-    """Have the peer see a reset instead of an end. The kernel then keeps nothing for it: of a peer
-    that reads nothing it keeps 4 MB for more than five minutes otherwise."""
+    """Make the close a reset instead of a normal end. Then the kernel keeps no bytes for the peer.
+    Otherwise, if the peer reads nothing, it keeps 4 MB for more than five minutes."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
 
 def is_hung_up(sock: socket.socket) -> bool:
-    """Whether a socket's peer is known to have left."""
+    """Whether a socket's peer has left; False if unknown."""
     if not hasattr(select, "poll"):  # Windows cannot tell
         return False
     poll = select.poll()

@@ -1,4 +1,4 @@
-"""The same application over in-memory streams, for tests: no port, no real time.
+"""Serves an application over in-memory streams, for tests: without a port and without real time.
 
     async def test_time():
         async with TestClient(app) as client:
@@ -9,9 +9,9 @@
                 message = await socket.receive()
                 assert message.path == "output"
 
-What the tests talk to is the server itself, with its limits and its sweep, and it goes by trio's
-clock: under ``trio.testing.MockClock`` twenty seconds of silence take no time. Every wait for the
-server has a deadline and says what it waited for.
+The tests talk to the real server, with its limits and its sweep. It uses trio's clock: with
+``trio.testing.MockClock``, twenty seconds of silence take no time. Every wait for the server has a
+deadline, and the error says what it waited for.
 """
 
 from finch.testing.answers import (

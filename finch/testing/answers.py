@@ -1,4 +1,4 @@
-"""What a test gets from the server, and what it is told when that does not come."""
+"""What a test gets from the server, and the errors if it does not come."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from finch.headers import Headers
 DEADLINE: Final = 5.0
 """Seconds that a client waits for the server, unless told otherwise."""
 
-_EXCERPT: Final = 200  # letters of a body in a message
+_EXCERPT: Final = 200  # characters of a body in an error message
 
 
 class WaitedTooLong(FinchError, AssertionError):
-    """What a test waited for did not come in time.
+    """A response or message did not come in time.
 
     Attributes:
-        response: as much as there is of a response; None before its head, and for a message.
+        response: the received part of a response. None if its head has not come, and for messages.
     """
 
     def __init__(self, text: str, response: TestResponse | None = None) -> None:
@@ -34,7 +34,7 @@ class ResponseCut(FinchError):
     """The server closed the connection before its response was complete.
 
     Attributes:
-        response: as much as there is of it; None before its head.
+        response: the received part of the response; None if its head has not come.
     """
 
     def __init__(self, what: str, response: TestResponse | None = None) -> None:
@@ -45,7 +45,7 @@ class ResponseCut(FinchError):
 
 
 class HandshakeRefused(FinchError):
-    """The server answered an upgrade with something else. ``response`` is what it said."""
+    """The server refused an upgrade. ``response`` is its response."""
 
     def __init__(self, response: TestResponse, path: str = "") -> None:
         hint = ""
@@ -59,7 +59,7 @@ class HandshakeRefused(FinchError):
 
 
 class NotAnEnvelope(FinchError):
-    """A message is not one of Finch's envelopes. ``message`` is what came, text or bytes."""
+    """A message is not one of Finch's envelopes. ``message`` is the message, text or bytes."""
 
     def __init__(self, message: str | bytes, path: str) -> None:
         text = message if isinstance(message, bytes) else message.encode()
@@ -73,7 +73,7 @@ class SocketClosed(FinchError):
     """The server closed the socket.
 
     Attributes:
-        code: the close code; 1006 where it left without a Close.
+        code: the close code; 1006 if the server left without a Close.
         reason: the text that came with it.
     """
 
@@ -99,7 +99,7 @@ class TestResponse:
         return self.body.decode("utf-8")
 
     def json(self, type: Any = Any) -> Any:
-        """The body as JSON, converted where a type is given."""
+        """The body parsed as JSON, and converted if a type is given."""
         return msgspec.json.decode(self.body, type=type)
 
     def __repr__(self) -> str:
@@ -107,7 +107,7 @@ class TestResponse:
 
 
 class ServerMessage(msgspec.Struct):
-    """An envelope from the server. Its fields are attributes, and items as well."""
+    """An envelope from the server. Its fields are attributes and also items."""
 
     path: str
     status: int
@@ -128,10 +128,10 @@ class ServerMessage(msgspec.Struct):
 def deadline(
     seconds: float, what: str, so_far: Callable[[], TestResponse | None] | None = None
 ) -> Iterator[None]:
-    """``trio.fail_after`` that says what was waited for, and how much of it has come.
+    """Like ``trio.fail_after``; the error says what was waited for, and how much of it has come.
 
     Raises:
-        WaitedTooLong: when the time is over.
+        WaitedTooLong: if the block takes longer than ``seconds``.
     """
     with trio.move_on_after(seconds) as scope:
         yield
@@ -155,7 +155,7 @@ def _so_far(response: TestResponse | None) -> str:
 
 
 def _excerpt(body: bytes) -> str:
-    """The beginning of a body, to be read by whoever writes the test."""
+    """The beginning of a body, for an error message."""
     try:
         text = body.decode()
     except UnicodeDecodeError:

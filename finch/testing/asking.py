@@ -1,4 +1,4 @@
-"""What a test asks, as it travels: the target, the headers, the body."""
+"""Turns what a test asks for into what is sent: the target, the headers, the body."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HeadersGiven = Mapping[str, str | Iterable[str]]
 
 _ABSOLUTE: Final = re.compile("[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 _LOOSE_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
-_PATH: Final = "/%:@!$&'()*+,;=~"  # beside letters, digits and "-._" (RFC 3986, section 3.3)
+_PATH: Final = "/%:@!$&'()*+,;=~"  # besides letters, digits and "-._" (RFC 3986, section 3.3)
 _QUERY: Final = _PATH + "?"
 
 
@@ -21,9 +21,9 @@ def target_of(path: str, params: Any = None) -> str:
     """The target of a request.
 
     Parameters:
-        path: what the test wrote. Spaces, letters beyond ASCII and the like are encoded; what is
-            encoded already stays. A fragment is left out, as browsers do.
-        params: added to the query: a mapping, whose values may be lists, or pairs.
+        path: what the test wrote. Spaces, non-ASCII letters and the like are encoded; parts that
+            are already encoded stay. A fragment is left out, as in browsers.
+        params: added to the query. A mapping, whose values may be lists, or pairs.
 
     Raises:
         TypeError: if the path is not text.
@@ -48,17 +48,17 @@ def _encoded(text: str, safe: str) -> str:
 
 
 def host_of(target: str) -> str:
-    """The ``Host`` of a request: the target's own where it is a whole URL."""
+    """The ``Host`` of a request. If the target is a whole URL, it is the host of that URL."""
     absolute = _ABSOLUTE.match(target)
     return absolute[1] if absolute is not None else "testserver"
 
 
 class SentHeaders:
-    """The headers of a request, in layers: a name in a later one replaces it in all before,
-    whatever its case.
+    """The headers of a request, in layers. A name in a later layer replaces the same name in all
+    earlier ones; case does not matter.
 
     Parameters:
-        layers: mappings of names to a text, or to several.
+        layers: mappings of names to a text or to a list of texts.
 
     Raises:
         TypeError: if a name or value is not text.
@@ -87,15 +87,15 @@ class SentHeaders:
         return name in self._lines
 
     def default(self, name: str, value: str) -> None:
-        """Add a header unless the test has written it."""
+        """Add a header, unless the test has set it."""
         if name not in self._lines:
             self._lines[name] = [(name, value)]
 
     def raw(self) -> list[tuple[bytes, bytes]]:
-        """Every line, as bytes.
+        """All header lines, as bytes.
 
         Raises:
-            ValueError: for a letter that no header can have.
+            ValueError: if a name or value has a character that cannot be sent in a header.
         """
         try:
             return [
@@ -110,10 +110,10 @@ class SentHeaders:
 
 
 def body_of(content: Any, json: Any, headers: SentHeaders) -> bytes:
-    """The body of a request. Its type is added to the headers where it is JSON.
+    """The body of a request. If it is JSON, its content type is added to the headers.
 
     Raises:
-        TypeError: for content that is neither bytes nor text, and for both at once.
+        TypeError: if the content is neither bytes nor text, or if both content and JSON are given.
     """
     if json is not msgspec.UNSET:
         if content:

@@ -1,4 +1,4 @@
-"""The client of a test: it serves an application in memory and sends requests to it."""
+"""The client of tests: it serves an application in memory and sends requests to it."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class TestClient:
 
     Parameters:
         app: the application.
-        client: the address that it sees.
-        headers: sent with every request that does not have the same names itself.
+        client: the client's address, as the application sees it.
+        headers: sent with every request, unless the request has the same names itself.
         forwarded_allow_ips: the proxies whose ``Forwarded`` and ``X-Forwarded-*`` are believed, as
-            :func:`finch.serve` takes them; ``"*"`` for this client, whatever its address.
+            for :func:`finch.serve`. Write ``"*"`` to believe this client.
 
-    Cookies that the server sets are kept and sent as a browser does, in ``cookies``.
+    ``cookies`` keeps the cookies that the server sets. They are sent as a browser sends them.
 
     Example::
 
@@ -79,7 +79,7 @@ class TestClient:
 
     @property
     def cookies(self) -> Cookies:
-        """The cookies that it has: names and values. A dict may be assigned."""
+        """The cookies of the client: names and values. You may assign a dict."""
         return self._cookies
 
     @cookies.setter
@@ -87,7 +87,7 @@ class TestClient:
         self._cookies = Cookies(cookies)
 
     def __enter__(self) -> NoReturn:
-        raise TypeError("TestClient is used in: async with TestClient(app) as client:")
+        raise TypeError("use TestClient with: async with TestClient(app) as client:")
 
     def __exit__(self, *_: object) -> None: ...
 
@@ -96,12 +96,12 @@ class TestClient:
             trio.lowlevel.current_task()
         except RuntimeError:
             raise FinchError(
-                "TestClient runs under trio, and this test does not, but under asyncio or nothing; "
-                "install pytest-trio and set trio_mode = true (for a plugin of anyio: the backend "
-                "trio), or call trio.run"
+                "TestClient needs trio, but this test runs under asyncio or without an event loop; "
+                "install pytest-trio and set trio_mode = true (with the plugin of anyio: choose "
+                "the backend trio), or call trio.run"
             ) from None
         if self._serves:
-            raise FinchError("this TestClient serves already; make another one")
+            raise FinchError("this TestClient is already serving; create another one")
         self._server = Server(self.app, trust=self._trust)
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
@@ -122,10 +122,10 @@ class TestClient:
     ) -> None:
         self._serves = False
         self._server.stop()
-        with trio.CancelScope(shield=True):  # which does not wait
+        with trio.CancelScope(shield=True):  # this does not wait, so it may be shielded
             for stream in list(self._streams):
                 await trio.aclose_forcefully(stream)
-        # The test's own exception goes its way by itself, not wrapped by the nursery.
+        # The nursery gets no exception: the test's own one is raised as it is, not in a group.
         await self._manager.__aexit__(None, None, None)
 
     def connect(self) -> trio.abc.Stream:
@@ -140,7 +140,7 @@ class TestClient:
     def _check_that_it_serves(self) -> None:
         if not self._serves:
             raise FinchError(
-                "TestClient serves only within its block: async with TestClient(app) as client:"
+                "TestClient serves only inside its block: async with TestClient(app) as client:"
             )
 
     # HTTP
@@ -159,15 +159,15 @@ class TestClient:
         """Send a request on a connection of its own.
 
         Parameters:
-            method, path: what is asked. Spaces and letters beyond ASCII are encoded, and what is
-                encoded already stays. ``params`` are added to the query.
-            headers: names and values; a list for several lines of one name.
-            content: the body; or ``json``, which is encoded.
+            method, path: the method and path. Spaces and non-ASCII letters are encoded; parts that
+                are already encoded stay. ``params`` are added to the query.
+            headers: names and values. A list of values sends several lines with one name.
+            content: the body. Or give ``json``, which is encoded.
             timeout: seconds to wait for the whole response.
 
         Raises:
-            WaitedTooLong: where it does not come in time.
-            ResponseCut: where the server closes the connection before its end.
+            WaitedTooLong: if the response does not come in time.
+            ResponseCut: if the server closes the connection before the end of the response.
         """
         self._check_that_it_serves()
         target = path if method == "CONNECT" else target_of(path, params)
@@ -222,7 +222,7 @@ class TestClient:
         body: bytes,
         answer: _Answer,
     ) -> bytes:
-        """Send a request and read its answer; returns what came after a 101."""
+        """Send a request and read its response. Returns the bytes that came after a 101."""
         cookie = self.cookies.header(target)
         if cookie:
             headers.default("cookie", cookie)
@@ -234,7 +234,7 @@ class TestClient:
             for piece in pieces:
                 await stream.send_all(piece or b"")
         except trio.BrokenResourceError:
-            pass  # it answers before it has read everything, and closes
+            pass  # the server has responded and closed before it read everything
         data = None
         try:
             while not answer.take(http.next_event()):
@@ -258,18 +258,18 @@ class TestClient:
         headers: HeadersGiven | None = None,
         subprotocols: Iterable[str] = (),
     ) -> Opening:
-        """Open a WebSocket; it is closed at the end of the block.
+        """Open a WebSocket. It is closed at the end of the block.
 
         Parameters:
-            path: of a manager or a raw socket.
+            path: the path of a manager or a raw socket.
             headers: sent with the handshake.
-            subprotocols: those offered.
+            subprotocols: the subprotocols to offer.
 
         Raises:
-            HandshakeRefused: where the server does not upgrade.
+            HandshakeRefused: if the server does not upgrade.
         """
         if isinstance(subprotocols, str):
-            raise TypeError(f"subprotocols are a list of texts: write [{subprotocols!r}]")
+            raise TypeError(f"subprotocols is a list of texts: write [{subprotocols!r}]")
         return Opening(self._socket(target_of(path), headers, ", ".join(subprotocols)))
 
     @asynccontextmanager
@@ -307,7 +307,7 @@ class TestClient:
 
 
 class Opening(AbstractAsyncContextManager[TestSocket, None]):
-    """A socket that is open within ``async with``. Whatever else is done to it is a mistake."""
+    """A socket to be used with ``async with``. Any other use raises an error that says so."""
 
     def __init__(self, block: AbstractAsyncContextManager[TestSocket, bool | None]) -> None:
         self._block = block
@@ -327,22 +327,22 @@ class Opening(AbstractAsyncContextManager[TestSocket, None]):
         try:
             return getattr(self._block, name)
         except AttributeError:
-            raise AttributeError(f"{_HOW} (there is no .{name} before)") from None
+            raise AttributeError(f"{_HOW} (.{name} exists only inside this block)") from None
 
     def __await__(self) -> NoReturn:
-        raise TypeError(f"{_HOW} (and not await)")
+        raise TypeError(f"{_HOW} (not with await)")
 
     def __enter__(self) -> NoReturn:
-        raise TypeError(f"{_HOW} (and not with)")
+        raise TypeError(f"{_HOW} (not with a plain with)")
 
     def __exit__(self, *_: object) -> None: ...
 
 
-_HOW: Final = "a socket is opened by: async with client.socket(...) as socket:"
+_HOW: Final = "open a socket with: async with client.socket(...) as socket:"
 
 
 class _Answer:
-    """A response while it comes."""
+    """A response while it is being received."""
 
     def __init__(self) -> None:
         self.headers = Headers()
@@ -351,7 +351,7 @@ class _Answer:
         self._pieces: list[bytes] = []
 
     def take(self, event: Any) -> bool:
-        """Take h11's next event; returns whether it was the last one."""
+        """Take h11's next event. Returns whether it was the last one."""
         self.wants_more = event is h11.NEED_DATA
         if isinstance(event, h11.Response | h11.InformationalResponse):
             if event.status_code == 101 or event.status_code >= 200:
@@ -363,11 +363,11 @@ class _Answer:
         return not self.wants_more
 
     def response(self) -> TestResponse:
-        """What came."""
+        """The received response."""
         return TestResponse(self._status, self.headers, b"".join(self._pieces))
 
     def so_far(self) -> TestResponse | None:
-        """What came, if its head did."""
+        """The received part of the response; None if its head has not come."""
         return self.response() if self._status else None
 
 

@@ -1,7 +1,7 @@
-"""The cookies of a test's client: which it keeps, for how long, and to which paths it sends them.
+"""The cookies of a test's client: which ones it keeps, for how long, and for which paths.
 
-It keeps to RFC 6265, section 5, as a browser does. ``Domain`` and ``Secure`` are not looked at: the
-client talks to one host, and means TLS as well.
+It follows RFC 6265, section 5, as browsers do. ``Domain`` and ``Secure`` are ignored: the client
+talks to one host only, and stands for clients with and without TLS.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class _Cookie(NamedTuple):
 
 
 class Cookies(MutableMapping[str, str]):
-    """Names and values, as they travel. One that a test sets is sent with every request.
+    """Names and values of cookies, as they are sent. A cookie that a test sets is sent with every
+    request.
 
     Example::
 
@@ -72,18 +73,18 @@ class Cookies(MutableMapping[str, str]):
         return [item for item in self._kept.items() if item[1].until > now]
 
     def header(self, target: str) -> str:
-        """The ``Cookie`` of a request: those of the longest path first."""
+        """The ``Cookie`` header of a request. Cookies with the longest path come first."""
         path = _path_of(target)
         sent = [item for item in self._alive() if _matches(path, item[0][1])]
         sent.sort(key=lambda item: -len(item[0][1]))
         return "; ".join(f"{name}={cookie.value}" for (name, _), cookie in sent)
 
     def take(self, line: str, target: str) -> None:
-        """Keep the cookie of a ``Set-Cookie``, or forget it.
+        """Keep the cookie of a ``Set-Cookie`` header, or delete it if it has expired.
 
         Parameters:
             line: the header's value.
-            target: what was asked for.
+            target: the target of the request.
 
         Source: RFC 6265, sections 5.2 and 5.3.
         """
@@ -105,7 +106,7 @@ class Cookies(MutableMapping[str, str]):
 
 
 def _end(said: Mapping[str, str]) -> float:
-    """When a cookie ends, by trio's clock. ``Max-Age`` has precedence over ``Expires``."""
+    """When a cookie expires, by trio's clock. ``Max-Age`` has precedence over ``Expires``."""
     age = said.get("max-age", "")
     if _NUMBER.fullmatch(age):
         return _now() + float(age) if float(age) > 0 else -math.inf
@@ -119,7 +120,7 @@ def _end(said: Mapping[str, str]) -> float:
 def _now() -> float:
     try:
         return trio.current_time()
-    except RuntimeError:  # a test looks at them when its event loop has ended
+    except RuntimeError:  # a test looks at the cookies after its event loop has ended
         return -math.inf
 
 

@@ -1,4 +1,4 @@
-"""A WebSocket as a test has it: what it sends, and what it waits for."""
+"""The WebSocket of a test's client: sends messages and waits for messages."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class TestSocket:
     """A WebSocket to the server: envelopes for a manager, text and bytes for a raw socket.
 
     Attributes:
-        response: the handshake's 101.
-        subprotocol: the one agreed on, or None.
-        stream: the connection itself, for what no well-behaved client does.
+        response: the server's 101 response to the handshake.
+        subprotocol: the subprotocol that the server chose, or None.
+        stream: the connection itself, for testing what a correct client never does.
     """
 
     __test__ = False
@@ -52,7 +52,7 @@ class TestSocket:
 
         Parameters:
             path: the channel.
-            data: its data; none where left out.
+            data: its data. If left out, the envelope has no ``data``.
             fields: further top-level keys, such as ``id=1``.
         """
         message = {"path": path, **fields}
@@ -69,9 +69,9 @@ class TestSocket:
         """The server's next envelope.
 
         Raises:
-            WaitedTooLong: where none comes within ``timeout`` seconds.
-            SocketClosed: where the server closed the socket instead.
-            NotAnEnvelope: for the message of a raw socket.
+            WaitedTooLong: if none comes within ``timeout`` seconds.
+            SocketClosed: if the server closed the socket.
+            NotAnEnvelope: if the message is not an envelope; those of raw sockets are not.
         """
         message = await self.receive_raw(timeout)
         try:
@@ -80,7 +80,8 @@ class TestSocket:
             raise NotAnEnvelope(message, self._path) from None
 
     async def receive_raw(self, timeout: float = DEADLINE) -> str | bytes:
-        """The server's next message as it is; raises as :meth:`receive`. Pings are answered."""
+        """The server's next message as it is. Answers pings. Raises ``WaitedTooLong`` and
+        ``SocketClosed`` as :meth:`receive`."""
         with deadline(timeout, f"a message at {self._path}"):
             while True:
                 message = await self._next()
@@ -88,10 +89,13 @@ class TestSocket:
                     return message
 
     async def wait_closed(self, timeout: float = DEADLINE) -> SocketClosed:
-        """How the server closed the socket; messages that come before are dropped.
+        """Wait until the server closes the socket. Messages that come before are dropped.
+
+        Returns:
+            The close code and reason.
 
         Raises:
-            WaitedTooLong: where it does not within ``timeout`` seconds.
+            WaitedTooLong: if the server does not close it within ``timeout`` seconds.
         """
         with deadline(timeout, f"the server to close {self._path}"):
             while True:
@@ -101,7 +105,7 @@ class TestSocket:
                     return closed
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the socket, and wait for the server to agree."""
+        """Close the socket, and wait for the server to close it too."""
         if self._protocol.state is ConnectionState.OPEN and self._closed is None:
             try:
                 await self.stream.send_all(
@@ -112,7 +116,7 @@ class TestSocket:
             await self.wait_closed()
 
     async def _next(self) -> str | bytes | None:
-        """A whole message, or None for anything else."""
+        """The next whole message, or None if something else came."""
         if self._closed is not None:
             raise self._closed
         for event in self._events:
@@ -123,7 +127,7 @@ class TestSocket:
                     self._pieces = []
                     return whole if isinstance(whole, str) else bytes(whole)
             elif isinstance(event, Ping):
-                if self._protocol.state is ConnectionState.OPEN:  # else the Close was the last
+                if self._protocol.state is ConnectionState.OPEN:  # after a Close, send nothing
                     await self._answer(event)
             elif isinstance(event, CloseConnection):
                 self._closed = SocketClosed(int(event.code), event.reason or "")

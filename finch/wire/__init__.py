@@ -1,5 +1,5 @@
-"""Bytes to values and back. Nothing in here awaits, reads a clock or knows of trio.
+"""Bytes to values and back. Nothing in this folder awaits, reads a clock or uses trio.
 
-What comes in is a ``bytes`` from anywhere, what goes out is a ``bytes`` for anywhere, so that a
-malformed input is a three-line test.
+Input and output are plain ``bytes``, without any connection. So a test of malformed input takes
+three lines.
 """

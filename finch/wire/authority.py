@@ -1,7 +1,8 @@
-"""What wsproto decides: control frames, fragments, compression, and what is wrong.
+"""The part of the WebSocket protocol that wsproto decides: control frames, fragments, compression,
+and errors.
 
-wsproto is the authority on the protocol, and nearly all messages never meet it. It takes 10 ms to
-import, so ``finch.wire.websocket`` imports this module when something is first handed over.
+wsproto is the authority on the protocol, but nearly all messages do not need it. It takes 10 ms to
+import. So ``finch.wire.websocket`` imports this module only when it first needs it.
 """
 
 from __future__ import annotations
@@ -25,16 +26,18 @@ from finch.wire.events import CloseReceived, Failed, PingReceived, PongReceived,
 from finch.wire.extensions import Guard
 from finch.wire.frames import BAD_GATEWAY, FrameScanner
 
-# deflate grows by at most 1032:1, so a slice of this many compressed bytes becomes 3 MiB at the
-# most before the message is counted again. A text of those takes nine times as much for a moment.
+# deflate grows by at most 1032:1, so a slice of this many compressed bytes becomes at most 3 MiB
+# before the message is counted again. If it is text, it takes nine times as much for a moment.
 _INFLATE_SLICE: Final = 3072
-_ANY_FRAME: Final = bytes(14 + 125)  # enough for any header, and for any control frame
-_UNCLOSED: Final = (ConnectionState.OPEN, ConnectionState.LOCAL_CLOSING)  # by the peer
-_UNSAID: Final = (ConnectionState.OPEN, ConnectionState.REMOTE_CLOSING)  # our Close
+_ANY_FRAME: Final = bytes(14 + 125)  # as long as the longest header and the longest control frame
+# the peer has not sent a Close
+_UNCLOSED: Final = (ConnectionState.OPEN, ConnectionState.LOCAL_CLOSING)
+# we have not sent a Close
+_UNSAID: Final = (ConnectionState.OPEN, ConnectionState.REMOTE_CLOSING)
 
 
 class Authority:
-    """wsproto, told where its frames end and asked for whole messages.
+    """Gives wsproto one frame at a time, and collects whole messages.
 
     Parameters:
         max_message_size, max_fragments, extensions: as for
@@ -61,14 +64,14 @@ class Authority:
         self._scanner = FrameScanner()
         self._events: Iterator[Event] = iter(())
         self._max_message_size = max_message_size
-        self._left = max_message_size  # bytes that the message being received may still take
+        self._left = max_message_size  # bytes that the current message may still have
         self._pieces: list[bytes] = []
 
     def receive_data(self, data: bytes, begin: int) -> int:
-        """Take in what is there of the frame that begins, or goes on, at that place.
+        """Take the received part of the frame that begins, or goes on, at this place.
 
         Returns:
-            Where it stopped: at the frame's end, or where it has enough for once.
+            Where it stopped: at the end of the frame, or earlier if it has enough for one call.
         """
         end = len(data)
         if self._compressing:
@@ -79,7 +82,7 @@ class Authority:
         return end
 
     def next_event(self) -> SocketInput | None:
-        """The next thing the peer did; None where what was received holds no more."""
+        """The next event from the peer; None if the received bytes hold no more events."""
         for event in self._events:
             result = self._translate(event)
             if result is not None:
@@ -88,20 +91,21 @@ class Authority:
 
     @property
     def between_messages(self) -> bool:
-        """Whether a new message begins behind what was received."""
+        """Whether a new message begins after the received bytes."""
         return self._scanner.between_messages
 
     @property
     def forgettable(self) -> bool:
-        """Whether a new one would do as well: no message is under way, and no Close has been said.
-        What compression remembers, its extension does."""
+        """Whether this object can be thrown away and replaced by a new one later: no message has
+        begun, and no Close was sent or received. The state of compression is in its extension."""
         return self._scanner.between_messages and self._connection.state is ConnectionState.OPEN
 
     def end(self) -> None:
-        """Nothing more will come.
+        """Called when nothing more will come.
 
-        wsproto's parser is a generator that its own object holds: a circle, which would wait for
-        the collector unless the generator is brought to its end.
+        wsproto's parser is a generator, and the object that it uses also holds it. Only the garbage
+        collector could free this circle. So the generator is made to end here: it gets a frame of
+        zeros, and the guard refuses that frame.
         """
         self._guard.over = True
         if self._connection.state in _UNCLOSED:
@@ -118,14 +122,14 @@ class Authority:
             return PongReceived(bytes(event.payload))
         assert isinstance(event, CloseConnection)
         if self._connection.state in _UNCLOSED:
-            # wsproto has not moved to a closing state: the Close is one that it wants us to send
+            # wsproto has not moved to a closing state, so this is a Close that it wants us to send
             return self._fail(event.code, event.reason or "")
         code = BAD_GATEWAY if self._guard.bad_gateway else int(event.code)
         return CloseReceived(code, event.reason or "")
 
     def _collect(self, event: TextMessage | BytesMessage) -> SocketInput | None:
         data = event.data if isinstance(event.data, str) else bytes(event.data)
-        # kept as bytes: a text may take four times as many
+        # kept as bytes: a str may take four times as much memory
         piece = data.encode() if isinstance(data, str) else data
         self._left -= len(piece)
         if self._left < 0:
@@ -144,16 +148,17 @@ class Authority:
     def _fail(self, code: int, reason: str) -> Failed:
         self._pieces = []
         if code == CloseReason.INVALID_FRAME_PAYLOAD_DATA:
-            reason = "the payload cannot be decoded"  # and no word of Python's codecs
+            reason = "the payload cannot be decoded"  # the peer need not see Python's message
         return Failed(int(code), self._guard.complaint or reason)
 
     # Writing
 
     def send_message(self, data: str | bytes) -> bytes | None:
-        """A whole message as the extensions want it; None where they no longer take any.
+        """The frame of a whole message, encoded by the extensions; None if the connection is
+        closing.
 
-        Once the peer has closed, the answers it is owed go uncompressed, which RFC 7692, section
-        6, leaves to the sender.
+        Then wsproto takes no more messages, and the caller sends the answers that the peer still
+        gets without compression. RFC 7692, section 6, allows this.
         """
         if self._connection.state is not ConnectionState.OPEN:
             return None
@@ -161,7 +166,7 @@ class Authority:
         return bytes(self._connection.send(event))
 
     def send_close(self, code: int, reason: str) -> bytes:
-        """The Close frame, or ``b""`` where it is sent already."""
+        """The Close frame, or ``b""`` if it was already sent."""
         if self._connection.state not in _UNSAID:
             return b""
         known = CloseReason(code) if code in CloseReason._value2member_map_ else code

@@ -1,16 +1,16 @@
-"""A request's body, followed to its end: what is not framed to the letter never meets h11.
+"""Reads a request's body. A body with wrong framing never reaches h11.
 
-h11 takes bodies apart, but reads the chunked coding more loosely than RFC 9112, section 7.1, writes
-it: any bytes as chunk extensions and any number of them, sizes of 20 digits, bare LFs and folded
-lines among the trailers. So each line of a body's framing is read here first.
+h11 parses bodies, but it is less strict about the chunked coding than RFC 9112, section 7.1. It
+accepts any bytes as chunk extensions and any number of them, sizes of 20 digits, and bare LFs and
+folded lines in the trailers. So this module first checks each line of the framing.
 
-Chunks that have come whole are taken straight from the buffer, several at a time: h11 stands
-between two chunks before and after them, so it misses nothing. It costs 6 us for each, and a
-megabyte may come in a million of them. Property tests show that the body is the same. All else is
-h11's: a chunk that has come in part, the last one, trailers, and a body whose length is known.
+Chunks that have arrived whole are taken directly from the buffer, several at a time. Before and
+after them, h11 waits between two chunks, so it does not notice. h11 takes 6 us per chunk, and a
+megabyte may come in a million chunks. Property tests show that the body is the same. h11 reads all
+the rest: an incomplete chunk, the last chunk, trailers, and a body with a known length.
 
-h11 takes a while to import, and most requests have no body: ``finch.wire.http`` imports this module
-when the first one has.
+h11 is slow to import, and most requests have no body. So ``finch.wire.http`` imports this module
+at the first request with a body.
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ class _Next(enum.Enum):
     """What comes next in a body."""
 
     DATA = "data"
-    DATA_END = "the line end behind a chunk's data"
+    DATA_END = "the line end after a chunk's data"
     SIZE = "the size of a chunk"
-    TRAILER = "a trailer, or the empty line behind them"
+    TRAILER = "a trailer, or the empty line after the trailers"
     NOTHING = "nothing; the body is over"
 
 
 _DATA, _DATA_END, _SIZE, _TRAILER_LINE, _NOTHING = _Next
 
-_UNREAD: Final = (h11.SEND_BODY, h11.ERROR)  # states of a peer whose body has not come whole
+_UNREAD: Final = (h11.SEND_BODY, h11.ERROR)  # h11's states while the body is not complete
 
 
 class RequestBody:
-    """One request's body, in the pieces in which it arrives.
+    """One request's body, in pieces as they arrive.
 
     Parameters:
-        head: the request's head as it came, whole and right.
-        length: bytes of the body; None where it is chunked.
+        head: the request's head as it came; complete and already checked.
+        length: bytes of the body; None if it is chunked.
         limits: as for :class:`BodyScanner`.
     """
 
@@ -63,20 +63,20 @@ class RequestBody:
 
     def __init__(self, head: bytes, length: int | None, limits: Limits) -> None:
         self._scanner = BodyScanner(length, limits)
-        self._begun = False  # whether h11 has missed some of it
-        self._hungry = False  # whether h11 has asked for more, and got nothing since
+        self._begun = False  # whether chunks were taken without h11
+        self._hungry = False  # whether h11 has asked for more, and has got nothing since
         self._h11 = h11.Connection(h11.SERVER, limits.max_head)
         self._h11.receive_data(head)
         self._next_event()  # the head
 
     @property
     def unread(self) -> bool:
-        """Whether some of it is still to come, or to be read."""
+        """Whether a part of the body is still to come or to be read."""
         return self._h11.their_state in _UNREAD
 
     @property
     def awaits_continue(self) -> bool:
-        """Whether the peer waits for ``100 Continue`` before it sends it."""
+        """Whether the peer waits for ``100 Continue`` before it sends the body."""
         return not self._begun and self._h11.they_are_waiting_for_100_continue
 
     def send_continue(self) -> bytes:
@@ -86,21 +86,23 @@ class RequestBody:
         )
 
     def read(self, buffer: bytearray, closed: bool) -> bytes | None:
-        """The next piece, ``b""`` at the end, None while bytes are missing.
+        """The next piece; ``b""`` at the end; None while bytes are missing.
 
         Parameters:
-            buffer: what has come and is not read; what is read is taken from it.
-            closed: whether no more will come.
+            buffer: the bytes that have come and are not read yet. What is read is removed.
+            closed: whether no more bytes will come.
 
         Raises:
-            ProtocolError: 400, 413 or 431 where the framing is broken, 400 as well where the peer
-                left in the middle.
+            ProtocolError: 400, 413 or 431 if the framing is broken; also 400 if the peer left in
+                the middle.
         """
         while self.unread:
             event = h11.NEED_DATA if self._hungry else self._next_event()
             if isinstance(event, h11.Data):
                 return bytes(event.data)
             if event is h11.NEED_DATA:
+                # h11 has used all that it got. Only now may chunks go past it, and only between
+                # two chunks: within a chunk, h11 would take the next bytes for its rest.
                 self._hungry = True
                 chunks = self._scanner.take_chunks(buffer)
                 if chunks:
@@ -122,12 +124,12 @@ class RequestBody:
 
 
 class BodyScanner:
-    """Follows one body through the bytes of its connection.
+    """Finds the parts of one body in the bytes of its connection, and checks its framing.
 
     Parameters:
-        length: bytes of the body; None where it is chunked.
-        limits: chunk extensions and trailers may together be as long as a head, and the trailers
-            as many as headers.
+        length: bytes of the body; None if it is chunked.
+        limits: chunk extensions and trailers together may be as long as a head; there may be as
+            many trailers as headers.
 
     Source: RFC 9112, sections 6.3 and 7.1.
 
@@ -142,18 +144,18 @@ class BodyScanner:
     def __init__(self, length: int | None, limits: Limits) -> None:
         self._next = _SIZE if length is None else _DATA
         self._after_data = _DATA_END if length is None else _NOTHING
-        self._left = length or 0  # bytes of data until then
-        self._room = limits.max_head  # bytes that extensions and trailers may still take
-        self._trailers = limits.max_headers  # how many may still come
+        self._left = length or 0  # bytes that the current data still has
+        self._room = limits.max_head  # bytes that extensions and trailers may still have
+        self._trailers = limits.max_headers  # how many trailers may still come
 
     def take_chunks(self, buffer: bytearray) -> bytes:
-        """Take the chunks that begin here and have come whole.
+        """Take the chunks at the beginning of the buffer that have arrived whole.
 
         Parameters:
-            buffer: what has come and was not followed before; what is taken is taken from it.
+            buffer: the bytes that have come and are not read yet. What is taken is removed.
 
         Returns:
-            Their data. ``b""`` if there is none, or if what comes next is for :meth:`advance`.
+            Their data. ``b""`` if there is no such chunk, or if :meth:`advance` must come first.
         """
         if self._next is not _SIZE or b"\n" not in buffer:
             return b""
@@ -169,7 +171,7 @@ class BodyScanner:
             end = begin + size
             if not size or buffer[end : end + 2] != b"\r\n" or len(extensions) > left:
                 break
-            if extensions[:1] in (b" ", b"\t"):  # right, but not to h11
+            if extensions[:1] in (b" ", b"\t"):  # correct, but h11 refuses it
                 break
             left -= len(extensions)
             pieces.append(buffer[begin:end])
@@ -180,18 +182,18 @@ class BodyScanner:
         return data
 
     def advance(self, buffer: bytearray) -> int:
-        """Follow the body over bytes that have come, whole lines only.
+        """Check the framing of bytes that have come, in whole lines.
 
         Parameters:
-            buffer: what has come and was not followed before.
+            buffer: the bytes that have come and are not read yet.
 
         Returns:
-            How many of them are the body's and right; 0 where more must come first. Not more than
-            to the end of a chunk: ask again.
+            How many bytes belong to the body and are correct; 0 if more must come first. It stops
+            at the end of a chunk: call it again.
 
         Raises:
             ProtocolError: 400 for wrong framing, 413 for too many chunk extensions, 431 for too
-                many trailers; once all that came before it is taken.
+                many trailers. Raised only when all bytes before the mistake have been taken.
         """
         at = 0
         for _ in range(BODY_STEPS):
@@ -206,12 +208,12 @@ class BodyScanner:
             if end == at:
                 break
             at = end
-            if self._next is _SIZE:  # the next ones may have come whole
+            if self._next is _SIZE:  # take_chunks may take the next ones
                 break
         return at
 
     def _step(self, buffer: bytearray, at: int) -> int:
-        """Follow it over the data or line that begins at that place; where that ends."""
+        """Check the data or line that begins at this place. Returns where it ends."""
         if self._next is _DATA:
             taken = min(self._left, len(buffer) - at)
             self._left -= taken
@@ -236,7 +238,7 @@ class BodyScanner:
 
     def _read_line(self, buffer: bytearray, at: int, end: int) -> None:
         if self._next is _SIZE:
-            # digits are digits: int() alone would take "+5", "0x5" and "5_0"
+            # the pattern checks the digits: int() alone would accept "+5", "0x5" and "5_0"
             found = _SIZE_LINE.fullmatch(buffer, at, end)
             if found is None:
                 raise ProtocolError(400, "a chunk's size is not a line of hexadecimal digits")
@@ -250,7 +252,7 @@ class BodyScanner:
             if found is None:
                 raise ProtocolError(400, "a trailer line is not of the form 'Name: value'")
             if bytes(buffer[at:end]).partition(b":")[0].lower() in FRAMING:
-                # "A sender MUST NOT generate" those (RFC 9110, 6.5.1): smuggling looks like that
+                # "A sender MUST NOT generate" these (RFC 9110, 6.5.1): request smuggling uses them
                 raise ProtocolError(400, "a trailer cannot frame or route its message")
             if not self._trailers:
                 raise self._too_long()

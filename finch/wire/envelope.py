@@ -1,12 +1,12 @@
-"""The envelope: what Finch's clients and servers say to each other inside WebSocket messages.
+"""The envelope: the format of the messages between Finch's clients and servers on a WebSocket.
 
-A server message is one text frame of JSON with its keys in this order, ``reply`` only where it
+A server message is one text frame of JSON with its keys in this order. It also has ``reply`` if it
 answers a message that had an ``id``::
 
     {"path": str, "status": int, "timestamp": epoch ms, "language": str, "client": id, "data": any}
 
-A client message is JSON with ``path`` and, usually, ``data``; ``id`` asks for an answer, and any
-other key is kept. ``docs/wire.md`` has both, field by field.
+A client message is JSON with ``path`` and usually ``data``. ``id`` asks for an answer. Other keys
+are kept. ``docs/wire.md`` describes both, field by field.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NOTHING: Final = msgspec.Raw(b"null")
 
 
 class EnvelopeError(HTTPError):
-    """A client's message, or its data, is not what it should be: answered with status 400."""
+    """A client's message or its data is wrong. It is answered with status 400."""
 
     def __init__(self, message: str) -> None:
         super().__init__(400, message)
@@ -43,16 +43,16 @@ _encode = _encoder.encode
 
 
 class Message:
-    """A client's message, whole.
+    """A client's whole message.
 
     Attributes:
-        path: the channel that it was sent to.
-        data: its ``data``, parsed; None where absent. Raises :class:`EnvelopeError` for a number
-            that is too large for Python's JSON.
-        id: what the answer is asked to carry as ``reply``; None where no answer is asked for.
+        path: the channel that the message was sent to.
+        data: the parsed ``data``; None if the message has none. Raises :class:`EnvelopeError` if a
+            number is too large for Python's JSON.
+        id: the value that the answer must have as ``reply``; None if the client wants no answer.
 
-    Any other top-level key of it is an item: ``message["blob"]``; ``"blob" in message`` and
-    ``message.get("blob")`` work as well.
+    Other top-level keys are items: ``message["blob"]``, ``"blob" in message`` and
+    ``message.get("blob")``.
 
     Example::
 
@@ -67,7 +67,7 @@ class Message:
         self.path = path
         self.id = id
         self.raw = raw
-        """``data`` as the JSON that it came as."""
+        """``data`` as unparsed JSON."""
         self.text = text
         """The whole message as it came."""
         self._data: Any = msgspec.UNSET
@@ -84,7 +84,7 @@ class Message:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """Every top-level key of the message."""
+        """All top-level keys of the message, with their values."""
         if self._fields is None:
             try:
                 fields = _decode_any(self.text)
@@ -104,7 +104,7 @@ class Message:
         return key in self.fields
 
     def get(self, key: str, default: Any = None) -> Any:
-        """A top-level key's value, or the default where it is absent."""
+        """The value of a top-level key, or the default if there is no such key."""
         return self.fields.get(key, default)
 
     def __repr__(self) -> str:
@@ -112,13 +112,13 @@ class Message:
 
 
 def read_message(payload: str | bytes) -> Message:
-    """A client's envelope.
+    """Parse a client's envelope.
 
     Parameters:
         payload: a whole WebSocket message.
 
     Raises:
-        EnvelopeError: where it is not JSON, no object, or its ``path`` is no text.
+        EnvelopeError: if the message is not JSON or not an object, or if its ``path`` is not text.
 
     Source: the seed; ``docs/wire.md``.
     """
@@ -134,7 +134,8 @@ def read_message(payload: str | bytes) -> Message:
 
 
 def unreadable(payload: str | bytes) -> Message:
-    """What the ``error`` route gets for a message that is no envelope: its text as the data."""
+    """The message that the ``error`` route gets if a client's message is not an envelope. Its data
+    is the client's text."""
     text = payload if isinstance(payload, str) else payload.decode("utf-8", "replace")
     return Message("error", msgspec.Raw(_encode(text)), None, text)
 
@@ -143,29 +144,29 @@ def _what_is_wrong(text: str) -> str:
     try:
         value = _decode_any(text)
     except RecursionError:
-        return "the message is not JSON that can be read: it is nested too deeply"
+        return "the message is nested too deeply; it cannot be read"
     except msgspec.DecodeError as error:
         return f"the message is not JSON: {error}"
     if not isinstance(value, dict):
         return "the message is not a JSON object with a path and data"
-    return "the message's path is not a text"
+    return "the message's path is not text"
 
 
 class Envelope:
-    """One message to any number of clients, encoded once.
+    """A message to any number of clients, encoded only once.
 
-    Everything but the recipient's id is the same bytes for all who share a language, and ids are of
-    one length, so that each recipient's frame is a join of three parts.
+    Recipients with the same language get the same bytes, except for the id, and all ids have the
+    same length. So a recipient's frame is a join of three parts.
 
     Parameters:
         data: anything that msgspec encodes as JSON.
         path: the channel on the client's side.
-        status: in the manner of HTTP; 200 where all is well.
+        status: a status as in HTTP; 200 means success.
         timestamp: milliseconds since the epoch.
-        reply: the ``id`` that is answered; None for none.
+        reply: the ``id`` of the message that this one answers, or None.
 
     Raises:
-        TypeError: where ``data`` has no JSON form.
+        TypeError: if ``data`` cannot be encoded as JSON.
 
     Example::
 
@@ -191,7 +192,7 @@ class Envelope:
 
     @property
     def size(self) -> int:
-        """Bytes of the message without what differs for each recipient."""
+        """Bytes of the message without the parts that differ between recipients."""
         return len(self._before) + len(self._tail)
 
     def frame(self, language: str, client: bytes) -> bytes:
@@ -210,7 +211,7 @@ class Envelope:
         return b"".join((head, client, self._tail))
 
     def text(self, language: str, client: bytes) -> str:
-        """The message for one recipient without its frame, for a connection that compresses."""
+        """The message for one recipient without a frame, for a connection with compression."""
         text = b'%b%b,"client":"%b%b' % (
             self._before,
             _encode(language),

@@ -1,7 +1,7 @@
-"""What Finch adds to wsproto's frame parser, through its public interface for extensions.
+"""Finch's additions to wsproto's frame parser, made with its public interface for extensions.
 
-An extension sees every frame's header before the payload is read, so that nothing private of
-wsproto is touched.
+An extension sees every frame's header before the payload is read. So Finch does not need wsproto's
+private parts.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from finch.wire.frames import BAD_GATEWAY
 _BAD_GATEWAY: Final = BAD_GATEWAY.to_bytes(2, "big")
 _STAND_IN: Final = CloseReason.TRY_AGAIN_LATER.to_bytes(2, "big")
 
-_TAIL: Final = b"\x00\x00\xff\xff"  # of a message, left out by its sender (RFC 7692, 7.2.1)
+_TAIL: Final = b"\x00\x00\xff\xff"  # the end of a message; its sender omits it (RFC 7692, 7.2.1)
 _EMPTY_BLOCK: Final = b"\x00" + _TAIL
 
 
 class Guard(Extension):
-    """Refuses a message by what its frames declare, before their payload is buffered.
+    """Refuses a message that is too long by its frame headers, before the payload is buffered.
 
     Parameters:
         max_message_size: bytes of one message.
         max_fragments: frames of one message, empty ones too.
 
     Attributes:
-        complaint: what it refused, and why.
-        bad_gateway: whether the peer closed with 1014; wsproto, which would not take that, is told
-            another code.
+        complaint: what was refused, and why.
+        bad_gateway: whether the peer closed with 1014. wsproto does not accept this code, so it
+            gets another one.
     """
 
     name = "finch-guard"
@@ -44,10 +44,10 @@ class Guard(Extension):
         self.max_fragments = max_fragments
         self.complaint = ""
         self.bad_gateway = False
-        self.over = False  # whatever comes now is refused
+        self.over = False  # if True, everything is refused
         self._declared = 0
         self._fragments = 0
-        self._longest = max_message_size  # the bytes that the frames of this message may declare
+        self._longest = max_message_size  # bytes that the frames of this message may have together
         self._opcode = Opcode.TEXT
         self._frame_length = 0
 
@@ -55,7 +55,7 @@ class Guard(Extension):
         return True
 
     def offer(self) -> bool:
-        return False  # pragma: no cover - never offered: it is ours alone
+        return False  # pragma: no cover - never offered: the peer does not know it
 
     def frame_inbound_header(
         self,
@@ -64,21 +64,21 @@ class Guard(Extension):
         rsv: RsvBits,
         payload_length: int,
     ) -> CloseReason | RsvBits:
-        # Called again for the same frame while its header is incomplete, so that nothing is kept
-        # before frame_inbound_complete.
+        # wsproto calls this again for the same frame while its header is incomplete. So frames are
+        # counted only in frame_inbound_complete; here, one frame would be counted several times.
         if self.over:
             return CloseReason.NORMAL_CLOSURE
         self._opcode = opcode
         self._frame_length = payload_length
         if not opcode.iscontrol():
-            # wsproto would see it too, but only behind the payload, which may fail to inflate first
+            # wsproto checks this too, but only after the payload, and inflating may fail before
             if (opcode is Opcode.CONTINUATION) != (self._fragments > 0):
                 self.complaint = "a message's frames are not in order"
                 return CloseReason.PROTOCOL_ERROR
             if opcode is not Opcode.CONTINUATION:
-                # What a compressed message holds is counted as it is inflated. But one that holds
-                # nothing could go on for ever; and deflate adds an eighth at the most, and a few
-                # bytes wherever it is flushed.
+                # The content of a compressed message is counted when it is inflated. But a message
+                # without content could go on forever, so its compressed bytes are limited too.
+                # Deflate adds at most an eighth, and a few bytes at each flush.
                 self._longest = self.max_message_size
                 if rsv.rsv1:
                     self._longest += self.max_message_size + KIB
@@ -112,18 +112,18 @@ class Guard(Extension):
 
 
 class Deflate(PerMessageDeflate):
-    """wsproto's permessage-deflate, but for the inflating.
+    """wsproto's permessage-deflate with an inflater of Finch's own.
 
-    wsproto's forgets a message's compression at a control frame between its fragments. And where a
-    deflate stream ends with a message, as it may (RFC 7692, section 7.2.3.4), it keeps whatever
-    comes behind in memory, and cannot read the next message.
+    wsproto's inflater has two faults. It forgets that a message is compressed if a control frame
+    comes between its fragments. And if a deflate stream ends with a message, which is allowed (RFC
+    7692, section 7.2.3.4), it keeps all later bytes in memory and cannot read the next message.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._inflater: zlib._Decompress | None = None  # remembers the messages before
-        self._compressed = False  # whether the message that is being received is
-        self._control = False  # whether this frame is none of that message's
+        self._inflater: zlib._Decompress | None = None  # remembers the previous messages
+        self._compressed = False  # whether the current message is compressed
+        self._control = False  # whether the current frame is a control frame
 
     def frame_inbound_header(
         self,
@@ -133,7 +133,7 @@ class Deflate(PerMessageDeflate):
         payload_length: int,
     ) -> CloseReason | RsvBits:
         self._control = opcode.iscontrol()
-        # the bit belongs on the first frame of a message only (RFC 7692, section 6)
+        # only the first frame of a message may have the bit (RFC 7692, section 6)
         first = not self._control and opcode is not Opcode.CONTINUATION
         if first:
             self._compressed = rsv.rsv1
@@ -158,7 +158,7 @@ class Deflate(PerMessageDeflate):
             clear = inflater.decompress(data)
         except zlib.error:
             return CloseReason.INVALID_FRAME_PAYLOAD_DATA
-        # behind the end of a stream comes an empty block, and nothing else
+        # after the end of a stream comes an empty block, and nothing else
         behind = inflater.unused_data
         if len(behind) > len(_EMPTY_BLOCK) or (last and inflater.eof and behind != _EMPTY_BLOCK):
             return CloseReason.INVALID_FRAME_PAYLOAD_DATA
@@ -168,20 +168,20 @@ class Deflate(PerMessageDeflate):
 
 
 def accept_compression(offers: Iterable[str]) -> tuple[Extension, bytes] | None:
-    """Agree on permessage-deflate.
+    """Accept permessage-deflate if the client offers it.
 
     Parameters:
         offers: the client's extension offers, in its order of preference.
 
     Returns:
-        The extension and the header value that accepts it, or None where no offer can be met.
+        The extension and the header value that accepts it, or None if no offer can be accepted.
 
     Source: RFC 7692, section 7. An invalid offer is declined, not an error (section 5.1).
     """
     for offer in offers:
         if _valid_deflate_offer(offer):
             extension = Deflate()
-            # a value may be quoted (RFC 6455, section 9.1), which wsproto does not know
+            # a value may be quoted (RFC 6455, section 9.1), but wsproto does not know that
             accepted = server_extensions_handshake([offer.replace('"', "")], [extension])
             if accepted is not None:
                 return extension, accepted
@@ -205,7 +205,7 @@ def _valid_deflate_offer(offer: str) -> bool:
         elif key == "client_max_window_bits" and not equals:
             pass
         elif key in ("server_max_window_bits", "client_max_window_bits"):
-            # RFC 7692 allows 8 as well, which zlib cannot do for raw deflate
+            # RFC 7692 also allows 8, but zlib cannot do that for raw deflate
             if value not in ("9", "10", "11", "12", "13", "14", "15"):
                 return False
         else:

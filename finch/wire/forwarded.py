@@ -1,7 +1,7 @@
-"""What proxies add to a request of how they got it: ``Forwarded`` and ``X-Forwarded-*``.
+"""The headers in which proxies say where a request came from: ``Forwarded``, ``X-Forwarded-*``.
 
-Both become the same chain of hops. A hop's parts stay as they were written until somebody reads
-them: what a client invented of the chain before it is not looked at.
+Both become the same list of hops. A hop's parts are parsed only when they are needed: a client can
+invent hops, and nobody needs to read those.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from finch.errors import ProtocolError
 from finch.wire.head import TOKEN, is_host
 
-# a parameter, or nothing, up to what ends it; "*+" because nothing is to be tried twice
+# a parameter or nothing, and the separator after it; "*+" so that nothing is tried twice
 _PARAMETER: Final = re.compile(
     rb"[ \t]*+(?:(%b)=(?:(%b)|"
     % (TOKEN, TOKEN)
@@ -26,17 +26,17 @@ _NODE: Final = re.compile(
     rb"(?::(?:([0-9]{1,5})|_[A-Za-z0-9._\-]++))?",
     re.IGNORECASE,
 )
-# some proxies name the WebSocket's scheme where a handshake passes through them
+# some proxies write the WebSocket's scheme for a handshake
 _SCHEMES: Final = {b"http": "http", b"https": "https", b"ws": "http", b"wss": "https"}
 
 
 class Hop(NamedTuple):
-    """What one proxy says of a request as it reached that proxy; None for what it leaves out.
+    """How a request reached one proxy, as that proxy says; None for each part that it omits.
 
     Attributes:
-        node: who sent it the request, for :func:`parse_node`.
-        proto: by which scheme, for :func:`parse_scheme`.
-        host: to which host, for :func:`parse_host`.
+        node: who sent the request to the proxy, for :func:`parse_node`.
+        proto: the scheme that was used, for :func:`parse_scheme`.
+        host: the host that was asked for, for :func:`parse_host`.
     """
 
     node: bytes | None = None
@@ -48,10 +48,10 @@ def read_forwarded(value: bytes) -> list[Hop]:
     """The hops of ``Forwarded``, the client's first.
 
     Parameters:
-        value: of the header; of several, joined with commas.
+        value: the header's value; several headers are joined with commas.
 
     Raises:
-        ProtocolError: 400 where it is malformed.
+        ProtocolError: 400 if it is malformed.
 
     Source: RFC 7239, section 4; white space around ``;`` as RFC 9110, section 5.6.6.
 
@@ -83,12 +83,14 @@ def read_forwarded(value: bytes) -> list[Hop]:
 def read_x_forwarded(nodes: bytes, protos: bytes, hosts: bytes) -> list[Hop]:
     """The hops of ``X-Forwarded-For``, ``-Proto`` and ``-Host``, the client's first.
 
-    The three have no standard. Each hop adds to ``X-Forwarded-For``; to the others some proxies
-    add, some overwrite them and some pass on what the first proxy wrote. So these are counted from
-    the right, and where there are fewer of them the leftmost is for all hops before it.
+    There is no standard for these three. Every proxy adds a member to ``X-Forwarded-For``. For the
+    other two, some proxies add a member, some overwrite the header, and some pass on what the first
+    proxy wrote. So their members are counted from the right. If there are too few, the leftmost one
+    is used for all hops before it.
 
     Parameters:
-        nodes, protos, hosts: of the headers; of several, joined with commas; empty for none.
+        nodes, protos, hosts: the values of the headers; several of one name are joined with
+            commas; empty if there is none.
 
     Example::
 
@@ -111,17 +113,17 @@ def _members(value: bytes) -> list[bytes]:
 
 
 def _as_node(address: bytes) -> bytes:
-    """``X-Forwarded-For`` has IPv6 without brackets; as ``Forwarded`` writes it."""
+    """An address of ``X-Forwarded-For`` as ``Forwarded`` writes it: IPv6 gets brackets."""
     bare = address.count(b":") > 1 and not address.startswith(b"[")
     return b"[%b]" % address if bare else address
 
 
 def parse_node(node: bytes) -> tuple[str, int]:
-    """The address of a node and its port, 0 where it does not say; ``("", 0)`` for one that the
-    proxy does not know (``unknown``) or hides (``_gazonk``).
+    """The address and port of a node; the port is 0 if the node has none. ``("", 0)`` if the proxy
+    does not know the node (``unknown``) or hides it (``_gazonk``).
 
     Raises:
-        ProtocolError: 400 for what is no node.
+        ProtocolError: 400 if it is not a node.
 
     Source: RFC 7239, section 6.
     """
@@ -139,19 +141,19 @@ def parse_node(node: bytes) -> tuple[str, int]:
         address = IPv6Address(ipv6.decode())
     except AddressValueError:
         raise _no_address() from None
-    # of IPv4 where it came to a socket for both
+    # the IPv4 address, if it came to a socket for IPv4 and IPv6
     return str(address.ipv4_mapped or address), int(port or 0)
 
 
 def _no_address() -> ProtocolError:
-    return ProtocolError(400, "Forwarded or X-Forwarded-For names a client that is no IP address")
+    return ProtocolError(400, "a client in Forwarded or X-Forwarded-For is not an IP address")
 
 
 def parse_scheme(proto: bytes) -> str:
-    """``"http"`` or ``"https"``, and so for the schemes ``ws`` and ``wss``.
+    """``"http"`` or ``"https"``; ``ws`` and ``wss`` become these too.
 
     Raises:
-        ProtocolError: 400 for any other.
+        ProtocolError: 400 for any other scheme.
     """
     scheme = _SCHEMES.get(proto.lower())
     if scheme is None:
@@ -163,8 +165,8 @@ def parse_host(host: bytes) -> str:
     """A host, with or without a port, as in ``Host``.
 
     Raises:
-        ProtocolError: 400 for what is none.
+        ProtocolError: 400 if it is not a host.
     """
     if not is_host(host):
-        raise ProtocolError(400, "Forwarded or X-Forwarded-Host is no host")
+        raise ProtocolError(400, "a host in Forwarded or X-Forwarded-Host is not valid")
     return host.decode()

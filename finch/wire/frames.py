@@ -1,6 +1,6 @@
-"""WebSocket frames as bytes: building them, unmasking them, finding where one ends.
+"""WebSocket frames as bytes: builds them, unmasks them, finds where they end.
 
-Server frames carry no mask, so one frame serves every recipient; it is built here directly.
+A server's frames have no mask, so the same frame can be sent to all recipients.
 """
 
 from __future__ import annotations
@@ -9,31 +9,31 @@ import struct
 from functools import lru_cache
 from typing import Final
 
-TEXT: Final = 0x81  # opcodes together with the FIN bit (RFC 6455, section 5.2)
+TEXT: Final = 0x81  # opcodes with the FIN bit (RFC 6455, section 5.2)
 BINARY: Final = 0x82
 PING: Final = 0x89
 PONG: Final = 0x8A
 
-BAD_GATEWAY: Final = 1014  # registered with IANA after wsproto's list of close codes was made
+BAD_GATEWAY: Final = 1014  # wsproto does not know this code: IANA registered it later
 
 _SHORT_HEADERS: Final = {
     opcode: tuple(bytes((opcode, length)) for length in range(126))
     for opcode in (TEXT, BINARY, PING, PONG)
 }
 
-# Up to here one XOR of two large integers is the fastest way to unmask in Python; beyond, four
-# passes of bytes.translate are.
+# For shorter payloads, one XOR of two large integers is the fastest way to unmask in Python. For
+# longer ones, four passes of bytes.translate are faster.
 _TRANSLATE_FROM: Final = 2048
 
-_to_int: Final = int.from_bytes  # looked up at every message, and a method of a type is slow to
+_to_int: Final = int.from_bytes  # looked up only once: a method of a type is slow to look up
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
     """A whole unmasked frame.
 
     Parameters:
-        opcode: such as ``TEXT``, the FIN bit included.
-        payload: what it carries.
+        opcode: the opcode with the FIN bit, such as ``TEXT``.
+        payload: the content of the frame.
 
     Source: RFC 6455, section 5.2.
     """
@@ -44,7 +44,7 @@ def frame(opcode: int, payload: bytes) -> bytes:
 
 
 def frame_header(opcode: int, length: int) -> bytes:
-    """What stands before ``length`` bytes of payload in an unmasked frame."""
+    """The header of an unmasked frame with ``length`` bytes of payload."""
     if length < 126:
         return _SHORT_HEADERS[opcode][length]
     if length < 65536:
@@ -53,11 +53,11 @@ def frame_header(opcode: int, length: int) -> bytes:
 
 
 def unmask(payload: bytes, key: bytes) -> bytes:
-    """A client's payload in clear (RFC 6455, section 5.3).
+    """A client's payload without its mask (RFC 6455, section 5.3).
 
     Parameters:
-        payload: as it came.
-        key: four bytes.
+        payload: the masked payload.
+        key: the mask, four bytes.
     """
     length = len(payload)
     if length < _TRANSLATE_FROM:
@@ -76,16 +76,16 @@ def _xor_table(key: int) -> bytes:
 
 
 class FrameScanner:
-    """Follows a byte stream from frame to frame without looking at what they say.
+    """Finds the frames in a byte stream, without looking at their content.
 
-    So that it is known, without asking the parser behind it, whether the stream stands between two
-    messages. What the headers mean, and whether they are right, is that parser's business.
+    It knows whether the stream is between two messages, without asking the parser that gets the
+    bytes. That parser also checks what the headers mean and whether they are correct.
     """
 
     __slots__ = ("_fragmented", "_header", "_left")
 
     def __init__(self) -> None:
-        self._header = b""  # the beginning of a header whose rest has not come
+        self._header = b""  # the received part of a header that is incomplete
         self._left = 0  # bytes of the current frame's payload still to come
         self._fragmented = False  # whether the message goes on in a later frame
 
@@ -95,7 +95,7 @@ class FrameScanner:
         return not (self._left or self._header or self._fragmented)
 
     def advance(self, data: bytes, begin: int, end: int) -> int:
-        """Follow the stream over ``data[begin:end]``, to the end of its first frame at most.
+        """Go forward in ``data[begin:end]``, at most to the end of its first frame.
 
         Returns:
             Where it stopped.
@@ -109,7 +109,7 @@ class FrameScanner:
             begin += size - len(self._header)
             self._header = b""
             self._left = _payload_length(header)
-            if not header[0] & 0x08:  # control frames come between the fragments
+            if not header[0] & 0x08:  # control frames may come between the fragments
                 self._fragmented = not header[0] & 0x80
         taken = min(self._left, end - begin)
         self._left -= taken

@@ -1,7 +1,7 @@
-"""The opening handshake: an upgrade request's headers to what was asked for, and the answer.
+"""The opening handshake: reads what an upgrade request asks for, and makes the answer.
 
-Done here rather than by wsproto's ``H11Handshake``, which serialises and parses the request once
-more (290 us of 330) and lets through empty keys, repeated keys and invalid compression offers.
+wsproto's ``H11Handshake`` is not used: it serialises and parses the request again (290 us of 330),
+and accepts empty keys, repeated keys and invalid compression offers.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _FIELDS: Final = frozenset(
     )
 )
 DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-# neither users nor escapes: no browser has those in an origin
+# without users and escapes: browsers never send these in an origin
 _AUTHORITY: Final = (
     r"(?:([A-Za-z0-9\-._~!$&'()+;=]++)|\[([0-9A-Fa-f:.]++)\])(?::((?:0|[1-9][0-9]{0,4})?))?"
 )
@@ -47,7 +47,7 @@ _ORIGIN: Final = re.compile(r"([Hh][Tt][Tt][Pp][Ss]?|[Ww][Ss][Ss]?)://" + _AUTHO
 
 @dataclass(slots=True)
 class Handshake:
-    """A valid upgrade request: what the client asks for."""
+    """What the client asks for in a valid upgrade request."""
 
     key: bytes
     origin: str | None
@@ -56,14 +56,14 @@ class Handshake:
 
 
 def read_handshake(method: str, version: str, headers: RawHeaders) -> Handshake:
-    """What an upgrade request asks for.
+    """Read what an upgrade request asks for.
 
     Parameters:
-        method, version, headers: of the request; header names in lower case.
+        method, version, headers: those of the request; header names are in lower case.
 
     Raises:
-        ProtocolError: 426 where it is no upgrade request or of another WebSocket version,
-            400 where it is a wrong one, 405 for another method than GET.
+        ProtocolError: 426 if it is not an upgrade request or has another WebSocket version, 400 if
+            it is malformed, 405 if the method is not GET.
 
     Source: RFC 6455, section 4.2.1.
     """
@@ -98,7 +98,7 @@ def read_handshake(method: str, version: str, headers: RawHeaders) -> Handshake:
         raise ProtocolError(400, "a WebSocket handshake has no body")
     subprotocols = _list(fields, b"sec-websocket-protocol", _SUBPROTOCOL)
     if len(subprotocols) > 1 and len(set(subprotocols)) < len(subprotocols):
-        raise ProtocolError(400, "Sec-WebSocket-Protocol names one twice")  # RFC 6455, 4.1
+        raise ProtocolError(400, "Sec-WebSocket-Protocol repeats a name")  # RFC 6455, 4.1
     origin = get(b"origin")
     return Handshake(
         key=key,
@@ -111,13 +111,13 @@ def read_handshake(method: str, version: str, headers: RawHeaders) -> Handshake:
 def choose_subprotocol(offered: Sequence[str], supported: Sequence[str]) -> str | None:
     """The first of the server's subprotocols that the client offers, or None.
 
-    Source: RFC 6455, section 4.2.2: the server's choice, or none at all.
+    Source: RFC 6455, section 4.2.2: the server may choose one or none.
     """
     return next((name for name in supported if name in offered), None)
 
 
 def accept_headers(handshake: Handshake, subprotocol: str | None) -> list[tuple[bytes, bytes]]:
-    """The headers that a 101 to this handshake must carry (RFC 6455, section 4.2.2)."""
+    """The headers that a 101 to this handshake must have (RFC 6455, section 4.2.2)."""
     digest = hashlib.sha1(handshake.key + _GUID, usedforsecurity=False).digest()
     headers = [
         (b"upgrade", b"websocket"),
@@ -130,15 +130,16 @@ def accept_headers(handshake: Handshake, subprotocol: str | None) -> list[tuple[
 
 
 def same_origin(origin: str, scheme: str, host: str) -> bool:
-    """Whether a browser's ``Origin`` names the host that it connects to.
+    """Whether a browser's ``Origin`` is the host that it connects to.
 
-    Parsed host and port are compared, a port left out being the origin's default one. Over TLS the
-    page must have come that way as well: any network on its way can write one that did not.
+    Host and port are compared after parsing. A missing port is the default port of the origin's
+    scheme. If the socket uses TLS, the page must have come over TLS too: otherwise any network on
+    the way could have changed the page.
 
     Parameters:
         origin: such as ``https://example.org``.
-        scheme: by which it connects, ``http`` or ``https``; for ``http`` the page's does not
-            matter, for TLS may end at a proxy that nobody told us of.
+        scheme: the scheme of the connection, ``http`` or ``https``. With ``http``, the page's
+            scheme does not matter: TLS may end at a proxy that we do not know about.
         host: the ``Host`` header, such as ``example.org`` or ``example.org:8443``.
 
     Source: RFC 6455, section 10.2; RFC 6454, section 4.
@@ -154,9 +155,10 @@ def same_origin(origin: str, scheme: str, host: str) -> bool:
 
 
 def parse_origin(origin: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of a web page's origin; None if it is ``null``, or anything else.
+    """Scheme, host and port of a web page's origin; None for ``null`` and anything else.
 
-    Read to the letter. ``urllib.parse`` drops tabs and line breaks, and takes 0 for no port.
+    Parsed strictly, without ``urllib.parse``, which drops tabs and line breaks and treats port 0 as
+    no port.
     """
     found = _ORIGIN.fullmatch(origin)
     return None if found is None else _triple(*found.groups())
@@ -179,7 +181,7 @@ def _triple(
 
 
 def _list(fields: dict[bytes, bytes], name: bytes, element: re.Pattern[bytes]) -> tuple[str, ...]:
-    """The members of a header that, where it is there, has at least one."""
+    """The members of a header. If the header is present, it must have at least one."""
     value = fields.get(name)
     if value is None:
         return ()

@@ -1,8 +1,8 @@
-"""A request's head, read strictly: what two readers could take differently is refused.
+"""Reads a request's head strictly: it refuses whatever two readers could understand differently.
 
-Nothing is repaired. Where a proxy in front and the server behind disagree about a request, one of
-them can be made to see another request than the other (RFC 9112, section 11.2); so what this module
-accepts is what the RFCs write, and nothing that h11 refuses.
+Nothing is repaired. If a proxy and the server behind it understand a request differently, an
+attacker can make each of them see another request (RFC 9112, section 11.2). So this module accepts
+only what the RFCs allow, and nothing that h11 refuses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RawHeaders = list[tuple[bytes, bytes]]
 TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"  # RFC 9110, section 5.6.2
 # no space before the colon, no control character in the value (RFC 9112, section 5)
 FIELD_LINE: Final = TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n"
-# what frames and routes a message, and so belongs in its head alone (RFC 9110, section 6.5.1)
+# headers that frame or route a message: allowed only in its head (RFC 9110, section 6.5.1)
 FRAMING: Final = frozenset((b"host", b"content-length", b"transfer-encoding"))
 
 _SPECIAL: Final = FRAMING | {b"connection", b"expect"}
@@ -28,11 +28,11 @@ _LINE: Final = re.compile(_REQUEST_LINE)
 _HEAD: Final = re.compile(_REQUEST_LINE + rb"((?:" + FIELD_LINE + rb")*+)\r\n")
 _FIRST: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]|\r?\Z")
 
-# RFC 3986, and what browsers send as it is against its letter: "[]^|" in a path, those and "\`{}"
-# and any "%" in a query (WHATWG URL, section 1.3). An encoded NUL is nobody's name of anything.
+# RFC 3986, and characters that browsers send unencoded although it forbids them: "[]^|" in a path;
+# these, "\`{}" and any "%" in a query (WHATWG URL, section 1.3). An encoded NUL is refused.
 _PATH: Final = rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/\[\]^|]++|%(?!00)[0-9A-Fa-f]{2})*+"
 _QUERY: Final = rb"(?:\?[!$-;=?-~]*+)?"
-# A host has no comma, though RFC 3986 allows one: there two Hosts were joined on the way here.
+# A host has no comma, although RFC 3986 allows it: it means that a proxy has joined two Hosts.
 _AUTHORITY: Final = (
     rb"(?:\[([0-9A-Fa-f:.]++)\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]++|%[0-9A-Fa-f]{2})++)"
     rb"(?::(?:[0-9]{0,4}|[0-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
@@ -44,14 +44,14 @@ _ABSOLUTE_FORM: Final = re.compile(
 )
 _LENGTH: Final = re.compile(rb"[0-9]++")
 LONGEST_LENGTH: Final = 18
-"""Digits of a Content-Length: more bytes than anybody has."""
+"""Digits of a Content-Length. No real body needs more."""
 
 
 @dataclass(slots=True)
 class RequestHead:
     """A request without its body: method and target as sent, header names in lower case.
 
-    The ``host`` of a request with a whole URL as its target is that URL's.
+    If the target is a whole URL, the ``host`` header is the host of that URL.
     """
 
     method: str
@@ -61,19 +61,19 @@ class RequestHead:
 
 
 def read_head(head: bytes) -> tuple[RequestHead, int | None, bool]:
-    """What a whole head says, and what follows it.
+    """Read a whole head.
 
     Parameters:
         head: from the method to the empty line, both included.
 
     Returns:
-        The head; the bytes of its body, None where that is chunked; whether another request may
-        follow.
+        The head; the length of the body in bytes, None if it is chunked; whether another request
+        may follow.
 
     Raises:
-        ProtocolError: 400 where it is malformed or ambiguous, 413 for a length beyond all measure,
-            417 for an unknown expectation, 501 for a method or coding that is not for this server,
-            505 for another version.
+        ProtocolError: 400 if it is malformed or ambiguous, 413 if the Content-Length is too large,
+            417 for an unknown expectation, 501 for a method or coding that this server does not
+            support, 505 for another version.
 
     Source: RFC 9112, sections 2 to 6; RFC 9110, section 5.
 
@@ -95,9 +95,9 @@ def read_head(head: bytes) -> tuple[RequestHead, int | None, bool]:
         headers.append(field)
         if field[0] in _SPECIAL:
             special.append(field)
-    del headers[-1]  # what is behind the last line's end
-    # "the highest minor version within that major version to which the recipient is conformant"
-    # (RFC 9110, 2.5) is that of a request from the future
+    del headers[-1]  # the empty text after the last line end
+    # A request with a later minor version is read as "the highest minor version within that major
+    # version to which the recipient is conformant" (RFC 9110, 2.5)
     old = version == b"1.0"
     length, keep_alive = _check_fields(special, old)
     if host is not None:
@@ -111,10 +111,10 @@ def read_head(head: bytes) -> tuple[RequestHead, int | None, bool]:
 
 
 def check_beginning(part: bytes) -> None:
-    """Refuse the beginning of a head that no end can make a request.
+    """Refuse an incomplete head if it can never become a valid one.
 
-    So that nobody waits for the rest of what is no HTTP/1 at all. The request line is looked at
-    when it is whole.
+    So the server need not wait for the rest if the peer does not speak HTTP/1. The request line is
+    checked when it is complete.
 
     Raises:
         ProtocolError: 400, 501 or 505, as :func:`read_head` would.
@@ -136,18 +136,19 @@ def check_line_ends(part: bytes) -> None:
     Raises:
         ProtocolError: 400.
     """
-    # "A recipient MAY recognize a single LF as a line terminator" (RFC 9112, 2.2): not this one.
+    # "A recipient MAY recognize a single LF as a line terminator" (RFC 9112, 2.2): Finch does not.
     if part.count(b"\n") != part.count(b"\r\n"):
         raise ProtocolError(400, "a line of the request ends in a bare LF; it must end in CRLF")
 
 
 def _check_line(method: bytes, target: bytes, version: bytes) -> bytes | None:
-    """Refuse a request line that is not for this server; the host where the target names one."""
+    """Refuse a request line that this server does not support. Returns the host if the target has
+    one."""
     if not version.startswith(b"1."):
         raise ProtocolError(505, "this server speaks HTTP/1.1 and HTTP/1.0")
     # origin-form, absolute-form or asterisk-form (RFC 9112, section 3.2)
     if method == b"CONNECT":
-        raise ProtocolError(501, "this server is no proxy")
+        raise ProtocolError(501, "this server is not a proxy")
     if _ORIGIN_FORM.fullmatch(target) or (target == b"*" and method == b"OPTIONS"):
         return None
     found = _ABSOLUTE_FORM.fullmatch(target)
@@ -158,7 +159,7 @@ def _check_line(method: bytes, target: bytes, version: bytes) -> bytes | None:
 
 
 def is_host(value: bytes) -> bool:
-    """Whether that may be a ``Host``: a name or address, with or without a port."""
+    """Whether a value may be a ``Host``: a name or address, with or without a port."""
     # not empty: the "http" scheme has no such URI (RFC 9110, 4.2.1)
     found = _HOST.fullmatch(value)
     if found is None:
@@ -172,12 +173,13 @@ def is_host(value: bytes) -> bool:
 
 
 def _check_fields(fields: RawHeaders, old: bool) -> tuple[int | None, bool]:
-    """Refuse a request whose host, body or expectation is not beyond doubt; what follows it.
+    """Refuse a request whose host, body or expectation is ambiguous. Returns the length of the body
+    and whether another request may follow, as :func:`read_head`.
 
     Parameters:
-        fields: those of ``_SPECIAL``.
-        old: whether it is HTTP/1.0, which knows neither ``Transfer-Encoding`` nor ``Expect``, and
-            keep-alive only by a header that proxies get wrong.
+        fields: the headers in ``_SPECIAL``.
+        old: whether it is HTTP/1.0. That has neither ``Transfer-Encoding`` nor ``Expect``; it has
+            keep-alive only with a header that proxies handle wrongly.
     """
     host = length = coding = expected = None
     keep_alive = not old
@@ -205,7 +207,7 @@ def _check_fields(fields: RawHeaders, old: bool) -> tuple[int | None, bool]:
         if not old:
             raise ProtocolError(400, "no Host")
     elif not is_host(host):
-        raise ProtocolError(400, "the Host is no host")
+        raise ProtocolError(400, "the Host is not valid")
     if coding is not None:
         _check_coding(coding, length, old)
     if expected is not None and not old:
@@ -213,7 +215,7 @@ def _check_fields(fields: RawHeaders, old: bool) -> tuple[int | None, bool]:
     if length is None:
         return (0 if coding is None else None), keep_alive
     if not _LENGTH.fullmatch(length):
-        raise ProtocolError(400, "the Content-Length is no number")
+        raise ProtocolError(400, "the Content-Length is not a number")
     if len(length) > LONGEST_LENGTH:
         raise ProtocolError(413, "the Content-Length is too large")
     return int(length), keep_alive
@@ -221,7 +223,7 @@ def _check_fields(fields: RawHeaders, old: bool) -> tuple[int | None, bool]:
 
 def _check_coding(coding: bytes, length: bytes | None, old: bool) -> None:
     # "A server MAY reject a request that contains both Content-Length and Transfer-Encoding"
-    # (RFC 9112, 6.1): smuggling looks like that
+    # (RFC 9112, 6.1): request smuggling uses both
     if length is not None:
         raise ProtocolError(400, "both a Content-Length and a Transfer-Encoding")
     if old:
@@ -231,17 +233,17 @@ def _check_coding(coding: bytes, length: bytes | None, old: bool) -> None:
         # coding is not the final encoding, ... the server MUST respond with the 400" (6.3)
         *others, last = members(coding)
         if last != b"chunked" or b"chunked" in others or not all(others):
-            raise ProtocolError(400, "the last Transfer-Encoding, and only that, is chunked")
-        raise ProtocolError(501, "the only Transfer-Encoding here is chunked")
+            raise ProtocolError(400, "chunked must be the last Transfer-Encoding, and occur once")
+        raise ProtocolError(501, "this server supports no Transfer-Encoding but chunked")
 
 
 def _check_expectation(expected: bytes) -> None:
     # "A server that receives an Expect field value containing a member other than 100-continue MAY
     # respond with a 417" (RFC 9110, 10.1.1)
     if not {b"100-continue", b""}.issuperset(members(expected)):
-        raise ProtocolError(417, "the only expectation that can be met is 100-continue")
+        raise ProtocolError(417, "this server supports no expectation but 100-continue")
 
 
 def members(value: bytes) -> list[bytes]:
-    """The members of a value that is a list of tokens, in lower case (RFC 9110, 5.6.1)."""
+    """The members of a list of tokens, in lower case (RFC 9110, 5.6.1)."""
     return [member.strip(b" \t") for member in value.lower().split(b",")]

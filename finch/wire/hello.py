@@ -1,8 +1,8 @@
-"""A TLS client's first message, as far as it says which protocols the client wants to speak (ALPN).
+"""Reads in a TLS client's first message which protocols the client offers (ALPN).
 
-Python's ``ssl`` goes on when a client offers protocols and none of them is the server's; RFC 7301
-has the server refuse. Once TLS has begun, nothing tells such a client from one that offers none. So
-the bytes are looked at before TLS has them. All else about them is for OpenSSL to judge.
+If a client offers protocols and none of them is the server's, RFC 7301 says that the server must
+refuse; Python's ``ssl`` goes on. Once TLS has begun, such a client looks like one that offers no
+protocols. So Finch reads the bytes before TLS gets them. OpenSSL judges everything else in them.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from typing import Final
 
 MAX_HELLO: Final = 16 * 1024
-"""Bytes that are waited for. Clients send from 200 to 2,000; a longer ClientHello is not judged."""
+"""Bytes of a ClientHello. Clients send 200 to 2,000; a longer one is not judged."""
 MAX_RECORDS: Final = 16
-"""Records that it may come in, to be judged. Clients use one. The bytes are read anew whenever some
-more have come, and so that must be cheap."""
+"""Records of a ClientHello; one in more records is not judged. Clients use one. All bytes are read
+again each time more arrive, so this must be cheap."""
 
 NO_APPLICATION_PROTOCOL: Final = b"\x15\x03\x03\x00\x02\x02\x78"
-"""The alert that refuses, fatal, before anything is encrypted (RFC 8446, section 6)."""
+"""The fatal, unencrypted alert that refuses the client (RFC 8446, section 6)."""
 
-_HANDSHAKE: Final = 0x16  # types of a record, of a handshake message and of an extension
+_HANDSHAKE: Final = 0x16  # the types of a record, of a handshake message and of an extension
 _CLIENT_HELLO: Final = 0x01
 _ALPN: Final = 16
 _RECORD_HEADER: Final = 5
@@ -28,19 +28,19 @@ _VERSION_AND_RANDOM: Final = 34
 
 
 class _Malformed(Exception):
-    """It is not what it should be; what that means is for OpenSSL to say."""
+    """The bytes are malformed. OpenSSL decides what to do about it."""
 
 
 def offers_only_others(data: bytes, wanted: bytes = b"http/1.1") -> bool | None:
-    """Whether a client is to be refused for the protocols that it offers.
+    """Whether to refuse a client because of the protocols that it offers.
 
     Parameters:
-        data: all that the connection began with so far.
-        wanted: the one that the server speaks.
+        data: all bytes of the connection so far.
+        wanted: the protocol that the server speaks.
 
     Returns:
-        True for a client that offers protocols without that one; send ``NO_APPLICATION_PROTOCOL``
-        and close. False for any other. None while the client's first message is not whole.
+        True if the client offers protocols, but not this one: send ``NO_APPLICATION_PROTOCOL`` and
+        close. False for any other client. None while the client's first message is incomplete.
 
     Source: RFC 7301, section 3.2: "In the event that the server supports no protocols that the
     client advertises, then the server SHALL respond with a fatal 'no_application_protocol' alert."
@@ -56,13 +56,13 @@ def offers_only_others(data: bytes, wanted: bytes = b"http/1.1") -> bool | None:
 
 
 def offered_alpn(client_hello: bytes) -> tuple[bytes, ...] | None:
-    """The protocols that a client offers, its favourite first.
+    """The protocols that a client offers, the preferred one first.
 
     Parameters:
-        client_hello: what the connection began with, as TLS records.
+        client_hello: the first bytes of the connection, as TLS records.
 
     Returns:
-        Their names; None if it offers none, or if that is not a whole ClientHello.
+        Their names; None if the client offers none, or if this is not a whole ClientHello.
 
     Source: RFC 8446, section 4.1.2; RFC 7301, section 3.1.
 
@@ -78,7 +78,7 @@ def offered_alpn(client_hello: bytes) -> tuple[bytes, ...] | None:
 
 
 def _message(data: bytes) -> bytes | None:
-    """The ClientHello's body, out of the records that it comes in; None while it is not whole."""
+    """The ClientHello's body, taken out of its records; None while it is incomplete."""
     pieces = []
     at = have = 0
     for _ in range(MAX_RECORDS):
@@ -109,7 +109,7 @@ def _message(data: bytes) -> bytes | None:
 def _alpn(message: bytes) -> tuple[bytes, ...] | None:
     """The names in the ALPN extension of a ClientHello; None if it has no such extension."""
     at = _VERSION_AND_RANDOM
-    for size in (1, 2, 1):  # session, cipher suites, compression methods
+    for size in (1, 2, 1):  # skip session, cipher suites, compression methods
         _, at = _vector(message, at, size)
     if at == len(message):
         return None  # no extension at all
@@ -132,7 +132,7 @@ def _names(names: bytes) -> Iterator[bytes]:
 
 
 def _vector(data: bytes, at: int, size: int) -> tuple[bytes, int]:
-    """What stands there behind its length, which takes so many bytes; and where it ends."""
+    """The value at a place that begins with a length of ``size`` bytes; and where it ends."""
     begin = at + size
     end = begin + int.from_bytes(data[at:begin])
     if end > len(data) or begin > len(data):

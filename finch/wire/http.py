@@ -1,8 +1,8 @@
 """HTTP/1.1 on the server's side of one connection: bytes to requests, responses to bytes.
 
-A head is held back until it is whole and within the limits, and read strictly. A body is h11's,
-which gets the head again and what follows, as far as it is framed to the letter; a request without
-one never meets it.
+A head is read strictly, when it is complete and within the limits. h11 reads a body: it gets the
+head again, and the bytes after it if their framing is correct. Requests without a body do not need
+h11.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _STATUS_LINES: Final = {
     for status in HTTPStatus
 }
 _CR: Final = 0x0D
-# What the application says in these of a response, this module decides.
+# The application may set these headers of a response, but this module decides about them.
 _DECIDED: Final = frozenset(
     b"connection content-length date keep-alive proxy-connection transfer-encoding upgrade".split()
 )
@@ -60,7 +60,7 @@ class HTTPConnection:
     then says whether another request may follow.
 
     Parameters:
-        limits: of these, the ones for heads, which bound trailers as well.
+        limits: the limits; only those for heads are used, for trailers too.
 
     Source: RFC 9112.
 
@@ -88,32 +88,32 @@ class HTTPConnection:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._buffer = bytearray()  # received, and not yet read
-        self._scanned = 0  # how much of it is known to hold no end of a head
-        self._line_is_right = False  # whether its first line is whole and right
+        self._buffer = bytearray()  # received, but not yet read
+        self._scanned = 0  # so many bytes of it were searched for the end of a head, without result
+        self._line_is_right = False  # whether the request line is complete and correct
         self._closed = False
-        self._body: RequestBody | None = None  # of a request that has one
+        self._body: RequestBody | None = None  # None if the request has no body
         self._version = "1.1"
         self._keep_alive = True  # whether another request may follow
         self._sent = _Sent.NOTHING
         self._head_only = False  # whether the response has no body, whatever its head says
         self._chunked = False
-        self._left: int | None = None  # bytes of the response's body that its head promises
+        self._left: int | None = None  # bytes of the response's body to send, by content-length
 
     # Reading
 
     @property
     def closed(self) -> bool:
-        """Whether the peer has said that nothing more will come."""
+        """Whether the peer has closed its side: nothing more will come."""
         return self._closed
 
     @property
     def idle(self) -> bool:
-        """Whether not a byte of the next request has arrived."""
+        """Whether no byte of the next request has arrived."""
         return not self._buffer
 
     def receive_data(self, data: bytes) -> None:
-        """Take in what the peer sent; ``b""`` where it closed."""
+        """Take bytes from the peer; ``b""`` if it closed."""
         if data:
             self._buffer += data
         else:
@@ -143,7 +143,7 @@ class HTTPConnection:
         raw = bytes(buffer[:size])
         self._scanned = 0
         self._line_is_right = False
-        self._keep_alive = False  # where it is refused
+        self._keep_alive = False  # stays so if the head is refused below
         head, length, keep_alive = read_head(raw)
         if len(head.headers) > limits.max_headers:
             raise ProtocolError(431, f"more than {limits.max_headers} headers")
@@ -158,9 +158,9 @@ class HTTPConnection:
         return head
 
     def _check_so_far(self, size: int) -> None:
-        """Refuse a head that is too long, or wrong whatever its rest may be, as it arrives.
+        """Refuse an incomplete head if it is too long, or already wrong.
 
-        Nothing is looked at twice, but for the first bytes: a head may come byte by byte.
+        A head may come byte by byte. So no bytes are checked twice, except for the first few.
         """
         buffer, limits = self._buffer, self._limits
         begin, end = self._scanned, min(size, limits.max_head)
@@ -184,15 +184,15 @@ class HTTPConnection:
         if b" " not in line:
             # "A server that receives a method longer than any that it implements SHOULD respond
             # with a 501 (Not Implemented) status code." (RFC 9112, 3)
-            raise ProtocolError(501, "there is no method of that length")
+            raise ProtocolError(501, "the method is too long; this server has none of that length")
         raise ProtocolError(414, f"request line longer than {self._limits.max_request_line} bytes")
 
     def read_body(self) -> bytes | None:
-        """The next piece of the body, ``b""`` at its end, None while bytes are missing.
+        """The next piece of the body; ``b""`` at its end; None while bytes are missing.
 
         Raises:
-            ProtocolError: 400, 413 or 431 where the framing is broken, 400 as well where the peer
-                left in the middle.
+            ProtocolError: 400, 413 or 431 if the framing is broken; also 400 if the peer left in
+                the middle.
         """
         if self._body is None:
             return b""
@@ -213,20 +213,20 @@ class HTTPConnection:
         return (
             self._sent is _Sent.NOTHING
             and self._body is not None
-            and not self._buffer  # it did not wait after all
+            and not self._buffer  # else the peer did not wait
             and self._body.awaits_continue
         )
 
     @property
     def trailing_data(self) -> bytes:
-        """What the peer sent after an upgrade request: already the new protocol's."""
+        """Bytes that the peer sent after an upgrade request. They belong to the new protocol."""
         return bytes(self._buffer)
 
     # Writing
 
     @property
     def can_respond(self) -> bool:
-        """Whether a response may still begin."""
+        """Whether the response has not begun yet."""
         return self._sent is _Sent.NOTHING
 
     @property
@@ -236,7 +236,7 @@ class HTTPConnection:
 
     @property
     def ends_by_closing(self) -> bool:
-        """Whether nothing but the end of the stream marks the end of the response's body."""
+        """Whether only the end of the stream marks the end of the response's body."""
         return not self._chunked and self._left is None and not self._head_only
 
     def send_continue(self) -> bytes:
@@ -250,9 +250,9 @@ class HTTPConnection:
         """``101 Switching Protocols``: what follows is no longer HTTP (RFC 9110, section 7.8).
 
         Parameters:
-            headers: names in lower case, those that accept the upgrade first. What frames a body
-                is left out, and so is a second one of those that must be there once.
-            date: sent unless the headers have one.
+            headers: names in lower case; those that accept the upgrade come first. Headers that
+                frame a body are left out. If a header may occur only once, the first one is sent.
+            date: sent if the headers have none.
         """
         self._sent = _Sent.ALL
         self._keep_alive = False
@@ -280,35 +280,35 @@ class HTTPConnection:
         close: bool = False,
         length: int | None = None,
     ) -> bytes:
-        """Status line and headers. How the body is framed, and whether the connection goes on, is
-        decided here and nowhere else; what the headers say of it is no more than a wish.
+        """Status line and headers. Only this method decides how the body is framed and whether the
+        connection goes on. The headers can only ask for it.
 
-        - ``connection`` with ``close`` in it closes. Everything else that is for this hop alone
-          (``keep-alive``, ``proxy-connection``, ``transfer-encoding``, and ``upgrade`` but with
-          426) is left out.
-        - The last ``content-length`` is the body's, unless ``length`` says otherwise. Without any
-          the body is chunked, or ended by closing for an HTTP/1.0 peer.
-        - 204 and 304 have neither content nor framing, 205 has no content.
+        - ``connection`` with ``close`` closes. All other headers for a single hop are left out:
+          ``keep-alive``, ``proxy-connection``, ``transfer-encoding``, and ``upgrade`` unless the
+          status is 426.
+        - The length of the body is ``length``, or else the last ``content-length``. Without
+          either, the body is chunked; for an HTTP/1.0 peer, closing the connection ends it.
+        - 204 and 304 have neither content nor framing. 205 has no content.
 
         Parameters:
             status: 200 to 599.
-            headers: names in lower case; checked by whoever made them.
-            date: sent unless the headers have one; the first of theirs is.
+            headers: names in lower case; already checked.
+            date: sent if the headers have none; else their first one is sent.
             close: whether this is the connection's last response.
-            length: bytes of the body, if they are known.
+            length: bytes of the body, if known.
 
         Source: RFC 9112, sections 4 to 6 and 9.6; RFC 9110, sections 6.6.1, 7.6.1, 7.8 and 15.
         """
         self._sent = _Sent.HEAD
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
-        said: dict[bytes, bytes] = {}  # what is decided below
+        said: dict[bytes, bytes] = {}  # headers that are decided about below
         for name, value in headers:
             if name not in _DECIDED:
                 lines.append(b"%b: %b\r\n" % (name, value))
             elif name == b"connection":
                 close = close or b"close" in members(value)
             elif name == b"content-length":
-                # digits are digits: int() alone would take "+5" and "5_0"
+                # isdigit: int() alone would accept "+5" and "5_0"
                 if value.isdigit() and len(value) <= LONGEST_LENGTH:
                     said[name] = value
             elif name not in said:
@@ -341,12 +341,12 @@ class HTTPConnection:
         date: bytes | None = None,
         close: bool = False,
     ) -> bytes:
-        """A whole response. Parameters: as :meth:`send_head`, and the body."""
+        """A whole response. Parameters: as for :meth:`send_head`, and the body."""
         head = self.send_head(status, headers, date=date, close=close, length=len(content))
         return head + self.send_body(content) + self.send_end()
 
     def _frame(self, status: int, length: int | None, lines: list[bytes]) -> None:
-        """Decide how the end of the response's body is found, and say so."""
+        """Decide how the peer finds the end of the response's body, and add the header for it."""
         if status in (204, 304):
             self._head_only = True
             return
@@ -364,10 +364,10 @@ class HTTPConnection:
             self._keep_alive = False
 
     def send_body(self, data: bytes) -> bytes:
-        """A piece of the body. Nothing goes out where the response has none.
+        """A piece of the body; ``b""`` if the response has no body.
 
         Raises:
-            ValueError: for more than the head's ``content-length``.
+            ValueError: if it is more than the head's ``content-length``.
         """
         if self._head_only or not data:
             return b""
@@ -383,7 +383,7 @@ class HTTPConnection:
         """The end of the body.
 
         Raises:
-            ValueError: where less was sent than the head's ``content-length``.
+            ValueError: if less was sent than the head's ``content-length``.
         """
         if self._left and not self._head_only:
             raise ValueError("the body is shorter than the response's content-length")
@@ -391,7 +391,7 @@ class HTTPConnection:
         return b"0\r\n\r\n" if self._chunked else b""
 
     def next_cycle(self) -> bool:
-        """Make ready for the next request of the connection; False where there cannot be one."""
+        """Prepare for the next request of the connection; False if there cannot be one."""
         if self._sent is not _Sent.ALL or not self._keep_alive:
             return False
         if self._body is not None:

@@ -1,8 +1,8 @@
-"""Which origins an application lists, beside those of its own host.
+"""Parses the origins that an application allows in addition to those of its own host.
 
-A page's origin is scheme, host and port. Apps, extensions and desktop shells have origins too, with
-schemes and hosts of their own: ``capacitor://localhost``, ``chrome-extension://<id>``, ``app://.``,
-``file://``.
+The origin of a page is scheme, host and port. Mobile apps, browser extensions and desktop shells
+have origins too, with their own schemes and hosts: ``capacitor://localhost``,
+``chrome-extension://<id>``, ``app://.``, ``file://``.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from finch.errors import ConfigurationError
 from finch.wire.handshake import DEFAULT_PORTS, parse_origin
 
 Origin = tuple[str, str, int]
-"""Scheme, host and port; 0 for none."""
+"""Scheme, host and port; the port is 0 if there is none."""
 
 _NOT_OF_PAGES: Final = re.compile(
     r"([A-Za-z][A-Za-z0-9+.\-]*+)://([A-Za-z0-9\-._~!$&'()+;=%]*+)(?::([1-9][0-9]{0,4}))?"
 )
 _PARTS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*+)://([^/?#\\]*+)(.*+)", re.DOTALL)
-# IDNA 2003, which Python has, replaces these characters; browsers keep them, since IDNA 2008.
+# Python's IDNA 2003 replaces these characters; browsers use IDNA 2008, which keeps them.
 _DEVIATIONS: Final = frozenset("ßẞς\u200c\u200d")
 
 
 def read_origin(origin: str) -> Origin | None:
-    """What an ``Origin`` header names; None for ``null``, and for anything that is not an origin.
+    """The origin in an ``Origin`` header; None for ``null`` and for anything that is not an origin.
 
-    The host of a page is compared without regard to case. All else must be written as it is sent.
+    Case does not matter in the host of a page. In all other origins, the host must be written as
+    it is sent.
 
     Source: RFC 6454, section 7; WHATWG URL, section 4.7.
     """
@@ -44,11 +45,11 @@ def read_origin(origin: str) -> Origin | None:
 def listed_origin(origin: object) -> Origin:
     """An origin as an application writes it in ``allowed_origins``.
 
-    The host may be written in Unicode (IDNA 2003): browsers send it in ASCII. A trailing slash does
-    not matter.
+    The host may be written in Unicode (IDNA 2003); browsers send it in ASCII. A trailing slash is
+    ignored.
 
     Raises:
-        ConfigurationError: if it is not an origin; says what to write instead.
+        ConfigurationError: if it is not an origin. The message says what to write instead.
 
     Example::
 
@@ -71,12 +72,12 @@ def listed_origin(origin: object) -> Origin:
         )
     if rest not in ("", "/") or where != authority:
         raise ConfigurationError(
-            f"{origin!r} is a URL, which is no origin: an origin has only scheme, host and port. "
+            f"{origin!r} is a URL, not an origin: an origin has only scheme, host and port. "
             f"Write '{found[1]}://{where}'"
         )
     if scheme in ("ws", "wss"):
         raise ConfigurationError(
-            f"{origin!r} is where a socket is, not where a page is from; write "
+            f"{origin!r} is the address of a socket, not the origin of a page; write "
             f"'{scheme.replace('ws', 'http')}://{authority}'"
         )
     if scheme in DEFAULT_PORTS:
@@ -84,7 +85,7 @@ def listed_origin(origin: object) -> Origin:
     read = read_origin(f"{scheme}://{authority}")
     if read is None:
         raise ConfigurationError(
-            f"{origin!r} is no origin: its host or its port is wrong; write it as browsers do, "
+            f"{origin!r} is not an origin: its host or its port is wrong; write it as browsers do, "
             "such as 'https://example.org' or 'https://example.org:8443'"
         )
     return read
@@ -107,24 +108,24 @@ def _to_ascii(origin: str, authority: str) -> str:
 
 
 def _not_an_origin(origin: str) -> str:
-    """What is wrong with text that does not even begin as an origin does."""
+    """What is wrong with text that does not begin with a scheme, or has commas or white space."""
     if "," in origin:
         return (
-            f"{origin!r} is no origin; write several as a list: "
+            f"{origin!r} is not an origin; write several as a list: "
             "allowed_origins=['https://a.example', 'https://b.example']"
         )
     if any(map(str.isspace, origin)):
-        return f"{origin!r} is no origin: it has white space"
+        return f"{origin!r} is not an origin: it has white space"
     if origin.lower() == "null":
-        return f"{origin!r} is no origin; write 'null', as browsers do"
+        return f"{origin!r} is not an origin; write 'null', as browsers do"
     host = re.sub(r"^(?:https?)?:?/*", "", origin, flags=re.IGNORECASE).partition("/")[0]
     if not host:
-        return f"{origin!r} is no origin; write scheme and host, such as 'https://example.org'"
+        return f"{origin!r} is not an origin; write scheme and host, such as 'https://example.org'"
     if "*" in host:
         return (
-            f"{origin!r} is no origin, and allowed_origins does not support wildcards. List each "
-            "origin, such as 'https://example.org'; '*' alone allows all"
+            f"{origin!r} is not an origin, and allowed_origins does not support wildcards. List "
+            "each origin, such as 'https://example.org'; '*' alone allows all"
         )
     local = re.match(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::|$)", host)
     scheme = "http" if local or origin.lower().startswith("http:") else "https"
-    return f"{origin!r} is no origin: it needs a scheme. Write '{scheme}://{host}'"
+    return f"{origin!r} is not an origin: it needs a scheme. Write '{scheme}://{host}'"

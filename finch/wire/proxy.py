@@ -1,7 +1,7 @@
-"""The PROXY protocol: the header by which a proxy says whose connection it passes on.
+"""The PROXY protocol: a header in which a proxy says whose connection it passes on.
 
-It comes before anything else, TLS included. A header that is wrong in any way is a
-``ProtocolError``, and there is nobody to answer: what is on the other side speaks no HTTP yet.
+The header comes before all other bytes, even before TLS. A wrong header is a ``ProtocolError``. It
+gets no response, because the other side does not speak HTTP yet.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 from finch.errors import ProtocolError
 
 MAX_PROXY_HEADER: Final = 2064
-"""Bytes of the longest header. The addresses take at most 232, and the standard has a sender stay
-within 536; the rest is room for a client certificate's name."""
+"""Bytes of the longest header. The addresses take at most 232, and the standard limits senders to
+536. The rest is room for the name of a client certificate."""
 
 _V1: Final = b"PROXY "
 _V1_LONGEST: Final = 107
@@ -45,11 +45,11 @@ class ProxyHeader(NamedTuple):
     """What a PROXY header says.
 
     Attributes:
-        size: how many bytes it took.
-        client: the client's address and port, ``("", 0)`` for one on a unix socket; None where the
-            connection is the proxy's own (a health check) or the proxy does not know, and the
-            address of the connection stands.
-        tls: whether the proxy says that the client speaks TLS with it.
+        size: the length of the header in bytes.
+        client: the client's address and port; ``("", 0)`` for a client on a unix socket. None if
+            the connection is the proxy's own (a health check) or the proxy does not know the
+            client; then the address of the connection counts.
+        tls: whether the client speaks TLS with the proxy, as the proxy says.
     """
 
     size: int
@@ -58,16 +58,16 @@ class ProxyHeader(NamedTuple):
 
 
 def parse_proxy_header(data: bytes) -> ProxyHeader | None:
-    """The PROXY header, version 1 or 2, that a connection begins with.
+    """Parse the PROXY header, version 1 or 2, at the beginning of a connection.
 
     Parameters:
-        data: everything received so far.
+        data: all bytes received so far.
 
     Returns:
-        The header, or None while it is incomplete and nothing is wrong with it yet.
+        The header, or None while it is incomplete and not wrong so far.
 
     Raises:
-        ProtocolError: where the connection does not begin with one.
+        ProtocolError: if the connection does not begin with a correct header.
 
     Source: proxy-protocol.txt of HAProxy, sections 2.1 and 2.2.
 
@@ -93,11 +93,11 @@ def _parse_v1(data: bytes) -> ProxyHeader | None:
     end = data.find(b"\n", 0, _V1_LONGEST) + 1
     if not end:
         if len(data) >= _V1_LONGEST:
-            raise _wrong(f"no line of {_V1_LONGEST} bytes")
+            raise _wrong(f"it is longer than {_V1_LONGEST} bytes")
         return None
     line = _V1_LINE.fullmatch(data[:end])
     if line is None:
-        raise _wrong("not the line that version 1 has")
+        raise _wrong("it is not the line of version 1")
     version, client, server, port, server_port = line.groups()
     if version is None:
         return ProxyHeader(end)
@@ -105,9 +105,9 @@ def _parse_v1(data: bytes) -> ProxyHeader | None:
     try:
         host, _ = read(client.decode()), read(server.decode())
     except AddressValueError:
-        raise _wrong("no address") from None
+        raise _wrong("an address is not valid") from None
     if int(port) > 65535 or int(server_port) > 65535:
-        raise _wrong("no port")
+        raise _wrong("a port is not valid")
     return ProxyHeader(end, (host, int(port)))
 
 
@@ -116,12 +116,12 @@ def _parse_v2(data: bytes) -> ProxyHeader | None:
         return None
     command, family, length = _V2_FIXED.unpack_from(data)
     if command not in (_LOCAL, _PROXY):
-        raise _wrong("neither LOCAL nor PROXY of version 2")
+        raise _wrong("it is neither LOCAL nor PROXY of version 2")
     size = _V2_FIXED.size + length
     if size > MAX_PROXY_HEADER:
-        raise _wrong(f"longer than {MAX_PROXY_HEADER} bytes")
+        raise _wrong(f"it is longer than {MAX_PROXY_HEADER} bytes")
     if command == _PROXY and length < _ADDRESSES.get(family, size):
-        raise _wrong("no family of addresses, or too short for it")
+        raise _wrong("its address family is unknown, or it is too short for its addresses")
     if len(data) < size:
         return None
     if command == _LOCAL or family not in (0x11, 0x21, 0x31):
@@ -132,7 +132,7 @@ def _parse_v2(data: bytes) -> ProxyHeader | None:
 
 
 def _v2_client(family: int, addresses: bytes) -> tuple[str, int]:
-    """The source; its port comes behind the destination's address."""
+    """The source address and port. The port comes after the destination's address."""
     if family == 0x11:
         return _ipv4(addresses[:4]), int.from_bytes(addresses[8:10])
     if family == 0x21:
@@ -145,13 +145,13 @@ def _ipv4(address: str | bytes) -> str:
 
 
 def _ipv6(address: str | bytes) -> str:
-    """As text; of IPv4 where it came to a socket for both."""
+    """The address as text: the IPv4 address, if it came to a socket for IPv4 and IPv6."""
     parsed = IPv6Address(address)
     return str(parsed.ipv4_mapped or parsed)
 
 
 def _has_tls(tlvs: bytes) -> bool:
-    """Whether what follows the addresses says that the client speaks TLS (section 2.2.6)."""
+    """Whether the fields after the addresses say that the client speaks TLS (section 2.2.6)."""
     tls = False
     while tlvs:
         if len(tlvs) < _TLV.size:

@@ -1,9 +1,9 @@
 """WebSocket messages on the server's side of one connection: bytes to whole messages and back.
 
-A complete, unfragmented, masked frame is taken straight from the buffer, be it a message, a ping or
-a pong. Everything else is ``finch.wire.authority``'s, which is made, and imported, the first time
-that it is needed: nearly as large as all the rest of an idle connection. Both ways give the same,
-which property tests show.
+A complete, unfragmented, masked frame (a message, a ping or a pong) is taken directly from the
+buffer. ``finch.wire.authority`` handles everything else. It is imported and created only when it is
+needed, because it takes nearly as much memory as all the rest of an idle connection. Property tests
+show that both ways give the same result.
 """
 
 from __future__ import annotations
@@ -23,27 +23,29 @@ if TYPE_CHECKING:
 
 
 def check_close_code(code: int) -> None:
-    """Whether an application may close with that code.
+    """Refuse a code that an application must not close with.
 
     Raises:
-        TypeError: if it is no int.
-        ValueError: where it may not (RFC 6455, section 7.4).
+        TypeError: if the code is not an int.
+        ValueError: if applications must not use the code (RFC 6455, section 7.4).
     """
     if not isinstance(code, int) or isinstance(code, bool):
         raise TypeError(f"a close code is an int, not {code!r}; write close(1000, 'why')")
     known = (1000, 1001, 1003, 1007, 1008, 1009, 1011, 1012, 1013, BAD_GATEWAY)
     if not (code in known or 3000 <= code <= 4999):
         raise ValueError(
-            f"{code} is no code to close with; use 1000, 1008, 1011 or your own from 4000 to 4999"
+            f"{code} is not a code to close with; use 1000, 1008, 1011 or your own from 4000 to "
+            "4999"
         )
 
 
 def check_close(code: int, reason: str) -> None:
-    """Whether an application may close with that code and reason.
+    """Refuse a code or reason that an application must not close with.
 
     Raises:
-        TypeError, ValueError: as :func:`check_close_code`; and for a reason that is no text, or
-            longer than a control frame holds (RFC 6455, section 5.5).
+        TypeError: if the code is not an int, or the reason is not text.
+        ValueError: as for :func:`check_close_code`, or if the reason is longer than a control frame
+            can hold (RFC 6455, section 5.5).
     """
     check_close_code(code)
     if not isinstance(reason, str):
@@ -63,10 +65,10 @@ class WebSocketProtocol:
     """The server's half of an open WebSocket, without any I/O.
 
     Parameters:
-        max_message_size: bytes of one message after decompression; past it :class:`Failed` 1009.
-        max_fragments: frames of one message, empty ones too; past it :class:`Failed` 1009.
-        extensions: what the handshake agreed on.
-        fast: whether whole frames may be taken without wsproto; for the tests that compare.
+        max_message_size: bytes of one message after decompression; more is :class:`Failed` 1009.
+        max_fragments: frames of one message, empty ones too; more is :class:`Failed` 1009.
+        extensions: the extensions that the handshake accepted.
+        fast: whether whole frames may be taken without wsproto. Tests compare both ways.
 
     Source: RFC 6455, RFC 7692.
 
@@ -103,12 +105,12 @@ class WebSocketProtocol:
         self._max_fragments = max_fragments
         self._extensions = extensions
         self._fast = fast
-        self._data = b""  # received, and from _at on not dealt with
+        self._data = b""  # received bytes; those from _at on are not handled yet
         self._at = 0
-        self._direct = fast  # a message may be taken here
-        self._ended = False  # nothing that comes now means anything
+        self._direct = fast  # a message may be taken directly now
+        self._ended = False  # all further bytes are ignored
         self._authority: Authority | None = None
-        self._handed_over = False  # the authority has something that it was not asked about
+        self._handed_over = False  # the authority may have events that were not asked for yet
 
     @property
     def compressed(self) -> bool:
@@ -116,16 +118,16 @@ class WebSocketProtocol:
         return bool(self._extensions)
 
     def receive_data(self, data: bytes) -> None:
-        """Take in what the peer sent; :meth:`next_event` says what it means."""
+        """Take bytes from the peer; :meth:`next_event` returns what they mean."""
         if not self._ended:
             self._data = self._data[self._at :] + data if self._at < len(self._data) else data
             self._at = 0
 
     def next_event(self) -> SocketInput | None:
-        """The next thing the peer did, in the order in which it did them; None for nothing yet.
+        """The next event from the peer, in the order in which they came; None if there is none yet.
 
-        None as well after many frames that are no event, as fragments are; ``unread`` tells.
-        A caller who stops asking leaves the rest unparsed: that is how reading ahead is bounded.
+        Also None after many frames that are not events, such as fragments; then ``unread`` is
+        True. If the caller stops asking, the rest stays unparsed. This limits reading ahead.
         """
         if self._direct:
             taken = self._take()
@@ -158,25 +160,25 @@ class WebSocketProtocol:
 
     @property
     def unread(self) -> bool:
-        """Whether :meth:`next_event` has not yet dealt with all that was received."""
+        """Whether :meth:`next_event` has not handled all received bytes yet."""
         return not self._ended and (self._handed_over or self._at < len(self._data))
 
     def rest(self) -> None:
-        """The peer is silent: let go of what is not needed before it speaks again."""
+        """Called when the peer is silent: frees what is not needed until it sends again."""
         if self._authority is not None and not self._handed_over and self._authority.forgettable:
             self._authority.end()
             self._authority = None
 
     def end(self) -> None:
-        """Nothing more will come. What was received and not asked for is lost."""
+        """Called when nothing more will come. Received bytes that are not handled are lost."""
         self._ended = True
         self._direct = self._handed_over = False
         if self._authority is not None:
             self._authority.end()
 
     def _take(self) -> str | bytes | PingReceived | PongReceived | None:
-        """The message, ping or pong that stands at the beginning of the buffer, if it is there
-        whole and right in one frame; None for anything else."""
+        """The message, ping or pong at the beginning of the buffer, if it is complete and correct
+        in one frame; None for anything else."""
         data, at = self._data, self._at
         if len(data) - at < 6:
             return None
@@ -220,13 +222,13 @@ class WebSocketProtocol:
         return PingReceived(payload) if data[at] == PING else PongReceived(payload)
 
     def _use_up(self, end: int) -> None:
-        if end == len(self._data):  # an idle peer holds no memory
+        if end == len(self._data):  # so that an idle peer takes no memory
             self._data = b""
             end = 0
         self._at = end
 
     def _hand_over(self) -> None:
-        """Let the authority have the rest of the current frame, as far as it is here."""
+        """Give the authority the rest of the current frame, as far as it has arrived."""
         self._use_up(self._slow().receive_data(self._data, self._at))
         self._handed_over = True
         self._direct = False
@@ -253,8 +255,8 @@ class WebSocketProtocol:
         return frame(BINARY, data)
 
     def send_ping(self, payload: bytes = b"") -> bytes:
-        """A ping. Without a payload any byte that comes back is answer enough; with one, of at
-        most 125 bytes, its pong can be told from others."""
+        """A ping. Without a payload, any byte from the peer counts as its answer. With a payload
+        (at most 125 bytes), its pong can be distinguished from others."""
         return frame(PING, payload)
 
     def send_pong(self, payload: bytes) -> bytes:
@@ -262,10 +264,11 @@ class WebSocketProtocol:
         return frame(PONG, payload)
 
     def send_close(self, code: int, reason: str = "") -> bytes:
-        """The Close frame, or ``b""`` where it is sent already.
+        """The Close frame, or ``b""`` if it was already sent.
 
         Parameters:
-            code: 1005 sends none. 1006 and 1015 never travel; 1000 goes in their place.
-            reason: cut to the 123 bytes that a control frame holds.
+            code: 1005 sends a Close without a code. 1006 and 1015 are never sent; 1000 is sent
+                instead.
+            reason: cut to the 123 bytes that a control frame can hold.
         """
         return self._slow().send_close(code, reason)
