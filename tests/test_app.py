@@ -419,7 +419,7 @@ async def test_cookies_are_set_sent_back_and_deleted():
         (lambda app: app.get("no-slash")(get), "begins with a slash"),
         (lambda app: [app.get("/")(get) for _ in range(2)], "already has a handler"),
         (lambda app: app.error_handler("404"), "status or a type of exception"),
-        (lambda app: FinchApp(languages=()), "at least one language"),
+        (lambda app: FinchApp(languages=()), "languages is empty"),
         (lambda app: app.route("/", methods="GET")(get), "methods=['GET']"),
     ],
 )

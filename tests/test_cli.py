@@ -215,7 +215,7 @@ def test_tls_and_a_unix_socket(folder):
         (["circle"], "({folder}/circled.py, line 2)"),
         (["relative"], "; run finch in {folder.parent}: finch {folder.name}.relative"),
         (["arguments"], "ends the program when it is imported: SystemExit: 2 ({folder}/arguments"),
-        (["arguments"], 'put what is not for Finch under if __name__ == "__main__"'),
+        (["arguments"], 'put the code that Finch does not need under if __name__ == "__main__"'),
         (["runs"], "runs: finch.run is called while 'finch runs' imports the application"),
         (["runs"], 'under if __name__ == "__main__" ({folder}/runs.py, line 3)'),
         (["serves"], 'under if __name__ == "__main__" ({folder}/serves.py, line 3)'),
@@ -229,7 +229,10 @@ def test_tls_and_a_unix_socket(folder):
         (["app:create_app"], "if it makes one, write app:create_app()"),
         (["app:not_an_app()"], "app:not_an_app() raised TypeError"),
         (["app:App"], "app:App is a class, not a FinchApp; it has app:app"),
-        (["classes:FinchApp"], "is a class, not a FinchApp; write classes:FinchApp() for one of"),
+        (
+            ["classes:FinchApp"],
+            "is a class, not a FinchApp; write classes:FinchApp() for an instance",
+        ),
         (["app:app()"], "app:app() calls an application; write app:app"),
         (["app:needs_settings()"], "app:needs_settings() needs arguments: settings. Finch calls"),
         (["app:create_app(1)"], "'create_app(1)' is neither an attribute nor a call without"),
@@ -239,11 +242,14 @@ def test_tls_and_a_unix_socket(folder):
         (["app:exits()"], "app:exits() ends the program: SystemExit: no settings ({folder}/app.py"),
         (["package.holder:app"], "is a module, not a FinchApp; it has package.holder.app:app"),
         (["app", "--certfile", "none.pem"], "the certificate 'none.pem'"),
-        (["app", "--keyfile", "key.pem"], "a keyfile without its certfile"),
+        (["app", "--keyfile", "key.pem"], "a keyfile without a certfile"),
         (["app", "--host", "203.0.113.1"], "cannot listen on 203.0.113.1:8080"),
         (["app", "--unix", "no/such/folder/s"], "cannot listen on no/such/folder/s"),
-        (["app", "--fd", "999"], "descriptor 999 is not open; give that of a stream socket"),
-        (["app", "--fd", "3", "--unix", "s"], "a unix socket's path and a descriptor"),
+        (
+            ["app", "--fd", "999"],
+            "descriptor 999 is not open; give the descriptor of a stream socket",
+        ),
+        (["app", "--fd", "3", "--unix", "s"], "both unix and fd are given"),
         (["app", "--forwarded-allow-ips", "10.0.0.1/8"], "write the network 10.0.0.0/8"),
     ],
 )
@@ -424,9 +430,9 @@ def test_help_that_nobody_reads_is_no_error(folder):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--port", "99999"], "'99999' is no port"),
-        (["--fd", "-1"], "'-1' is no descriptor"),
-        (["--fd", "three"], "'three' is no descriptor"),
+        (["--port", "99999"], "'99999' is not a port"),
+        (["--fd", "-1"], "'-1' is not a descriptor"),
+        (["--fd", "three"], "'three' is not a descriptor"),
     ],
 )
 def test_a_wrong_number_is_said_so(capsys, arguments, says):

@@ -106,7 +106,7 @@ def test_a_pydantic_model_is_to_be_dumped():
 
     said = why_no_json([Model()])
     assert (
-        said == "$[0] is a Model, which JSON cannot hold; write .model_dump(mode='json') behind it"
+        said == "$[0] is a Model, which JSON cannot hold; write .model_dump(mode='json') after it"
     )
 
 

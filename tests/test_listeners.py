@@ -63,8 +63,8 @@ def bound(kind, family=socket.AF_INET):
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        (tempfile.TemporaryFile, "is no socket"),
-        (lambda: bound(socket.SOCK_DGRAM), "is no stream socket"),
+        (tempfile.TemporaryFile, "is not a socket"),
+        (lambda: bound(socket.SOCK_DGRAM), "is not a stream socket"),
         (lambda: bound(socket.SOCK_STREAM), "is a socket that does not listen"),
         (lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW), "is neither a TCP nor a unix"),
     ],
@@ -76,11 +76,11 @@ def test_any_other_descriptor_is_refused_and_left_open(make, why):
         with pytest.raises(ConfigurationError) as mistake:
             open_listeners(fd=number)
         assert f"descriptor {number} {why}" in str(mistake.value)
-        assert "3 for the first of systemd's" in str(mistake.value)
+        assert "3 for the first one from systemd" in str(mistake.value)
         os.fstat(number)
 
 
-@pytest.mark.parametrize(("number", "why"), [(10_000, "is not open"), (-1, "is no socket")])
+@pytest.mark.parametrize(("number", "why"), [(10_000, "is not open"), (-1, "is not a socket")])
 def test_what_is_no_descriptor_is_refused(number, why):
     with pytest.raises(ConfigurationError, match=f"descriptor {number} {why}"):
         open_listeners(fd=number)

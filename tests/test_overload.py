@@ -69,7 +69,7 @@ async def test_connections_beyond_the_limit_get_503_until_a_place_is_free(app, s
         await inside[1].aclose()
         await until_served(running)
     assert [record.message for record in caplog.records if "refused" in record.message] == [
-        "connections are refused: there are 2, as many as Limits.max_connections allows"
+        "connections are refused: there are 2, which is Limits.max_connections"
     ]
 
 
@@ -175,7 +175,7 @@ def test_a_message_is_logged_once_a_minute_with_the_number_left_out(caplog, monk
     assert [record.message for record in caplog.records] == [
         "full: files",
         "another",
-        "full: files (and 4 times since this was last said)",
+        "full: files (and 4 more times since this was last logged)",
     ]
 
 

@@ -314,7 +314,7 @@ async def test_what_a_believed_proxy_sends_and_nobody_can_read_is_400(app, serve
     async with serve(app, trust=Trust("127.0.0.1")) as running:
         status, body = await ask(await running.connect(), b"X-Forwarded-For: nonsense")
         assert status == 400
-        assert "no IP address" in body
+        assert "is not an IP address" in body
 
 
 async def test_a_unix_sockets_peer_is_believed_by_that_name(app, serve, tmp_path):
@@ -506,7 +506,7 @@ async def test_a_connection_without_its_proxy_header_is_closed_without_a_word(
     # once a minute each
     wrong, late = (message.split(" ", 1)[1] for message in caplog.messages)
     assert wrong == "is closed: wrong PROXY header: the connection does not begin with one"
-    assert late == "sent no PROXY header in 5 s and is closed"
+    assert late == "sent no PROXY header within 5 s and is closed"
 
 
 async def closing(stream):

@@ -227,7 +227,7 @@ def test_what_is_no_response_says_what_to_return_instead(value, says):
         (("x", True), ValueError, "a response's status is 200 to 599, not True"),
         (("x", 600), ValueError, "a response's status is 200 to 599, not 600"),
         (("x", 200, "x: y"), TypeError, "takes headers as a dict or as pairs"),
-        (("x", 200, {"x": 5}), ValueError, "'x': 5 is no header value"),
+        (("x", 200, {"x": 5}), ValueError, "'x': 5 is not a header value"),
         (("x", 200, ["x: y"]), TypeError, "'x: y' is not such a pair"),
         (("x", 200, 5), TypeError, "not an int"),
     ],
@@ -447,18 +447,18 @@ def test_headers_travel_as_latin_1():
 def test_a_header_that_would_break_the_message_is_refused(name, value):
     response = Response(b"")
     for put in (response.add_header, response.set_header):
-        with pytest.raises(ValueError, match="is no header"):
+        with pytest.raises(ValueError, match="is not a header"):
             put(name, value)
-    with pytest.raises(ValueError, match="is no header"):
+    with pytest.raises(ValueError, match="is not a header"):
         Response(b"", headers={name: value})
-    with pytest.raises(ValueError, match="is no header"):
+    with pytest.raises(ValueError, match="is not a header"):
         to_response(("x", 200, [(name, value)]))
     assert response.headers.multi_items() == [("content-type", BYTES)]
 
 
 @pytest.mark.parametrize("content_type", ["a/b\r\nx: y", "a\n"])
 def test_a_media_type_that_would_break_the_message_is_refused(content_type):
-    with pytest.raises(ValueError, match="is no header"):
+    with pytest.raises(ValueError, match="is not a header"):
         Response(b"", content_type=content_type)
 
 

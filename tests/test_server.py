@@ -459,6 +459,6 @@ async def test_parsers_that_cannot_be_read_yet_are_imported_later(
     body, extensions, authority = "finch.wire.body", "finch.wire.extensions", "finch.wire.authority"
     assert imported == [extensions, body, body, authority]
     assert [record.message for record in caplog.records] == [
-        "modules cannot be read yet: [Errno 24] Too many open files",
+        "modules of Finch cannot be read yet: [Errno 24] Too many open files",
         "finch.wire.body cannot be imported; restart the server",
     ]

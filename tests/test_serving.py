@@ -31,7 +31,7 @@ from finch import ConfigurationError, FinchApp, serve
         ({"fd": 2**80}, f"descriptor {2**80} is not open"),
         ({"certfile": 5}, "certfile is a path as text, not 5"),
         ({"certfile": "c", "keyfile": ["k"]}, "keyfile is a path as text, not ['k']"),
-        ({"keyfile": "k"}, "a keyfile without its certfile"),
+        ({"keyfile": "k"}, "a keyfile without a certfile"),
         ({"forwarded_allow_ips": None}, "not None"),
         ({"forwarded_allow_ips": 5}, "forwarded_allow_ips is a text or a list of texts"),
         ({"forwarded_allow_ips": b"*"}, "not b'*'"),

@@ -163,7 +163,7 @@ def test_a_signal_during_startup_cancels_it(tmp_path, number):
     assert code == 0
     assert len(said) == 2
     assert said[0].endswith(
-        f"INFO finch.server: {number.name} came during startup, which is cancelled"
+        f"INFO finch.server: {number.name} came during startup; the startup is cancelled"
     )
     assert said[1] == "cleaned up"
     assert not path.exists()

@@ -445,16 +445,16 @@ async def test_a_message_that_is_no_envelope_is_shown(app):
 async def test_a_client_serves_within_its_block_only(app):
     client = TestClient(app)
     for _ in range(2):
-        with pytest.raises(FinchError, match="only within its block: async with TestClient"):
+        with pytest.raises(FinchError, match="only inside its block: async with TestClient"):
             await client.get("/query")
-        with pytest.raises(FinchError, match="only within its block"):
+        with pytest.raises(FinchError, match="only inside its block"):
             async with client.socket():
                 pass
-        with pytest.raises(FinchError, match="only within its block"):
+        with pytest.raises(FinchError, match="only inside its block"):
             client.connect()
         async with client:
             assert (await client.get("/query")).status == 200
-            with pytest.raises(FinchError, match="serves already"):
+            with pytest.raises(FinchError, match="already serving"):
                 async with client:
                     pass
             assert (await client.get("/query")).status == 200
@@ -476,18 +476,18 @@ def test_a_client_takes_an_application(thing):
 
 
 def test_what_is_forgotten_of_async_with_is_said(app):
-    with pytest.raises(TypeError, match="is used in: async with TestClient"):
+    with pytest.raises(TypeError, match="use TestClient with: async with TestClient"):
         with TestClient(app):
             pass
 
 
 async def test_what_is_forgotten_of_a_sockets_async_with_is_said(app):
     async with TestClient(app) as client:
-        with pytest.raises(AttributeError, match=r"opened by: async with client\.socket"):
+        with pytest.raises(AttributeError, match=r"open a socket with: async with client\.socket"):
             await client.socket().send("a")
-        with pytest.raises(TypeError, match=r"opened by: async with client\.socket"):
+        with pytest.raises(TypeError, match=r"open a socket with: async with client\.socket"):
             await client.socket()
-        with pytest.raises(TypeError, match=r"opened by: async with client\.socket"):
+        with pytest.raises(TypeError, match=r"open a socket with: async with client\.socket"):
             with client.socket():
                 pass
         with pytest.raises(TypeError, match=r"write \['chat'\]"):

@@ -33,9 +33,7 @@ def check_languages(languages: Any) -> tuple[str, ...]:
             f"languages is {shown(languages)}; write a list, such as ['en', 'de']"
         ) from None
     if not listed:
-        raise ConfigurationError(
-            "an application speaks at least one language; write languages=['en'], or leave it out"
-        )
+        raise ConfigurationError("languages is empty; write languages=['en'], or leave it out")
     for tag in listed:
         if not isinstance(tag, str) or tag == "*" or not _RANGE.fullmatch(tag):
             instead = "write one such as 'en' or 'de-CH'"

@@ -1,5 +1,4 @@
-"""The part of the WebSocket protocol that wsproto decides: control frames, fragments, compression,
-and errors.
+"""What wsproto decides about a WebSocket: control frames, fragments, compression and errors.
 
 wsproto is the authority on the protocol, but nearly all messages do not need it. It takes 10 ms to
 import. So ``finch.wire.websocket`` imports this module only when it first needs it.

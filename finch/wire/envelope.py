@@ -144,7 +144,7 @@ def _what_is_wrong(text: str) -> str:
     try:
         value = _decode_any(text)
     except RecursionError:
-        return "the message is nested too deeply; it cannot be read"
+        return "the message is not JSON that Finch can read: it is nested too deeply"
     except msgspec.DecodeError as error:
         return f"the message is not JSON: {error}"
     if not isinstance(value, dict):

@@ -185,7 +185,9 @@ def a_status_in_quotes():
     Response("x", "200")
 
 
-@mistake("Responses", 'Response("x", headers={"set-cookie": ["a=1", "b=2"]})', "several pairs")
+@mistake(
+    "Responses", 'Response("x", headers={"set-cookie": ["a=1", "b=2"]})', "one pair for each value"
+)
 def a_header_of_several_values():
     Response("x", headers={"set-cookie": ["a=1", "b=2"]})
 

@@ -225,7 +225,7 @@ async def test_a_value_without_json_form_is_the_handlers_error():
         ("", 400, "not JSON"),
         ("[1]", 400, "not a JSON object"),
         ('"text"', 400, "not a JSON object"),
-        ('{"path": 5}', 400, "path is not a text"),
+        ('{"path": 5}', 400, "path is not text"),
         ('{"data": 5}', 400, "no path"),
         ('{"path": "nowhere"}', 404, "'nowhere'"),
         (b'{"path": "it"}', 400, "binary"),
@@ -332,7 +332,10 @@ async def test_sending_from_a_background_task_reaches_everybody():
             "already has an on_connect",
         ),
         (lambda app: [SocketManager(app), SocketManager(app)], "give this one a path"),
-        (lambda app: SocketManager(app, path="/a", allowed_origins=["example.org"]), "no origin"),
+        (
+            lambda app: SocketManager(app, path="/a", allowed_origins=["example.org"]),
+            "not an origin",
+        ),
     ],
 )
 def test_a_mistake_in_registering_is_told_at_once(register, says):

@@ -191,7 +191,7 @@ def test_a_message_shows_itself():
 
 NOT_JSON = "the message is not JSON"
 NO_OBJECT = "the message is not a JSON object"
-NO_TEXT = "the message's path is not a text"
+NO_TEXT = "the message's path is not text"
 DEEP = "[" * 100_000
 
 
