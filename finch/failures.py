@@ -12,7 +12,6 @@ nursery and end the server. So wherever Finch calls application code, it catches
 
 from __future__ import annotations
 
-import difflib
 import logging
 import math
 import re
@@ -271,6 +270,8 @@ def meant_by(error: AttributeError) -> str:
     elsewhere = _ELSEWHERE.get(type(error.obj).__name__, {}).get(name)
     if elsewhere is not None:
         return elsewhere
+    import difflib  # only a mistake needs it
+
     known = [one for one in dir(error.obj) if not one.startswith("_")]
     meant = _CAMEL.sub("_", name).lower()
     return meant if meant in known else next(iter(difflib.get_close_matches(meant, known, 1)), "")

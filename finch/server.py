@@ -36,7 +36,6 @@ from finch.net.transport import READ_SIZE, Flusher, SocketTransport, Transport
 from finch.sockets.link import Link, Prober
 from finch.sockets.workers import Job, Worker, WorkerPool
 from finch.tasks import caught, change_context, plain_nursery
-from finch.watchdog import Watchdog
 
 _log = logging.getLogger("finch.server")
 
@@ -125,8 +124,11 @@ class Server:
             outside.cancel_scope.cancel()
 
         trio.lowlevel.add_instrument(self._flusher)
-        watchdog = Watchdog() if _log.isEnabledFor(logging.DEBUG) else None
-        if watchdog is not None:
+        watchdog = None
+        if _log.isEnabledFor(logging.DEBUG):
+            from finch.watchdog import Watchdog  # which nobody else needs
+
+            watchdog = Watchdog()
             watchdog.start()
         try:
             # If the caller cancels this call, everything inside ends at once, without goodbyes. So

@@ -353,6 +353,10 @@ class TakeOver(Response):
         self._body = b""
         self._begin(status, None, None)
 
+    def fresh(self) -> Self:
+        """Itself: it answers one request, so nothing of another's can be on it."""
+        return self
+
     def open(self, transport: Any, host: Any) -> Any:
         """Called after the response is sent: start the new protocol on the connection.
 
