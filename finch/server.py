@@ -33,7 +33,8 @@ from finch.net.proxies import Source, Trust, read_proxy_header
 from finch.net.readers import HAS_HUB, Hub, TaskReader
 from finch.net.streams import LingeringStream, StreamTransport
 from finch.net.transport import READ_SIZE, Flusher, SocketTransport, Transport
-from finch.sockets.link import Link, Prober
+from finch.sockets.link import Link
+from finch.sockets.outlet import Prober
 from finch.sockets.workers import Job, Worker, WorkerPool
 from finch.tasks import caught, change_context, plain_nursery
 
@@ -330,7 +331,7 @@ class Server:
         if self._stop.is_set():
             self._drain.left()
 
-    def forget(self, link: Link) -> None:
+    def release(self, link: Link) -> None:
         """Remove a link that has ended, with its owner."""
         self._unwatch(link)
 

@@ -21,7 +21,8 @@ from finch.errors import ConnectionClosed
 from finch.explain import kind, not_text, where
 from finch.failures import report
 from finch.http.request import Request
-from finch.sockets.link import MESSAGE, Link, Owner
+from finch.sockets.link import MESSAGE, Link
+from finch.sockets.outlet import Owner
 from finch.sockets.upgrade import SocketOptions, Upgrade, accept
 from finch.tasks import contain
 from finch.turns import HEAVY, TURN, account

@@ -19,7 +19,8 @@ from finch.http.request import Request
 from finch.http.response import TakeOver
 from finch.logs import Seldom
 from finch.net.transport import Transport
-from finch.sockets.link import Host, Link, Owner
+from finch.sockets.link import Link
+from finch.sockets.outlet import Host, Owner
 from finch.wire.handshake import (
     accept_headers,
     choose_subprotocol,
