@@ -187,8 +187,8 @@ class FinchApp:
         """Register routes that already exist.
 
         Raises:
-            ConfigurationError: where a path and method are taken, or ``routes`` is not a list of
-                :class:`FinchRoute`.
+            ConfigurationError: if a path and method are already registered, or if ``routes`` is
+                not a list of :class:`FinchRoute`.
         """
         listed = _listed(routes)
         for route in listed:
@@ -275,7 +275,7 @@ class FinchApp:
         return self.socket_manager.socket(path, concurrent=concurrent)
 
     def add_socket_route(self, path: str, event: SocketEvent) -> None:
-        """Register the event of a named socket path (the seed's ``addSocketRoute``)."""
+        """Register the event of a named socket path (Dart's ``addSocketRoute``)."""
         self.socket_manager.add_socket_route(path, event)
 
     @bare
@@ -349,8 +349,8 @@ class FinchApp:
             )
         if isinstance(what, int) and not 400 <= what <= 599:
             raise ConfigurationError(
-                f"error_handler takes the status of an error, 400 to 599, and {what} is never one; "
-                "middleware sees every response"
+                f"error_handler takes the status of an error, 400 to 599, not {what}; "
+                "write a middleware to see every response"
             )
 
         def register(function: F) -> F:
@@ -377,8 +377,8 @@ class FinchApp:
         check_no_yield(callback, "the on_startup function", _TWO_HALVES)
         if self._lifespan.has_begun:
             raise ConfigurationError(
-                f"on_startup is given {where(callback)} while the application runs, and it would "
-                "not run any more; register it before, or write app.background_task(function)"
+                f"on_startup got {where(callback)} while the application runs, which is too late: "
+                "it would not be called; register it before, or write app.background_task(function)"
             )
         self._lifespan.startup.append(callback)
         return callback
@@ -413,8 +413,8 @@ class FinchApp:
         return function
 
     def hurry(self, seconds: float) -> None:
-        """Give the ``on_shutdown`` functions at most this many seconds. Called at a second
-        signal."""
+        """Give the ``on_shutdown`` functions at most this many seconds. Called when a
+        second signal arrives."""
         self._lifespan.hurry(seconds)
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:

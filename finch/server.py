@@ -53,7 +53,7 @@ class Server:
         access_log: whether each request is logged.
         hub: whether one task reads all plain sockets, if the platform supports it. False uses a
             task for each socket.
-        trust: the proxies that are believed; the default is none.
+        trust: the proxies that are trusted; none by default.
         proxy_protocol: whether every connection must begin with a PROXY header.
 
     Example::
@@ -127,7 +127,7 @@ class Server:
         trio.lowlevel.add_instrument(self._flusher)
         watchdog = None
         if _log.isEnabledFor(logging.DEBUG):
-            from finch.watchdog import Watchdog  # which nobody else needs
+            from finch.watchdog import Watchdog  # needed only for debugging
 
             watchdog = Watchdog()
             watchdog.start()
@@ -268,7 +268,7 @@ class Server:
         return connection
 
     async def serve(self, transport: Transport, client: Address, scheme: str = "http") -> None:
-        """Serve one connection to its end. Never raises what happens on the connection."""
+        """Serve one connection to its end. Never raises what goes wrong on the connection."""
         await change_context(self.workers.home.copy())
         await self._serve(self._connection(transport, client, scheme))
 
@@ -345,10 +345,10 @@ class Server:
     async def _import_the_rest(self) -> None:
         """Import modules that the first responses do not need; this makes the start 10 % faster.
 
-        Nor are they left to the first connection that needs them: at that time there may be no free
+        The first connection that needs them must not import them: by then there may be no free
         descriptor to open a file, or the files may already be those of another release."""
         left = [*_DEFERRED]
-        await trio.sleep(_SETTLED)  # not longer: all clients wait 30 ms, and they become more
+        await trio.sleep(_SETTLED)  # later, more clients would wait for these 30 ms
         while left:
             try:
                 while left:

@@ -204,7 +204,7 @@ class Connection:
                 await self._close_streams(request)
             if not self._http.next_cycle():
                 return None
-            # what this request's code has set is not the next one's
+            # the next request must not see the context variables that this one has set
             if not is_same(trio.lowlevel.current_task().context, context):
                 await change_context(context.copy())
             if not self._http.idle:  # a pipelined request is here already: let others go first
@@ -283,7 +283,7 @@ class Connection:
 
     @property
     def holds_more(self) -> bool:
-        """Whether there are received bytes that nobody has used yet."""
+        """Whether bytes have arrived that nobody has read yet."""
         return not self._http.idle
 
     async def _discard(self, body: Body) -> bool:
@@ -300,7 +300,7 @@ class Connection:
         http = self._http
         try:
             last, head, content = self._head(request, response, body)
-        except BaseException as raised:  # a subclass of the application's
+        except BaseException as raised:  # by a Response subclass of the application
             error = failure_of(raised)
             report(_log, "the response to %r cannot be sent", request, error=error)
             response = TextResponse("Internal Server Error", 500)
@@ -321,7 +321,7 @@ class Connection:
         """Whether a response is the connection's last; its head; and its body, if that is known.
 
         Raises:
-            BaseException: whatever a subclass of the application's does wrong.
+            BaseException: whatever a Response subclass of the application raises.
         """
         http = self._http
         headers, content, status = response.raw_headers(), response.body, response.status
@@ -332,7 +332,7 @@ class Connection:
         last = (
             self._stopping
             or self._interrupted
-            # of a peer that waits to be told to send it, the body is not worth waiting for either
+            # a body is not worth waiting for if the peer first waits for a 100 Continue
             or (http.has_body and (http.expects_continue or not body.worth_reading(status)))
         )
         length = None if isinstance(response, StreamingResponse) else len(content)
@@ -420,8 +420,8 @@ class Connection:
 
 
 def _said_length(headers: RawHeaders) -> int | None:
-    """The length for a HEAD whose handler made no body: None if the headers say one, that of the
-    body that a GET would get (RFC 9110, section 9.3.2)."""
+    """The length for a HEAD whose handler made no body: None if the headers already say the
+    length of the body that a GET would get (RFC 9110, section 9.3.2), else 0."""
     return (
         None if any(name == b"content-length" and value.isdigit() for name, value in headers) else 0
     )

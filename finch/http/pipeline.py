@@ -68,13 +68,14 @@ class Pipeline:
         """Let a function answer errors of one status, or exceptions of one type.
 
         Raises:
-            ConfigurationError: if it does not take ``(request, error)``, or ``what`` has a handler.
+            ConfigurationError: if it does not take ``(request, error)``, or if ``what`` already
+                has a handler.
         """
         check_takes(function, f"the error handler {_name(function)}", "(request, error)")
         if what in self._error_handlers:
             raise ConfigurationError(
                 f"error_handler({getattr(what, '__name__', what)}) is already registered: "
-                f"{_name(self._error_handlers[what])}; {_name(function)} cannot be it too"
+                f"{_name(self._error_handlers[what])}; {_name(function)} cannot be registered, too"
             )
         self._error_handlers[what] = function
 
@@ -140,8 +141,8 @@ class Pipeline:
             )
         if value is None and request.accepted is not None:
             raise TypeError(
-                f"{origin} upgraded the request and returned nothing, so the client stays "
-                "without an answer; write 'return await manager.request_handle(request)', or "
+                f"{origin} upgraded the request and returned nothing, so the client "
+                "would get no answer; write 'return await manager.request_handle(request)', or "
                 "'return request.render_socket()' at its end"
             )
         response = to_response(value, origin=route.index)

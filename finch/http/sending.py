@@ -140,7 +140,7 @@ class Sender:
 
         A peer that has closed its own side may still read. But if nothing is sent to it for
         ``Limits.leave_grace`` after that, it counts as gone. (If a peer takes nothing of what is
-        sent, the server drops it, and not this method.)
+        sent, it is dropped by the server, not by this method.)
         """
         assert self._stream is not None
         transport, grace = self._transport, self._limits.leave_grace

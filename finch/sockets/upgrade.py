@@ -72,10 +72,10 @@ class SocketOptions:
         compression: bool | None,
         max_message_size: int | None,
     ) -> SocketOptions:
-        """The options of one path: these, where it says nothing of its own.
+        """The options of one path. Those that the path leaves out are taken from this object.
 
         Raises:
-            ConfigurationError: for a value that an option cannot have; says what to write.
+            ConfigurationError: if a value is invalid. The message says what to write.
         """
         if max_message_size is not None:
             check_limit("max_message_size", max_message_size)
