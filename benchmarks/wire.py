@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 
 from benchmarks import frames
 from finch.config import Limits
-from finch.wire.envelope import Envelope, read_message
+from finch.wire.envelope import Envelope
 from finch.wire.frames import TEXT, frame
 from finch.wire.handshake import accept_headers, read_handshake
 from finch.wire.http import HTTPConnection
+from finch.wire.message import read_message
 from finch.wire.websocket import WebSocketProtocol
 
 _TEXT = "abcdefghijklmnopqrstuvwxyz012345" * 2

@@ -46,7 +46,7 @@ from finch.sockets.event import SocketEvent
 from finch.sockets.manager import SocketManager
 from finch.sockets.raw import WebSocket
 from finch.sockets.upgrade import Upgrade
-from finch.wire.envelope import Message
+from finch.wire.message import Message
 
 __version__ = "0.1.0"
 

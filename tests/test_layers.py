@@ -35,6 +35,7 @@ wire.handshake
 wire.origins
 wire.numbers
 wire.envelope
+wire.message
 wire.forwarded
 wire.proxy
 wire.hello

@@ -19,7 +19,7 @@ from finch.conversions import DecHook, checked_hook, type_name, why_never_filled
 from finch.errors import ConfigurationError, HTTPError
 from finch.explain import where
 from finch.typed import decoder
-from finch.wire.envelope import Message
+from finch.wire.message import Message
 
 Callback = Callable[..., Any]
 

@@ -21,7 +21,8 @@ from finch.sockets.outgoing import answer_envelope, error_envelope
 from finch.sockets.outlet import Outlet
 from finch.sockets.table import Table
 from finch.turns import account
-from finch.wire.envelope import Envelope, EnvelopeError, Message, read_message, unreadable
+from finch.wire.envelope import Envelope
+from finch.wire.message import EnvelopeError, Message, read_message, unreadable
 
 _log = logging.getLogger("finch.sockets")
 

@@ -27,7 +27,7 @@ from finch.sockets.table import Table
 from finch.sockets.workers import Job, Worker
 from finch.tasks import is_same
 from finch.turns import HEAVY, TURN, account
-from finch.wire.envelope import Message
+from finch.wire.message import Message
 
 _log = logging.getLogger("finch.sockets")
 

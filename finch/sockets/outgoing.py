@@ -7,7 +7,8 @@ from typing import Any
 
 from finch.errors import HTTPError
 from finch.explain import not_text, where, why_no_json
-from finch.wire.envelope import Envelope, Message
+from finch.wire.envelope import Envelope
+from finch.wire.message import Message
 
 
 def new_envelope(data: Any, path: str, status: int) -> Envelope:

@@ -5,7 +5,8 @@ from typing import Final
 
 from websockets.frames import Frame, Opcode
 
-from finch.wire.envelope import Envelope, EnvelopeError, Message, read_message, unreadable
+from finch.wire.envelope import Envelope
+from finch.wire.message import EnvelopeError, Message, read_message, unreadable
 from tests.fuzz.connection import talk, understand
 
 _HANDSHAKE: Final = (

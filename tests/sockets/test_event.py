@@ -29,7 +29,7 @@ from finch.calls import call
 from finch.errors import ConfigurationError, HTTPError
 from finch.sockets.event import Handlers, MessageHandler, SocketEvent
 from finch.testing import TestClient
-from finch.wire.envelope import EnvelopeError, Message, read_message
+from finch.wire.message import EnvelopeError, Message, read_message
 
 if TYPE_CHECKING:
     from collections.abc import Sized

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import msgspec
 import pytest
 
-from finch.wire.envelope import Envelope, EnvelopeError, Message, read_message, unreadable
+from finch.wire.envelope import Envelope
 from finch.wire.frames import TEXT, frame
+from finch.wire.message import EnvelopeError, Message, read_message, unreadable
 
 NOW = 1_700_000_000_000
 

@@ -27,13 +27,14 @@ from finch.http.request import Request
 from finch.net.address import Address
 from finch.net.proxies import Source, Trust
 from finch.typed import decoder
-from finch.wire.envelope import Envelope, read_message
+from finch.wire.envelope import Envelope
 from finch.wire.extensions import accept_compression
 from finch.wire.forwarded import parse_node, read_forwarded, read_x_forwarded
 from finch.wire.frames import unmask
 from finch.wire.handshake import choose_subprotocol, read_handshake, same_origin
 from finch.wire.head import RequestHead, read_head
 from finch.wire.http import HTTPConnection
+from finch.wire.message import read_message
 from finch.wire.origins import read_origin
 from finch.wire.proxy import parse_proxy_header
 from finch.wire.websocket import WebSocketProtocol
