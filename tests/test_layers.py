@@ -67,6 +67,7 @@ http.connection
 sockets.states
 sockets.lag
 sockets.members
+sockets.history
 sockets.workers
 sockets.outlet
 sockets.link
