@@ -68,6 +68,7 @@ sockets.states
 sockets.lag
 sockets.members
 sockets.history
+sockets.presence
 sockets.conflation
 sockets.workers
 sockets.outlet
