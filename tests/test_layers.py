@@ -68,6 +68,9 @@ http.connection
 sockets.states
 sockets.lag
 sockets.members
+sockets.history
+sockets.presence
+sockets.conflation
 sockets.workers
 sockets.outlet
 sockets.link
@@ -102,7 +105,16 @@ testing.socket
 testing.client
 """.split()
 
-FORBIDDEN_IN_WIRE = {
+# Plain data above the wire: what time it is, others tell them.
+PLAIN = """
+sockets.lag
+sockets.members
+sockets.history
+sockets.presence
+sockets.conflation
+""".split()
+
+FORBIDDEN_IN_PLAIN = {
     "trio",
     "asyncio",
     "time",
@@ -159,10 +171,10 @@ def test_folders_stand_together():
     assert runs == ["", "wire", "net", "http", "sockets", "", "testing"]
 
 
-@pytest.mark.parametrize("name", [name for name in HOUSE if name.startswith("wire.")])
-def test_the_wire_has_no_io_no_clock_and_never_awaits(name):
+@pytest.mark.parametrize("name", [*(name for name in HOUSE if name.startswith("wire.")), *PLAIN])
+def test_the_wire_and_plain_data_have_no_io_no_clock_and_never_await(name):
     tree = ast.parse(MODULES[name].read_text())
-    assert {module.split(".")[0] for module in imports(tree)}.isdisjoint(FORBIDDEN_IN_WIRE)
+    assert {module.split(".")[0] for module in imports(tree)}.isdisjoint(FORBIDDEN_IN_PLAIN)
     asynchronous = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
     assert not [node for node in ast.walk(tree) if isinstance(node, asynchronous)]
 
