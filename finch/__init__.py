@@ -18,8 +18,12 @@ Serve it with ``python -m finch app:app``.
 """
 
 from finch.app import FinchApp
+from finch.cluster.backplane import Sent
+from finch.cluster.history import History, Position
 from finch.config import Limits
 from finch.errors import (
+    CallFailed,
+    ClientGone,
     ConfigurationError,
     ConnectionClosed,
     Disconnected,
@@ -40,11 +44,16 @@ from finch.http.response import (
 from finch.http.routing import FinchRoute, Methods
 from finch.net.address import Address
 from finch.serving import run, serve
+from finch.sockets.audience import Audience, Everyone, Kept, User
 from finch.sockets.client import SocketClient
 from finch.sockets.controller import Controller, SocketController
 from finch.sockets.event import SocketEvent
+from finch.sockets.identity import Identity
 from finch.sockets.manager import SocketManager
+from finch.sockets.presence import Entry
 from finch.sockets.raw import WebSocket
+from finch.sockets.room import Room
+from finch.sockets.rooms import Rooms, SocketRooms
 from finch.sockets.upgrade import Upgrade
 from finch.wire.message import Message
 
@@ -52,32 +61,46 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Address",
+    "Audience",
+    "CallFailed",
+    "ClientGone",
     "ConfigurationError",
     "ConnectionClosed",
     "Controller",
     "Disconnected",
+    "Entry",
+    "Everyone",
     "FinchApp",
     "FinchError",
     "FinchRoute",
     "HTMLResponse",
     "HTTPError",
     "Headers",
+    "History",
+    "Identity",
     "JSONResponse",
+    "Kept",
     "Limits",
     "Message",
     "Methods",
+    "Position",
     "ProtocolError",
     "QueryParams",
     "RedirectResponse",
     "Request",
     "Response",
+    "Room",
+    "Rooms",
+    "Sent",
     "SocketClient",
     "SocketController",
     "SocketEvent",
     "SocketManager",
+    "SocketRooms",
     "StreamingResponse",
     "TextResponse",
     "Upgrade",
+    "User",
     "WebSocket",
     "run",
     "serve",

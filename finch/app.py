@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
+from finch.cluster.history import History
 from finch.config import Limits, check_limit
 from finch.conversions import DecHook, check_hook
 from finch.declaring import bare, check_no_yield, check_takes
@@ -19,9 +20,12 @@ from finch.http.request import Request
 from finch.http.response import Response
 from finch.http.routing import FinchRoute, Methods, Router
 from finch.lifespan import Lifespan
+from finch.sockets.audience import Everyone, User
 from finch.sockets.event import SocketEvent
 from finch.sockets.manager import SocketManager
 from finch.sockets.raw import RawSocketRoute
+from finch.sockets.room import Room
+from finch.sockets.rooms import Rooms
 from finch.sockets.upgrade import SocketOptions, check_compression, origins
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -277,6 +281,41 @@ class FinchApp:
     def add_socket_route(self, path: str, event: SocketEvent) -> None:
         """Register the event of a named socket path (Dart's ``addSocketRoute``)."""
         self.socket_manager.add_socket_route(path, event)
+
+    def rooms(
+        self,
+        path: str,
+        *,
+        history: History | None = None,
+        presence: bool | str = False,
+        grace: float = 3.0,
+    ) -> Rooms:
+        """Declare rooms, as routes are declared: see :meth:`finch.SocketManager.rooms`."""
+        return self.socket_manager.rooms(path, history=history, presence=presence, grace=grace)
+
+    def room(self, name: str) -> Room:
+        """The audience of a room of ``socket_manager``."""
+        return self.socket_manager.room(name)
+
+    def user(self, user_id: str | int) -> User:
+        """The audience of all clients of a user of ``socket_manager``."""
+        return self.socket_manager.user(user_id)
+
+    @property
+    def everyone(self) -> Everyone:
+        """The audience of all clients of ``socket_manager``."""
+        return self.socket_manager.everyone
+
+    @bare
+    def authorize(self, function: F) -> F:
+        """Register the function that says who a client is: ``(request)``. See
+        :meth:`finch.SocketManager.authorize`."""
+        return self.socket_manager.authorize(function)
+
+    @bare
+    def renew(self, function: F) -> F:
+        """Register the function that renews an identity: ``(socket, data)``."""
+        return self.socket_manager.renew(function)
 
     @bare
     def on_connect(self, callback: F) -> F:

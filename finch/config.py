@@ -77,6 +77,9 @@ class Limits:
     backpressure: int = 64 * KIB
     """``socket.send`` waits while more bytes than this are waiting for its client."""
 
+    max_rooms: int = 100
+    """Rooms that one client may be in; a join of more is refused with 429."""
+
     max_outbox: int = 1 * MIB
     """Bytes waiting for one slow client; more closes with 1013."""
 
@@ -145,6 +148,7 @@ _UNITS: Final = {  # the unit of counts; all other limits are bytes or seconds
     "body_rate": "bytes a second",
     "max_fragments": "frames",
     "inbox": "messages",
+    "max_rooms": "rooms",
     "max_connections": "connections",
 }
 # Limits for which 0 makes sense. It does not for a timeout, which would always be over.

@@ -5,7 +5,9 @@ FinchError
 ├── HTTPError            an error response, raised by a handler or by Finch
 ├── ProtocolError        a peer broke HTTP or the WebSocket handshake
 ├── Disconnected         the client left while its request body was being read
-└── ConnectionClosed     a raw WebSocket was used after it was closed
+├── ConnectionClosed     a raw WebSocket was used after it was closed
+├── ClientGone           the client left before it answered a call of the server
+└── CallFailed           the client answered a call of the server with an error
 """
 
 from __future__ import annotations
@@ -139,6 +141,27 @@ class ConnectionClosed(FinchError):
     def __str__(self) -> str:
         said = f": {self.reason}" if self.reason else ""
         return f"the WebSocket is closed with code {self.code}{said}"
+
+
+class ClientGone(FinchError):
+    """The client left before it answered ``socket.call``."""
+
+
+class CallFailed(FinchError):
+    """The client answered ``socket.call`` with an error, or with data of another type.
+
+    Parameters:
+        status: the status of its answer, 400 or more; 422 if the data has another type.
+        data: the data of its answer, or what is wrong with it.
+    """
+
+    def __init__(self, status: int, data: Any = None) -> None:
+        super().__init__(status, data)
+        self.status = status
+        self.data = data
+
+    def __str__(self) -> str:
+        return f"the client answered with status {self.status}: {shown(self.data)}"
 
 
 def status_phrase(status: int) -> str:

@@ -65,24 +65,34 @@ http.pipeline
 http.sending
 http.connection
 
+cluster.history
+cluster.backplane
+
 sockets.states
 sockets.lag
 sockets.members
-sockets.history
 sockets.presence
 sockets.conflation
+sockets.asks
 sockets.workers
 sockets.outlet
 sockets.link
 sockets.annotations
 sockets.event
+sockets.binding
+sockets.rooms
+sockets.identity
 sockets.table
 sockets.upgrade
 sockets.outgoing
 sockets.dispatch
 sockets.inbox
+sockets.membership
 sockets.client
 sockets.delivery
+sockets.audience
+sockets.room
+sockets.identities
 sockets.manager
 sockets.controller
 sockets.raw
@@ -168,7 +178,7 @@ def test_folders_stand_together():
     """So that the order of the modules is one of the folders as well."""
     folders = [name.rpartition(".")[0] for name in HOUSE]
     runs = [folder for at, folder in enumerate(folders) if at == 0 or folders[at - 1] != folder]
-    assert runs == ["", "wire", "net", "http", "sockets", "", "testing"]
+    assert runs == ["", "wire", "net", "http", "cluster", "sockets", "", "testing"]
 
 
 @pytest.mark.parametrize("name", [*(name for name in HOUSE if name.startswith("wire.")), *PLAIN])

@@ -19,6 +19,7 @@ from finch.http.request import Request
 from finch.http.response import (
     Response,
     StreamingResponse,
+    TakeOver,
     TextResponse,
 )
 from finch.http.returned import chunk_to_bytes, to_response
@@ -86,7 +87,10 @@ class Pipeline:
             Disconnected: if the client leaves before its body is complete.
         """
         try:
-            return await self._chain(request)
+            response = await self._chain(request)
+            if isinstance(response, TakeOver):  # a middleware may have made it
+                await response.prepare()
+            return response
         except BaseException as raised:
             error = failure_of(raised)
             if isinstance(error, Disconnected):
@@ -146,7 +150,9 @@ class Pipeline:
                 "'return request.render_socket()' at its end"
             )
         response = to_response(value, origin=route.index)
-        if isinstance(response, StreamingResponse) and inspect.isasyncgen(value):
+        if isinstance(response, TakeOver):
+            await response.prepare()
+        elif isinstance(response, StreamingResponse) and inspect.isasyncgen(value):
             stream = request.stream_in_task(value)
             response.chunks, response.origin = stream, value
             await stream.begin(lambda chunk: chunk_to_bytes(chunk, value))

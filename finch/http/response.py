@@ -358,6 +358,9 @@ class TakeOver(Response):
         """Itself, not a copy: it answers only one request, so no other request has changed it."""
         return self
 
+    async def prepare(self) -> None:
+        """Called before the response is sent. It may wait, and raise an error instead."""
+
     def open(self, transport: Any, host: Any) -> Any:
         """Called after the response is sent: start the new protocol on the connection.
 

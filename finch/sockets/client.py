@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
 
+from finch.calls import attempt
+from finch.cluster.backplane import Draft
+from finch.errors import ClientGone
+from finch.failures import report
 from finch.http.request import Request
-from finch.sockets.inbox import Inbox
+from finch.sockets.asks import Asks
+from finch.sockets.conflation import Waiting
+from finch.sockets.identity import Identity
 from finch.sockets.lag import Lag
-from finch.sockets.members import UserId
-from finch.sockets.outgoing import new_envelope
+from finch.sockets.membership import Member
+from finch.sockets.outgoing import drafted, new_envelope, read_answer
 from finch.sockets.outlet import Host, Outlet
+from finch.tasks import contain
 from finch.turns import account
 from finch.wire.envelope import Envelope
+from finch.wire.message import Reply
 from finch.wire.websocket import check_close
 
 if TYPE_CHECKING:
     from finch.sockets.manager import SocketManager
 
+_log = logging.getLogger("finch.sockets")
 
-class SocketClient(Inbox):
+Late = Envelope | Callable[[], Envelope]
+"""A volatile message that waits: itself, or what makes it when the client has caught up."""
+
+
+class SocketClient(Member):
     """One connected client: every callback gets it as ``socket``.
 
     Attributes:
         id: random, unguessable, 22 characters; the client sees it as ``client``.
         request: the request that was upgraded (the seed's ``socket.rq``).
         manager: the :class:`finch.SocketManager` it is connected to.
-        user_id: the user's id that was given to ``request_handle``, or None.
+        user_id: the user's id, from ``authorize`` or ``request_handle``; or None.
+        identity: the :class:`finch.Identity` that ``authorize`` returned, or None.
+        replaced: how many volatile messages it never got, because newer ones replaced them.
         subprotocol: the agreed WebSocket subprotocol, or None.
 
     Example::
@@ -41,8 +59,10 @@ class SocketClient(Inbox):
         "_key",
         "_lag",
         "_language",
+        "_scopes",
         "_state",
-        "manager",
+        "_waiting",
+        "replaced",
         "request",
         "subprotocol",
         "user_id",
@@ -53,18 +73,23 @@ class SocketClient(Inbox):
         id: str,
         request: Request,
         manager: SocketManager,
-        user_id: UserId | None,
+        identity: Identity | None,
         subprotocol: str | None,
         outlet: Outlet,
     ) -> None:
         self.request = request
         self.manager = manager
-        self.user_id = user_id
+        self.identity = identity
+        self.user_id = None if identity is None else identity.user_id
         self.subprotocol = subprotocol
         self._key = id.encode("ascii")
         self._language = request.language
         self._state: dict[str, Any] | None = None
         self._lag: Lag | None = None  # set while it may not have read everything
+        self._waiting: Waiting[Late] | None = None  # volatile messages, while it is behind
+        self._scopes: set[trio.CancelScope] | None = None  # of the tasks that end with it
+        self._rooms = None
+        self.replaced = 0
         super().__init__(id, outlet, manager.table, manager.members)
 
     @property
@@ -79,13 +104,24 @@ class SocketClient(Inbox):
         """The language of the messages that it gets."""
         return self._language
 
-    async def send(self, data: Any, path: str = "", status: int = 200) -> bool:
+    async def send(
+        self,
+        data: Any,
+        path: str = "",
+        status: int = 200,
+        *,
+        volatile: bool = False,
+        key: Any = None,
+    ) -> bool:
         """Send a message to this client; first wait while more than 64 KiB wait for it.
 
         Parameters:
             data: anything that msgspec encodes as JSON.
             path: the channel on the client's side.
             status: a status as in HTTP.
+            volatile: whether only the newest matters: it does not wait. While the client is behind,
+                the newest message of each path and key replaces the one that waits here.
+            key: anything hashable: see ``volatile``.
 
         Returns:
             False if the client has left; then nothing is sent.
@@ -96,6 +132,12 @@ class SocketClient(Inbox):
 
         Source: the seed, ``socket.send``.
         """
+        if volatile:
+            draft = drafted(data, path, status, None, True, key, None)
+            sent = self.push_volatile(draft.make(None), draft)
+            if account.spend():
+                await trio.lowlevel.checkpoint()
+            return sent
         envelope = new_envelope(data, path, status)
         if account.spend(envelope.size):  # a handler may send in an endless loop
             await trio.lowlevel.checkpoint()
@@ -117,6 +159,102 @@ class SocketClient(Inbox):
         if account.spend():
             await trio.lowlevel.checkpoint()
 
+    async def call(self, data: Any, path: str = "", *, as_type: Any = Any) -> Any:
+        """Ask the client, and wait for its answer. Bound the wait with a cancel scope.
+
+        Works in a handler of the same client, too: its other messages wait, its answer does not.
+
+        Parameters:
+            data: anything that msgspec encodes as JSON.
+            path: the channel on the client's side.
+            as_type: the type that the answer is converted to, as a handler's annotation.
+
+        Returns:
+            The data of the answer.
+
+        Raises:
+            ClientGone: if the client leaves before it answers.
+            CallFailed: if it answers with an error, or with data of another type.
+            TypeError: if ``data`` has no JSON form, or ``path`` is not text.
+
+        Example::
+
+            with trio.fail_after(30):
+                sure = await socket.call("Delete it?", path="confirm", as_type=bool)
+        """
+        if self._asks is None:
+            self._asks = Asks()
+        asks = self._asks
+        answers: list[Reply | None] = []
+        answered = trio.Event()
+
+        def answer(reply: Reply | None) -> None:
+            answers.append(reply)
+            answered.set()
+
+        id = asks.begin(answer)
+        try:
+            envelope = new_envelope(data, path, 200, {"id": id})
+            if self._outlet.left or not await self._send_one(envelope):
+                raise ClientGone(f"{self!r} has left")
+            if self._outlet.paused:
+                self._outlet.resume()  # the answer comes behind what fills the inbox
+            await answered.wait()
+        finally:
+            asks.end(id)
+            if not asks and len(self._inbox) + self._active >= self._limit:
+                self._outlet.pause()
+        [reply] = answers
+        if reply is None:
+            raise ClientGone(f"{self!r} has left before it answered")
+        return read_answer(reply, as_type, self.manager.dec_hook)
+
+    def spawn(self, function: Callable[..., Any], *args: Any) -> None:
+        """Start a task that ends with this client: it is cancelled when the client has left.
+
+        What it raises is logged, and told to ``on_error``.
+
+        Parameters:
+            function: called with ``args``.
+
+        Raises:
+            RuntimeError: if the client has left.
+
+        Example::
+
+            @app.on_connect
+            async def greet(socket):
+                socket.spawn(ticker, socket)
+        """
+        if self._outlet.left:
+            raise RuntimeError(f"{self!r} has left, so no task of it can run")
+        if self._scopes is None:
+            self._scopes = set()
+        scope = trio.CancelScope()
+        self._scopes.add(scope)
+        self.host.spawn(partial(self._run_task, partial(function, *args), scope))
+
+    async def _run_task(self, function: Callable[[], Any], scope: trio.CancelScope) -> None:
+        with scope:
+            _, error = await attempt(function)
+            if error is not None:
+                report(_log, "a task of %r raised", self, error=error)
+                await self._tell_on_error(error, None)
+        if self._scopes is not None:
+            self._scopes.discard(scope)
+        await contain(self)
+
+    def end(self, code: int, reason: str) -> None:
+        """Close the connection without waiting."""
+        self._outlet.close(code, reason)
+
+    def _vanish(self) -> None:
+        super()._vanish()
+        self._waiting = None
+        self.manager.identities.forget(self)
+        for scope in list(self._scopes or ()):
+            scope.cancel()
+
     @property
     def lag(self) -> float:
         """How far behind the client is, in seconds: the age of the oldest message that a ping has
@@ -135,6 +273,58 @@ class SocketClient(Inbox):
     def push(self, envelope: Envelope) -> bool:
         """Send an envelope without waiting; False if the client has left or is too slow."""
         return self._outlet.push(envelope, self._language, self._key)
+
+    def push_volatile(self, envelope: Envelope, draft: Draft) -> bool:
+        """Send a volatile envelope, or let it wait while the client is behind; False if the client
+        has left.
+
+        The client is behind while bytes wait for it here, or while a ping that followed a message
+        is unanswered: it answers pings in order, so kernel buffers cannot hide that it is slow.
+        """
+        if self._waiting is None and not self._is_behind():
+            if not self.push(envelope):
+                return False
+            self._ask()
+            return True
+        if self._outlet.left:
+            return False
+        if self._waiting is None:
+            self._waiting = Waiting(self._outlet.host.limits.max_outbox // 2)
+        replaced = self._waiting.put(draft.path, draft.key, draft.late or envelope, envelope.size)
+        self.replaced += replaced
+        self.manager.replaced += replaced
+        if self._lag is None or not self._lag.asking:
+            self._ask()
+        return True
+
+    def _is_behind(self) -> bool:
+        if self._lag is not None and self._lag.asking:
+            return True
+        transport = self._outlet.transport
+        if transport.pending:
+            transport.flush()  # some bytes may wait only for the end of the turn
+        return bool(transport.pending)
+
+    def _ask(self) -> None:
+        """Send a ping; its answer says that everything before it was read."""
+        now = trio.current_time()
+        self.note_sent(now)
+        assert self._lag is not None
+        payload = self._lag.ask(now)
+        if payload is not None:
+            self._outlet.ping(payload)
+
+    def _send_waiting(self) -> None:
+        """The client has read everything: it gets the newest of what has waited."""
+        waiting = self._waiting
+        if waiting is None:
+            return
+        if not self._is_behind():
+            self._waiting = None
+            for late in waiting.take():
+                self.push(late if isinstance(late, Envelope) else late())
+        if not self._outlet.left and (self._lag is None or not self._lag.asking):
+            self._ask()
 
     def note_sent(self, now: float) -> None:
         """A message was sent to it at this time of trio's clock. :meth:`probe` will ask later
@@ -176,6 +366,8 @@ class SocketClient(Inbox):
     def pong(self, payload: bytes) -> None:
         if self._lag is not None:
             self._lag.pong(payload)
+            if self._waiting is not None and not self._lag.asking:
+                self._send_waiting()
 
     def __repr__(self) -> str:
         return f"<SocketClient {self.id} of {self.request.client}>"

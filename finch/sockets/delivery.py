@@ -1,11 +1,12 @@
-"""Delivery: gives one envelope to many clients, without waiting for any of them."""
+"""Delivery: gives one envelope to many clients of this process, without waiting for any of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import trio
 
+from finch.cluster.backplane import Channel, Draft
 from finch.sockets.client import SocketClient
 from finch.sockets.members import Members
 from finch.turns import account
@@ -17,28 +18,82 @@ class Delivery:
 
     Parameters:
         members: the manager's clients.
+        kept, user_kept: whether messages to everyone, or to a user, are kept for those who come
+            back.
     """
 
-    def __init__(self, members: Members[SocketClient]) -> None:
+    def __init__(
+        self, members: Members[SocketClient], *, kept: bool = False, user_kept: bool = False
+    ) -> None:
         self._members = members
-        self._sent_at = 0.0
+        self.kept = kept
+        self.user_kept = user_kept
+        self._owed = 0  # turns that the others should get
+        # the channels that something was sent to and not noted yet, with the time of the first
+        self._sent: dict[Channel, float] = {}
 
-    async def send_each(self, clients: Iterable[SocketClient], envelope: Envelope) -> int:
-        """Send an envelope to each of these clients; how many it went to."""
+    def hearing(self, channel: Channel) -> Sequence[SocketClient]:
+        """The clients that hear a channel now."""
+        kind, name = channel
+        rooms = self._members.rooms
+        if kind == "everyone":
+            # where messages are kept, only those who have got what they missed
+            return list(rooms.of("finch.everyone").values() if self.kept else self._members)
+        if kind == "room":
+            return list(rooms.of(str(name)).values())
+        if kind == "user":
+            clients = self._members.of_user(name)
+            if not self.user_kept:
+                return clients
+            arrived = rooms.of("finch.user")
+            return [client for client in clients if client.id in arrived]
+        client = self._members.get(str(name))
+        return () if client is None else (client,)
+
+    def count(self, channel: Channel) -> int:
+        """How many clients hear a channel. In everyone and users, those that leave still count."""
+        kind, name = channel
+        if kind == "everyone":
+            return len(self._members)
+        if kind == "room":
+            return len(self._members.rooms.of(str(name)))
+        if kind == "user":
+            return self._members.devices(name)
+        return self._members.get(str(name)) is not None
+
+    def deliver(self, channel: Channel, envelope: Envelope, draft: Draft) -> int:
+        """Send an envelope to the clients that hear a channel; how many it went to."""
         reached = 0
         client = None
-        for client in clients:
-            reached += client.push(envelope)
-        if client is not None and self not in client.host.lagging:
-            self._sent_at = trio.current_time()
+        skip = draft.skip
+        if draft.volatile:
+            for client in self.hearing(channel):
+                if client.id != skip:
+                    reached += client.push_volatile(envelope, draft)
+        elif skip is not None:
+            for client in self.hearing(channel):
+                if client.id != skip:
+                    reached += client.push(envelope)
+        else:
+            for client in self.hearing(channel):
+                reached += client.push(envelope)
+        if client is not None and channel not in self._sent:
+            self._sent[channel] = trio.current_time()
             client.host.lagging[self] = None
-        for _ in range(account.broadcast(reached, envelope.size)):
-            await trio.lowlevel.checkpoint()  # the transports send what was written
+        self._owed += account.broadcast(reached, envelope.size)
         return reached
+
+    async def rest(self) -> None:
+        """Let the others have the turns that a delivery has used up."""
+        while self._owed > 0:
+            self._owed -= 1
+            await trio.lowlevel.checkpoint()  # the transports send what was written
 
     def probe(self) -> bool:
         """Note for every client that it has something to read. The server calls this some time
         after a broadcast, so that the broadcast itself does not do it for each client."""
-        for client in self._members:
-            client.note_sent(self._sent_at)
+        sent, self._sent = self._sent, {}
+        for channel, at in sent.items():
+            for client in self.hearing(channel):
+                client.note_sent(at)
         return False

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from types import AsyncGeneratorType, CoroutineType
-from typing import Any
+from typing import Any, Final
 
 import trio
 
@@ -26,6 +26,8 @@ from finch.wire.message import EnvelopeError, Message, read_message, unreadable
 
 _log = logging.getLogger("finch.sockets")
 
+_MORE: Final = {"more": True}
+
 
 class Dispatcher(ABC):
     """The part of a client that handles its messages and answers them.
@@ -34,8 +36,9 @@ class Dispatcher(ABC):
     call for each message, and memory for each idle client.
     """
 
-    __slots__ = ()
+    __slots__ = ("_handled", "_outlet", "_table")
 
+    _handled: Message | None
     _outlet: Outlet
     _table: Table
 
@@ -48,8 +51,22 @@ class Dispatcher(ABC):
         """Send an answer without waiting. Only for a client for whom nothing waits."""
 
     @abstractmethod
-    def _begin_beside(self, handlers: Handlers, message: Message) -> bool:
+    def _begin_beside(
+        self, handlers: Handlers, message: Message, wanted: Mapping[str, Any] | None = None
+    ) -> bool:
         """Let another worker handle a message; False if others handle too many already."""
+
+    @abstractmethod
+    def _handle_in_room(self, message: Message) -> Coroutine[Any, Any, object] | None:
+        """As :meth:`_handle`, for a message that is addressed to a room."""
+
+    @abstractmethod
+    def _handle_reserved(self, message: Message) -> Coroutine[Any, Any, object]:
+        """As :meth:`_handle`, for a message whose path is Finch's own."""
+
+    @abstractmethod
+    def _say_cancelled(self, message: Message) -> None:
+        """A message's handler was cancelled: answer that, if the client has asked for it."""
 
     def _handle(self, payload: str | bytes) -> Coroutine[Any, Any, object] | None:
         """A coroutine that handles a message; None if another worker handles it."""
@@ -61,7 +78,13 @@ class Dispatcher(ABC):
                 return self._send_error(error, None)
             message = unreadable(payload)
         else:
-            handlers = self._table.handlers_of(message.path)
+            self._handled = message
+            path = message.path
+            if path[:6] == "finch.":
+                return self._handle_reserved(message)
+            if message.room is not None and self._table.has_rooms:
+                return self._handle_in_room(message)
+            handlers = self._table.handlers_of(path)
             if handlers is None:
                 if "path" in message:
                     text = f"nothing handles the path {message.path!r}"
@@ -71,18 +94,27 @@ class Dispatcher(ABC):
             return None
         return self._run(handlers, message)
 
-    async def _run(self, handlers: Handlers, message: Message) -> None:
-        """Handle one message and answer it. Whatever the handler raises ends here."""
+    async def _run(
+        self, handlers: Handlers, message: Message, wanted: Mapping[str, Any] | None = None
+    ) -> None:
+        """Handle one message and answer it. Whatever the handler raises ends here.
+
+        Parameters:
+            wanted: the further arguments that the handler names, such as ``room``.
+        """
         handler = handlers.on_message
         assert handler is not None
         try:
             argument = handler.convert(message)
             if handler.inline:
-                result = handler.function(self, argument)
+                if wanted is None:
+                    result = handler.function(self, argument)
+                else:
+                    result = handler.function(self, argument, **wanted)
                 if type(result) is CoroutineType:
                     result = await result
             else:
-                result = await call(handler.function, self, argument)
+                result = await call(handler.function, self, argument, **(wanted or {}))
             if result is None and message.id is None:
                 return
             if isinstance(result, AsyncGeneratorType):
@@ -94,39 +126,52 @@ class Dispatcher(ABC):
                 else:  # the usual case: this saves a coroutine
                     self._send_now(answer)
         except BaseException as raised:
-            error = failure_of(raised)
+            try:
+                error = failure_of(raised)
+            except trio.Cancelled:
+                self._say_cancelled(message)
+                raise
             if isinstance(error, HTTPError):
                 await self._send_error(error, message)
             else:
-                await self._failed(error, handlers, f"the handler of {message.path!r}", message)
+                what = f"the handler of {message.path!r}"
+                await self._failed(error, handlers.on_error, what, message)
 
     async def _stream(self, chunks: Any, message: Message, function: object) -> None:
-        answered = False
+        more = None if message.id is None else _MORE
         try:
             async for chunk in chunks:
-                answered = True
-                answer = answer_envelope(chunk, message, function)
+                answer = answer_envelope(chunk, message, function, more)
                 if not await self._send_one(answer):
                     return
                 if account.spend(answer.size):
                     await trio.lowlevel.checkpoint()
         finally:
             await close_iterator(chunks)
-        if not answered and message.id is not None:
+        if message.id is not None:  # the end, which has no "more"
             await self._send_one(answer_envelope(None, message, function))
 
     async def _failed(
-        self, error: BaseException, handlers: Handlers, what: str, message: Message | None
+        self,
+        error: BaseException,
+        on_error: Callable[..., Any] | None,
+        what: str,
+        message: Message | None,
     ) -> None:
         """A callback raised: log it, call ``on_error``, and tell the client as little as
         possible."""
         report(_log, "%s raised for %r", what, self, error=error)
-        on_error = handlers.on_error or self._table.root.on_error
+        await self._tell_on_error(error, on_error)
+        await self._send_error(HTTPError(500, "Internal Server Error"), message)
+
+    async def _tell_on_error(
+        self, error: BaseException, on_error: Callable[..., Any] | None
+    ) -> None:
+        on_error = on_error or self._table.root.on_error
         if on_error is not None:
             _, failed = await attempt(on_error, self, error)
             if failed is not None:
                 report(_log, "on_error raised for %r", self, error=failed)
-        await self._send_error(HTTPError(500, "Internal Server Error"), message)
 
     async def _send_error(self, error: HTTPError, message: Message | None) -> None:
         report_no_status(_log, error)

@@ -23,6 +23,10 @@ _ONE_PATH: Final = "the socket path"
 callbacks one by one, so it need not have an on_message at first.)"""
 
 
+RESERVED: Final = "finch."
+"""Socket paths and rooms that begin so are Finch's own."""
+
+
 class SocketEvent:
     """The callbacks of one path, or of a manager's root.
 
@@ -56,7 +60,7 @@ class SocketEvent:
     on_error: Callback | None = None
     concurrent: bool = False
 
-    names: ClassVar = ("on_connect", "on_message", "on_disconnect", "on_error")
+    names: ClassVar[tuple[str, ...]] = ("on_connect", "on_message", "on_disconnect", "on_error")
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -132,6 +136,19 @@ class MessageHandler:
         fit the annotation, 400 if it cannot be read."""
         self.inline = runs_inline(function)
         """Whether the function is called on the event loop, and not in a thread."""
+
+
+def check_path(path: object) -> None:
+    """Refuse a socket's path that is Finch's own.
+
+    Raises:
+        ConfigurationError: if it begins with ``finch.``.
+    """
+    if isinstance(path, str) and path.startswith(RESERVED):
+        raise ConfigurationError(
+            f"the socket path {path!r} is Finch's own, as is every path that begins with "
+            f"{RESERVED!r}; choose another name"
+        )
 
 
 def _check_event(event: Any, named: str) -> None:

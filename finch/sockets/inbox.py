@@ -8,8 +8,10 @@ it on, is a table in ``finch.sockets.states``.
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
+from collections.abc import Mapping
 from contextvars import Context, copy_context
-from typing import Any
+from typing import Any, Final
 
 import trio
 
@@ -17,19 +19,23 @@ from finch.calls import attempt
 from finch.errors import HTTPError, Unsendable
 from finch.explain import shown
 from finch.failures import report
+from finch.sockets.asks import Asks
 from finch.sockets.dispatch import Dispatcher
 from finch.sockets.event import Handlers
 from finch.sockets.members import Members
-from finch.sockets.outgoing import means_refusal
+from finch.sockets.outgoing import error_envelope, means_refusal
 from finch.sockets.outlet import Outlet, Owner
 from finch.sockets.states import LIFE, Life, Step
 from finch.sockets.table import Table
 from finch.sockets.workers import Job, Worker
 from finch.tasks import is_same
 from finch.turns import HEAVY, TURN, account
-from finch.wire.message import Message
+from finch.wire.message import EnvelopeError, Message, read_cancel, read_message, read_reply
 
 _log = logging.getLogger("finch.sockets")
+
+_ASKING: Final = 64  # times as many messages may wait while a handler waits for an answer
+_ASKING_SIZE: Final = 1024 * 1024  # characters of these messages
 
 # every message compares these, and ``Life.SERVING`` is a slow expression
 _WAITING, _SERVING = Life.WAITING, Life.SERVING
@@ -50,16 +56,17 @@ class Inbox(Dispatcher, Owner, Job):
 
     __slots__ = (
         "_active",
+        "_asks",
+        "_cancelling",
         "_inbox",
         "_life",
         "_lifecycle",
         "_limit",
         "_members",
         "_met",
-        "_outlet",
         "_pool",
         "_queued",
-        "_table",
+        "_serving",
         "_workers",
         "context",
         "id",
@@ -77,14 +84,19 @@ class Inbox(Dispatcher, Owner, Job):
         self._active = 0  # messages of concurrent paths that are being handled
         self._workers: tuple[Worker, ...] = ()  # the workers that run this client's callbacks
         self._queued = False  # waits for a worker, or a worker serves it
+        self._serving: Worker | None = None  # the worker that handles its messages in order
+        self._handled: Message | None = None  # the message that this worker handles
+        self._cancelling: Any = None  # the id of a message whose handler the client cancels
+        self._asks: Asks | None = None  # calls that wait for the client's answer
         self._lifecycle = table.lifecycle
-        self._life = _WAITING if table.greets else _SERVING
+        greets = table.greets or self._arrives
+        self._life = _WAITING if greets else _SERVING
         # for how many of these on_connect has begun; only these get an on_disconnect
-        self._met = 0 if table.greets else len(self._lifecycle)
+        self._met = 0 if greets else len(self._lifecycle)
         # its handlers see the ContextVars that the route and its middleware have set
         context = copy_context()
         self.context: Context | None = None if is_same(context, self._pool.home) else context
-        if table.greets:
+        if greets:
             self._queue()
 
     def _move(self, step: Step) -> bool:
@@ -98,17 +110,43 @@ class Inbox(Dispatcher, Owner, Job):
     # Called by the link
 
     def deliver(self, message: str | bytes) -> None:
+        if self._asks is not None and self._is_answer(message):
+            return
+        if self._queued or self._active:
+            cancelled = read_cancel(message)
+            if cancelled is not None and self._cancel_message(cancelled):
+                return
         self._inbox.append(message)
-        if len(self._inbox) + self._active >= self._limit:
+        if len(self._inbox) + self._active >= self._limit and not self._has_room():
             self._outlet.pause()
         if not self._queued:
             self._queue()
 
-    def leave(self) -> None:
+    def peer_left(self) -> None:
         self._move(Step.LEAVE)
         self._members.leave(self.id)
+        self._vanish()
+        if self._asks is not None:
+            self._asks.give_up()
         if not self._queued and not self._active:
             self._queue()
+
+    @property
+    @abstractmethod
+    def _arrives(self) -> bool:
+        """Whether :meth:`_arrive` has anything to do."""
+
+    @abstractmethod
+    async def _arrive(self) -> None:
+        """After ``on_connect``: send what the client has missed while it was away."""
+
+    @abstractmethod
+    def _vanish(self) -> None:
+        """The peer has left: nobody counts it any longer."""
+
+    @abstractmethod
+    async def _leave_all(self) -> None:
+        """Call every ``on_leave`` that is due."""
 
     def cancel(self) -> None:
         self._move(Step.CANCEL)
@@ -129,6 +167,7 @@ class Inbox(Dispatcher, Owner, Job):
         try:
             if self._life is _WAITING:
                 await self._run_connect()
+            self._serving = worker
             while inbox and not worker.cancelled:
                 payload = inbox.pop(0)
                 if self._outlet.paused:
@@ -149,9 +188,10 @@ class Inbox(Dispatcher, Owner, Job):
             # Nothing may wait between the last look at the inbox and this line. A message that
             # arrived while _queued is still True would be handled by nobody.
             self._dismiss(worker)
+            self._serving = self._handled = None
             self._queued = False
-            if worker.cancelled and self._outlet.left:
-                self._queue()  # on_disconnect needs a worker that is not cancelled
+            if worker.cancelled and (inbox or self._outlet.left):
+                self._queue()  # what follows needs a worker that is not cancelled
         if self._life is not _SERVING and not self._queued and not self._active:
             await self._say_goodbye()
 
@@ -168,6 +208,51 @@ class Inbox(Dispatcher, Owner, Job):
     def left_open(self) -> None:
         self._outlet.close(1011, "internal error")
 
+    # Answers and cancellations do not wait for their turn
+
+    def _is_answer(self, message: str | bytes) -> bool:
+        """Take a message that is the answer to a call: a handler waits for it."""
+        assert self._asks is not None
+        reply = read_reply(message) if self._asks else None
+        return reply is not None and self._asks.answer(reply)
+
+    def _has_room(self) -> bool:
+        """Whether the inbox may grow beyond its limit: a handler waits for the client's answer,
+        which comes behind what the client has sent before."""
+        if not self._asks:
+            return False
+        waiting = len(self._inbox) + self._active
+        return waiting < self._limit * _ASKING and sum(map(len, self._inbox)) < _ASKING_SIZE
+
+    def _cancel_message(self, id: Any) -> bool:
+        """Cancel the handler of the message with this id, or take the message out of the inbox."""
+        worker = self._serving
+        if worker is not None and self._handled is not None and self._handled.id == id:
+            self._cancelling = id
+            worker.cancel()
+            return True
+        for worker in self._workers:
+            if worker.message is not None and worker.message.id == id:
+                self._cancelling = id
+                worker.cancel()
+                return True
+        for place, payload in enumerate(self._inbox):
+            try:
+                message = read_message(payload)
+            except EnvelopeError:
+                continue
+            if message.id == id:
+                del self._inbox[place]
+                self._cancelling = id
+                self._say_cancelled(message)
+                return True
+        return False
+
+    def _say_cancelled(self, message: Message) -> None:
+        if message.id is not None and message.id == self._cancelling:
+            self._cancelling = None
+            self._send_now(error_envelope(HTTPError(499, "cancelled"), message))
+
     def _dismiss(self, worker: Worker) -> None:
         if len(self._workers) == 1:
             self._workers = ()
@@ -182,6 +267,8 @@ class Inbox(Dispatcher, Owner, Job):
         self._move(Step.GREET)
         try:
             await self._greet()
+            if self._arrives:
+                await self._arrive()
         finally:
             self._move(Step.GREETED)
             if self._outlet.left:
@@ -209,7 +296,7 @@ class Inbox(Dispatcher, Owner, Job):
                 self._outlet.close(1008, error.answer()[1])
                 return
             if error is not None:
-                await self._failed(error, handlers, "on_connect", None)
+                await self._failed(error, handlers.on_error, "on_connect", None)
             if isinstance(error, Unsendable):
                 self._inbox.clear()
                 self._outlet.close(1008, "refused")
@@ -220,20 +307,23 @@ class Inbox(Dispatcher, Owner, Job):
             return
         self._outlet.finish()
         try:
+            await self._leave_all()
             for handlers in self._lifecycle[: self._met]:
                 if handlers.on_disconnect is not None:
                     _, error = await attempt(handlers.on_disconnect, self)
                     if error is not None:
-                        await self._failed(error, handlers, "on_disconnect", None)
+                        await self._failed(error, handlers.on_error, "on_disconnect", None)
         finally:
             self._members.remove(self.id)
             self._outlet.release()
 
-    def _begin_beside(self, handlers: Handlers, message: Message) -> bool:
+    def _begin_beside(
+        self, handlers: Handlers, message: Message, wanted: Mapping[str, Any] | None = None
+    ) -> bool:
         if self._active >= self._limit:
             return False
         self._active += 1
-        self._pool.submit(_ConcurrentCall(self, handlers, message))
+        self._pool.submit(_ConcurrentCall(self, handlers, message, wanted))
         return True
 
     def call_done(self) -> None:
@@ -248,12 +338,19 @@ class Inbox(Dispatcher, Owner, Job):
 class _ConcurrentCall(Job):
     """A message of a path that was registered with ``concurrent=True``."""
 
-    __slots__ = ("_client", "_handlers", "_message")
+    __slots__ = ("_client", "_handlers", "_message", "_wanted")
 
-    def __init__(self, client: Inbox, handlers: Handlers, message: Message) -> None:
+    def __init__(
+        self,
+        client: Inbox,
+        handlers: Handlers,
+        message: Message,
+        wanted: Mapping[str, Any] | None,
+    ) -> None:
         self._client = client
         self._handlers = handlers
         self._message = message
+        self._wanted = wanted
 
     @property
     def context(self) -> Context | None:  # type: ignore[override]  # read only
@@ -270,7 +367,9 @@ class _ConcurrentCall(Job):
         client._workers += (worker,)
         try:
             if client._life is not Life.CANCELLED:
-                await client._run(self._handlers, self._message)
+                worker.message = self._message
+                await client._run(self._handlers, self._message, self._wanted)
         finally:
+            worker.message = None
             client._dismiss(worker)
             client.call_done()

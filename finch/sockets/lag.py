@@ -49,6 +49,16 @@ class Lag:
         self.since = None
         return b"%d" % self._number
 
+    def ask(self, now: float) -> bytes | None:
+        """The payload of a ping to send at once, though nothing may follow the ping before it; None
+        if too many are unanswered."""
+        if len(self._pinged) >= _MOST:
+            return None
+        self._asked = -math.inf
+        if self.since is None:
+            self.since = now
+        return self.ping(now)
+
     def pong(self, payload: bytes) -> None:
         """A pong has arrived. A pong that answers no ping is ignored.
 
@@ -59,6 +69,11 @@ class Lag:
             if payload == b"%d" % number:
                 del self._pinged[: place + 1]
                 return
+
+    @property
+    def asking(self) -> bool:
+        """Whether a ping is unanswered."""
+        return bool(self._pinged)
 
     @property
     def read(self) -> bool:

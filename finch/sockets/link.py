@@ -309,7 +309,7 @@ class Link(Outlet):
         self.deadline = trio.current_time() + self._limits.leave_grace
         # Last: if the owner has nothing left to handle, it may call finish() in here. That sets a
         # new deadline, which must not be overwritten.
-        self._owner.leave()
+        self._owner.peer_left()
 
     def _close_transport(self) -> None:
         """Both sides have ended: close the connection as soon as everything is sent."""

@@ -8,18 +8,26 @@ from typing import Any, Protocol, TypeVar
 
 import trio
 
+from finch.cluster.backplane import Backplane, Channel, InProcess
+from finch.cluster.history import History, check_history
 from finch.config import Limits
 from finch.conversions import DecHook
-from finch.declaring import bare, check_parentheses
+from finch.declaring import bare, check_no_yield, check_parentheses, check_takes
 from finch.errors import ConfigurationError
 from finch.explain import kind
 from finch.http.request import Request
+from finch.sockets.audience import Audience, Everyone, User
 from finch.sockets.client import SocketClient
 from finch.sockets.delivery import Delivery
 from finch.sockets.event import Handlers, SocketEvent
+from finch.sockets.identities import Identities
+from finch.sockets.identity import Identity, check_user_id
 from finch.sockets.members import Members, UserId
-from finch.sockets.outgoing import new_envelope
+from finch.sockets.membership import positions
+from finch.sockets.outgoing import drafted
 from finch.sockets.outlet import Outlet
+from finch.sockets.room import Halls, Room
+from finch.sockets.rooms import Rooms, SocketRooms, find_rooms, made_rooms
 from finch.sockets.table import Table
 from finch.sockets.upgrade import SocketOptions, Upgrade, accept
 from finch.turns import account
@@ -56,6 +64,10 @@ class SocketManager:
         subprotocols: the supported WebSocket subprotocols, the preferred first.
         compression: whether to accept permessage-deflate; the application's setting if left out.
         max_message_size: bytes of one message; the application's if left out.
+        rooms: a :class:`SocketRooms` for each pattern of rooms.
+        history: which messages to everyone are kept for clients that come back; None for none.
+        user_history: the same for messages to a user.
+        authorize: says who a client is: see :meth:`authorize`.
 
     Raises:
         ConfigurationError: if the path is already registered, or a callback has the wrong
@@ -83,13 +95,27 @@ class SocketManager:
         subprotocols: Iterable[str] = (),
         compression: bool | None = None,
         max_message_size: int | None = None,
+        rooms: Mapping[str, SocketRooms | type[SocketRooms]] | None = None,
+        history: History | None = None,
+        user_history: History | None = None,
+        authorize: Callable[..., Any] | None = None,
     ) -> None:
         _check_app(app)
         if routes is not None and not isinstance(routes, Mapping):
             raise ConfigurationError(_not_routes("routes", routes))
         self.path = path
         self.members: Members[SocketClient] = Members()
-        self._delivery = Delivery(self.members)
+        self.delivery = Delivery(
+            self.members, kept=history is not None, user_kept=user_history is not None
+        )
+        self.backplane: Backplane = InProcess(self.delivery.deliver, self.delivery.count)
+        self.declared: dict[str, Rooms] = {}
+        self.halls = Halls(self)
+        self.identities = Identities()
+        self.history = check_history("history", history)
+        self.user_history = check_history("user_history", user_history)
+        self.replaced = 0
+        """How many volatile messages clients never got, because newer ones replaced them."""
         self.table = Table(app.dec_hook)
         self._options = app.socket_options.varied(
             allowed_origins, subprotocols, compression, max_message_size
@@ -100,6 +126,12 @@ class SocketManager:
             self.table.set_root(event)
             app.mount_manager(self)
         self.add_events(routes or {})
+        if rooms is not None and not isinstance(rooms, Mapping):
+            raise ConfigurationError(_not_routes("rooms", rooms))
+        for pattern, declared in (rooms or {}).items():
+            self._declare(made_rooms(pattern, declared, app.dec_hook))
+        if authorize is not None:
+            self.authorize(authorize)
 
     # Registering
 
@@ -183,6 +215,78 @@ class SocketManager:
         raises."""
         return self._set_root("on_error", callback)
 
+    def rooms(
+        self,
+        path: str,
+        *,
+        history: History | None = None,
+        presence: bool | str = False,
+        grace: float = 3.0,
+    ) -> Rooms:
+        """Declare rooms, as routes are declared: clients may join each room that the pattern
+        matches.
+
+        Parameters:
+            path: the pattern, such as ``chat/{name}``.
+            history: which messages are kept for members who come later or come back; None for none.
+            presence: whether members are told who is here; ``"count"`` for numbers only.
+            grace: seconds before a member whose last connection ended counts as gone.
+
+        Returns:
+            The decorators of these rooms: ``on_join``, ``socket``, ``on_leave``, ``task``.
+
+        Raises:
+            ConfigurationError: if the pattern is wrong or already declared.
+
+        Example::
+
+            chat = app.rooms("chat/{name}", history=History(messages=100), presence=True)
+
+            @chat.socket("say")
+            async def say(socket, data, room):
+                await room.send(data, path="said")
+        """
+        check_parentheses("rooms", path, "'chat/{name}'")
+        return self._declare(
+            Rooms(
+                path, history=history, presence=presence, grace=grace, dec_hook=self._app.dec_hook
+            )
+        )
+
+    def _declare(self, rooms: Rooms) -> Rooms:
+        for other in self.declared.values():
+            if other.pattern.shape == rooms.pattern.shape:
+                raise ConfigurationError(f"the rooms {rooms.path!r} are already declared")
+        self.declared[rooms.path] = rooms
+        self.table.has_rooms = True
+        self._app.mount_manager(self)
+        return rooms
+
+    @bare
+    def authorize(self, function: F) -> F:
+        """Register the function that says who a client is: ``async def (request)``.
+
+        It runs before the connection is accepted. It returns the user's id, an
+        :class:`finch.Identity`, or None for a client without a user; :class:`finch.HTTPError`
+        refuses the client with an ordinary response.
+        """
+        check_takes(function, "authorize", "(request)")
+        check_no_yield(function, "authorize", "write 'return user_id'")
+        self.identities.set("authorize", function)
+        return function
+
+    @bare
+    def renew(self, function: F) -> F:
+        """Register the function that renews an identity: ``async def (socket, data)``.
+
+        It gets the data of a client's ``finch.auth``, and returns the new
+        :class:`finch.Identity`; the user cannot change.
+        """
+        check_takes(function, "renew", "(socket, data)")
+        check_no_yield(function, "renew", "write 'return Identity(...)'")
+        self.identities.set("renewal", function)
+        return function
+
     def _set_root(self, name: str, callback: F) -> F:
         if callback is None:
             raise ConfigurationError(f"{name} is a function, not None")
@@ -194,7 +298,10 @@ class SocketManager:
         """Share the handlers and clients of the manager that this one replaces. So decorators and
         classes can be mixed, and an early reference to the old manager still works."""
         self.table, self.members = other.table, other.members
-        self._delivery = other._delivery
+        self.delivery, self.backplane = other.delivery, other.backplane
+        self.delivery.kept = self.history is not None
+        self.delivery.user_kept = self.user_history is not None
+        self.declared, self.halls, self.identities = other.declared, other.halls, other.identities
         if not self.table.empty:
             self._app.mount_manager(self)
 
@@ -231,15 +338,26 @@ class SocketManager:
             raise TypeError(
                 f"request_handle takes the handler's request, not {type(request).__name__}"
             )
-        _check_user_id(user_id)
+        check_user_id(user_id)
+        identity = None if user_id is None else Identity(user_id)
+
+        async def identify() -> None:
+            nonlocal identity
+            identity = await self.identities.identify(request)
 
         def attach(outlet: Outlet, subprotocol: str | None) -> SocketClient:
             key = secrets.token_urlsafe(16)
-            client = SocketClient(key, request, self, user_id, subprotocol, outlet)
-            self.members.add(key, client, user_id)
+            client = SocketClient(key, request, self, identity, subprotocol, outlet)
+            self.members.add(key, client, client.user_id)
+            if identity is not None:
+                self.identities.watch(client)
             return client
 
+        if self.history is not None or self.user_history is not None:
+            positions(request)  # refuses what is malformed, before the 101
         upgrade = accept(request, self._options, attach)
+        if user_id is None and self.identities.authorize is not None:
+            upgrade.identify = identify
         request.accepted = upgrade
         return upgrade
 
@@ -248,6 +366,43 @@ class SocketManager:
         return self.request_handle(request)
 
     # Sending
+
+    @property
+    def everyone(self) -> Everyone:
+        """The audience of all clients."""
+        return Everyone(self)
+
+    def user(self, user_id: UserId) -> User:
+        """The audience of all clients of a user, on every device.
+
+        Raises:
+            TypeError: if ``user_id`` is neither str nor int.
+        """
+        _check_user(user_id)
+        return User(self, user_id)
+
+    def arrivals(self, client: SocketClient) -> list[Audience]:
+        """The audiences that a client joins by connecting, if their messages are kept."""
+        audiences: list[Audience] = []
+        if self.history is not None:
+            audiences.append(self.everyone)
+        if self.user_history is not None and client.user_id is not None:
+            audiences.append(User(self, client.user_id))
+        return audiences
+
+    def room(self, name: str) -> Room:
+        """The audience of a room, whether anybody is in it or not.
+
+        Parameters:
+            name: its name, such as ``chat/lobby``.
+
+        Raises:
+            TypeError: if ``name`` is not text.
+        """
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a room is text, not {kind(name)}; write room('lobby')")
+        declared, params = find_rooms(self.declared, name) or (None, {})
+        return Room(self, name, declared, params)
 
     async def send_to_all(self, data: Any, path: str = "", status: int = 200) -> int:
         """Send a message to every client. It is encoded once, and does not wait for slow clients.
@@ -262,7 +417,7 @@ class SocketManager:
 
         Source: the seed, ``sendToAll``.
         """
-        return await self._delivery.send_each(self.members, new_envelope(data, path, status))
+        return await self.everyone.send(data, path, status)
 
     async def send_to_all_except(
         self, socket: SocketClient, data: Any, path: str = "", status: int = 200
@@ -274,8 +429,7 @@ class SocketManager:
         """
         if not isinstance(socket, SocketClient):
             raise TypeError(_not_a_client(socket))
-        others = (client for client in self.members if client is not socket)
-        return await self._delivery.send_each(others, new_envelope(data, path, status))
+        return await self.everyone.send(data, path, status, skip=socket)
 
     async def send_to_client(self, id: str, data: Any, path: str = "", status: int = 200) -> bool:
         """Send a message to the client of that id; False if there is none.
@@ -284,9 +438,10 @@ class SocketManager:
             TypeError: ``id`` is not text.
         """
         _check_client_id(id)
-        client = self.members.get(id)
-        envelope = new_envelope(data, path, status)
-        return bool(await self._delivery.send_each(() if client is None else (client,), envelope))
+        draft = drafted(data, path, status, None, False, None, None)
+        sent = await self.backplane.publish(Channel("client", id), draft, None)
+        await self.delivery.rest()
+        return bool(sent)
 
     async def send_to_user(
         self, user_id: UserId, data: Any, path: str = "", status: int = 200
@@ -296,10 +451,15 @@ class SocketManager:
         Raises:
             TypeError: ``user_id`` is neither str nor int.
         """
-        _check_user_id(user_id)
-        return await self._delivery.send_each(
-            self.members.of_user(user_id), new_envelope(data, path, status)
-        )
+        return await self.user(user_id).send(data, path, status)
+
+    async def send_to_room(self, name: str, data: Any, path: str = "", status: int = 200) -> int:
+        """Send a message to every client that has joined a room; how many it went to.
+
+        Raises:
+            TypeError: if ``name`` is not text.
+        """
+        return await self.room(name).send(data, path, status)
 
     # Asking
 
@@ -307,6 +467,11 @@ class SocketManager:
     def count_clients(self) -> int:
         """The number of connected clients (the seed's ``countClients``)."""
         return len(self.members)
+
+    @property
+    def dec_hook(self) -> DecHook | None:
+        """The application's hook for types that msgspec does not know."""
+        return self._app.dec_hook
 
     @property
     def count_users(self) -> int:
@@ -335,12 +500,10 @@ class SocketManager:
                 await trio.lowlevel.checkpoint()
 
 
-def _check_user_id(user_id: object) -> None:
-    if user_id is None or (isinstance(user_id, str | int) and not isinstance(user_id, bool)):
-        return
-    raise TypeError(
-        f"a user's id is str or int, not {type(user_id).__name__}; write user_id=user.id"
-    )
+def _check_user(user_id: object) -> None:
+    if user_id is None:
+        raise TypeError("a user's id is str or int, not None; everyone.send() sends to everybody")
+    check_user_id(user_id)
 
 
 def _check_client_id(id: object) -> None:

@@ -60,18 +60,20 @@ class Groups(Generic[G, C]):
 
 
 class Members(Generic[C]):
-    """Clients by id, and by user.
+    """Clients by id, by user, and by room.
 
     A client is *present* from :meth:`add` to :meth:`remove`: so long it is counted. It is
     *reachable* from :meth:`add` to :meth:`leave`: so long it gets messages.
     """
 
-    __slots__ = ("_present", "_reachable", "_users")
+    __slots__ = ("_present", "_reachable", "_users", "rooms")
 
     def __init__(self) -> None:
         self._present: dict[str, UserId | None] = {}
         self._reachable: dict[str, C] = {}
         self._users: Groups[UserId, C] = Groups()
+        self.rooms: Groups[str, C] = Groups()
+        """Who is in which room. Whoever adds a client removes it when it leaves."""
 
     def add(self, key: str, client: C, user_id: UserId | None) -> bool:
         """A client has connected. Returns whether it is the first of its user."""
@@ -96,6 +98,10 @@ class Members(Generic[C]):
     def of_user(self, user_id: UserId) -> list[C]:
         """The reachable clients of a user."""
         return [one for key, one in self._users.of(user_id).items() if key in self._reachable]
+
+    def devices(self, user_id: UserId) -> int:
+        """How many clients a user has."""
+        return len(self._users.of(user_id))
 
     def keys(self) -> list[str]:
         """The ids of all present clients."""

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
-from finch.errors import HTTPError
-from finch.explain import not_text, where, why_no_json
+import msgspec
+
+from finch.cluster.backplane import Draft
+from finch.conversions import DecHook, checked_hook
+from finch.errors import CallFailed, HTTPError
+from finch.explain import kind, not_text, where, why_no_json
+from finch.typed import decoder
 from finch.wire.envelope import Envelope
-from finch.wire.message import Message
+from finch.wire.message import Message, Reply
 
 
-def new_envelope(data: Any, path: str, status: int) -> Envelope:
+def new_envelope(
+    data: Any, path: str, status: int, more: Mapping[str, Any] | None = None
+) -> Envelope:
     """The envelope of a message that an application sends now.
+
+    Parameters:
+        more: further keys of the message, such as ``room``.
 
     Raises:
         TypeError: if ``data`` has no JSON form, ``path`` is not text or ``status`` is not an int.
@@ -25,7 +36,7 @@ def new_envelope(data: Any, path: str, status: int) -> Envelope:
     if not isinstance(status, int) or isinstance(status, bool):
         raise TypeError(f"the status of a message is an int such as 200, not {status!r}")
     try:
-        return Envelope(data, path, status, epoch_ms())
+        return Envelope(data, path, status, epoch_ms(), None, more)
     except Exception as error:
         fault = not_text(path)
         if fault:
@@ -33,21 +44,73 @@ def new_envelope(data: Any, path: str, status: int) -> Envelope:
         raise TypeError(f"the data of a message cannot be sent: {_why(data, error)}") from None
 
 
-def answer_envelope(data: Any, message: Message, function: object) -> Envelope:
+def drafted(
+    data: Any,
+    path: str,
+    status: int,
+    room: str | None,
+    volatile: bool,
+    key: Any,
+    skip: str | None,
+) -> Draft:
+    """The draft of a message to an audience.
+
+    Parameters:
+        room: the room that the message names, or None.
+
+    Raises:
+        TypeError: as :func:`new_envelope`; also if ``key`` cannot be hashed.
+    """
+    try:
+        hash(key)
+    except TypeError:
+        raise TypeError(
+            f"the key of a volatile message is text or a number, not {kind(key)}; write key=user.id"
+        ) from None
+
+    def make(seq: int | None) -> Envelope:
+        if room is None:
+            return new_envelope(data, path, status)
+        more = {"room": room} if seq is None else {"room": room, "seq": seq}
+        return new_envelope(data, path, status, more)
+
+    return Draft(make, path, volatile, (room, key), skip)
+
+
+def answer_envelope(
+    data: Any, message: Message, function: object, more: Mapping[str, Any] | None = None
+) -> Envelope:
     """The envelope of a handler's answer to a message.
 
     Parameters:
         function: the handler; error messages name it.
+        more: further keys of the message.
 
     Raises:
         TypeError: if ``data`` has no JSON form.
     """
     try:
-        return Envelope(data, message.path, 200, epoch_ms(), message.id)
+        return Envelope(data, message.path, 200, epoch_ms(), message.id, more)
     except Exception as error:
         raise TypeError(
             f"{where(function)} returned a value that cannot be sent: {_why(data, error)}"
         ) from None
+
+
+def read_answer(reply: Reply, as_type: Any, dec_hook: DecHook | None) -> Any:
+    """The data of a client's answer to a call.
+
+    Raises:
+        CallFailed: if it is an error, or does not fit the type.
+    """
+    hook = None if dec_hook is None else checked_hook(dec_hook)
+    try:
+        if reply.status < 400:
+            return decoder(as_type, hook)(reply.data)
+        data = msgspec.json.decode(reply.data)
+    except (msgspec.DecodeError, RecursionError, TypeError) as error:
+        raise CallFailed(422, f"the answer does not fit: {error}") from None
+    raise CallFailed(reply.status, data)
 
 
 def error_envelope(error: HTTPError, message: Message | None) -> Envelope:

@@ -54,7 +54,7 @@ class Owner(ABC):
         """The peer has answered :meth:`Outlet.ping`, or has shown that it is alive."""
 
     @abstractmethod
-    def leave(self) -> None:
+    def peer_left(self) -> None:
         """No more messages will arrive. The owner handles those that it has, and then calls
         ``outlet.finish()``. When it needs the outlet no longer, it calls ``outlet.release()``."""
 
@@ -99,7 +99,7 @@ class Outlet(ABC):
     @property
     @abstractmethod
     def left(self) -> bool:
-        """Whether the peer has ended: :meth:`Owner.leave` was called."""
+        """Whether the peer has ended: :meth:`Owner.peer_left` was called."""
 
     @abstractmethod
     def pause(self) -> None:

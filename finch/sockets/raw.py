@@ -180,7 +180,7 @@ class WebSocket(Owner):
     def pong(self, payload: bytes) -> None:
         pass
 
-    def leave(self) -> None:
+    def peer_left(self) -> None:
         self._leaving = True
         self._wake()
         if self._noticed:
@@ -219,7 +219,7 @@ class WebSocket(Owner):
                     report(_log, "the handler of %s raised", self.request.raw_path, error=error)
                     code, reason = 1011, "internal error"
             finally:
-                # First: if the peer leaves from now on, even during close(), then leave() must
+                # First: if the peer leaves from now on, even during close(), then peer_left() must
                 # finish the link, since the handler no longer can.
                 self._noticed = True
                 self._link.close(code, reason)

@@ -7,7 +7,7 @@ from typing import Any
 
 from finch.conversions import DecHook
 from finch.errors import ConfigurationError
-from finch.sockets.event import Handlers, SocketEvent
+from finch.sockets.event import Handlers, SocketEvent, check_path
 
 
 class Table:
@@ -20,12 +20,14 @@ class Table:
         root: called for every client, and for messages that no named path handles.
         lifecycle: the events that have an on_connect or an on_disconnect, the root first.
         greets: whether any event has an on_connect.
+        has_rooms: whether rooms are declared.
     """
 
     def __init__(self, dec_hook: DecHook | None) -> None:
         self._dec_hook = dec_hook
         self._event = SocketEvent()
         self._named: dict[str, Handlers] = {}
+        self.has_rooms = False
         self._set_root_event(self._event)
 
     def set_root(self, event: SocketEvent) -> None:
@@ -70,6 +72,7 @@ class Table:
         """
         if not isinstance(path, str):
             raise ConfigurationError(f"a socket's path is text, not {path!r}")
+        check_path(path)
         if path in self._named:
             raise ConfigurationError(f"the socket path {path!r} already has a handler")
         if not isinstance(event, SocketEvent):
@@ -86,9 +89,11 @@ class Table:
 
     @property
     def empty(self) -> bool:
-        """Whether there is no callback at all."""
-        return not self._named and all(
-            getattr(self._event, name) is None for name in SocketEvent.names
+        """Whether nothing is declared at all."""
+        return (
+            not self._named
+            and not self.has_rooms
+            and all(getattr(self._event, name) is None for name in SocketEvent.names)
         )
 
     def handlers_of(self, path: str) -> Handlers | None:

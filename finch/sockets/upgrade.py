@@ -7,7 +7,7 @@ becomes a WebSocket only after the response is sent.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -165,6 +165,13 @@ class Upgrade(TakeOver):
         self._extensions = extensions
         self._options = options
         self._attach = attach
+        self.identify: Callable[[], Awaitable[None]] | None = None
+        """Finds out who the client is, before the 101. Raises what refuses the client."""
+
+    async def prepare(self) -> None:
+        if self.identify is not None:
+            identify, self.identify = self.identify, None
+            await identify()
 
     def __await__(self) -> Generator[Any, Any, Upgrade]:
         """Returns itself. ``request_handle`` never waits, so it works with and without

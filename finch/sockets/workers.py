@@ -25,6 +25,7 @@ from finch.failures import failure_of, report
 from finch.net.transport import Spawn
 from finch.tasks import change_context, close_scopes, contain, innermost_scope, is_same
 from finch.turns import account
+from finch.wire.message import Message
 
 _log = logging.getLogger("finch.sockets")
 
@@ -61,13 +62,15 @@ class Worker:
     Attributes:
         cancelled: whether the current job is cancelled. (A trio scope has ``cancel_called``, but
             that reads the clock each time.)
+        message: the message that it handles, if that is of a concurrent path.
     """
 
-    __slots__ = ("_scope", "cancelled")
+    __slots__ = ("_scope", "cancelled", "message")
 
     def __init__(self) -> None:
         self._scope = trio.CancelScope()
         self.cancelled = False
+        self.message: Message | None = None
 
     def cancel(self) -> None:
         """Stop the current job, whatever it waits for."""

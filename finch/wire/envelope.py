@@ -5,11 +5,15 @@ answers a message that had an ``id``::
 
     {"path": str, "status": int, "timestamp": epoch ms, "language": str, "client": id, "data": any}
 
+Behind these keys it has, if they say something: ``reply``, ``id`` (the server asks for an answer),
+``more`` (another item of this answer follows), ``room``, ``seq`` and ``epoch``.
+
 ``docs/wire.md`` describes it, field by field.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -31,6 +35,7 @@ class Envelope:
         status: a status as in HTTP; 200 means success.
         timestamp: milliseconds since the epoch.
         reply: the ``id`` of the message that this one answers, or None.
+        more: further keys with their values, such as ``room`` and ``seq``, in this order.
 
     Raises:
         TypeError: if ``data`` cannot be encoded as JSON.
@@ -44,14 +49,25 @@ class Envelope:
     __slots__ = ("_after", "_before", "_frames", "_tail")
 
     def __init__(
-        self, data: Any, path: str, status: int, timestamp: int, reply: Any = None
+        self,
+        data: Any,
+        path: str,
+        status: int,
+        timestamp: int,
+        reply: Any = None,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
         self._before = b'{"path":%b,"status":%d,"timestamp":%d,"language":' % (
             _encode(path),
             status,
             timestamp,
         )
-        if reply is None:
+        if more is not None:
+            added = b"".join(b',"%b":%b' % (key.encode(), _encode(more[key])) for key in more)
+            if reply is not None:
+                added = b',"reply":%b%b' % (_encode(reply), added)
+            self._tail = b'","data":%b%b}' % (_encode(data), added)
+        elif reply is None:
             self._tail = b'","data":%b}' % _encode(data)
         else:
             self._tail = b'","data":%b,"reply":%b}' % (_encode(data), _encode(reply))
@@ -59,14 +75,20 @@ class Envelope:
 
     @classmethod
     def from_json(
-        cls, data: bytes, path: str, status: int, timestamp: int, reply: Any = None
+        cls,
+        data: bytes,
+        path: str,
+        status: int,
+        timestamp: int,
+        reply: Any = None,
+        more: Mapping[str, Any] | None = None,
     ) -> Envelope:
         """The envelope of data that is JSON already, such as a stored message.
 
         Parameters:
             data: one valid JSON value, as UTF-8. It is not checked and not encoded again.
         """
-        return cls(msgspec.Raw(data), path, status, timestamp, reply)
+        return cls(msgspec.Raw(data), path, status, timestamp, reply, more)
 
     @property
     def size(self) -> int:

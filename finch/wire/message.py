@@ -28,6 +28,7 @@ class _ClientFrame(msgspec.Struct):
     path: str = ""
     data: msgspec.Raw = _NOTHING
     id: Any = None
+    room: Any = None
 
 
 _decode_frame = msgspec.json.Decoder(_ClientFrame).decode
@@ -42,6 +43,7 @@ class Message:
         data: the parsed ``data``; None if the message has none. Raises :class:`EnvelopeError` if a
             number is too large for Python's JSON.
         id: the value that the answer must have as ``reply``; None if the client wants no answer.
+        room: the room that the message is addressed to; None for no room.
 
     Other top-level keys are items: ``message["blob"]``, ``"blob" in message`` and
     ``message.get("blob")``.
@@ -53,11 +55,12 @@ class Message:
             return len(message["blob"])
     """
 
-    __slots__ = ("_data", "_fields", "id", "path", "raw", "text")
+    __slots__ = ("_data", "_fields", "id", "path", "raw", "room", "text")
 
-    def __init__(self, path: str, raw: msgspec.Raw, id: Any, text: str) -> None:
+    def __init__(self, path: str, raw: msgspec.Raw, id: Any, text: str, room: Any = None) -> None:
         self.path = path
         self.id = id
+        self.room = room
         self.raw = raw
         """``data`` as unparsed JSON."""
         self.text = text
@@ -122,7 +125,55 @@ def read_message(payload: str | bytes) -> Message:
         frame = _decode_frame(payload)
     except (msgspec.DecodeError, RecursionError):
         raise EnvelopeError(_what_is_wrong(payload)) from None
-    return Message(frame.path, frame.data, frame.id, payload)
+    return Message(frame.path, frame.data, frame.id, payload, frame.room)
+
+
+class Reply(msgspec.Struct):
+    """A client's answer to a call of the server.
+
+    Attributes:
+        reply: the ``id`` of the call.
+        status: 400 or more says that the client could not answer; ``data`` then says why.
+        data: the answer, as unparsed JSON.
+    """
+
+    reply: str
+    path: str = ""
+    status: int = 200
+    data: msgspec.Raw = _NOTHING
+
+
+_decode_reply = msgspec.json.Decoder(Reply).decode
+
+
+def read_reply(payload: str | bytes) -> Reply | None:
+    """Parse a client's answer to a call; None for any other message."""
+    if not isinstance(payload, str) or (len(payload) >= LONG and too_costly(payload)):
+        return None
+    try:
+        return _decode_reply(payload)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+class _Cancel(msgspec.Struct, tag_field="path", tag="finch.cancel"):
+    id: Any
+
+
+_decode_cancel = msgspec.json.Decoder(_Cancel).decode
+_LONGEST_CANCEL: Final = 512  # characters
+
+
+def read_cancel(payload: str | bytes) -> Any:
+    """The ``id`` that a client cancels; None if the message is anything but a ``finch.cancel``."""
+    if len(payload) > _LONGEST_CANCEL or not isinstance(payload, str):
+        return None
+    if "finch.cancel" not in payload:
+        return None
+    try:
+        return _decode_cancel(payload).id
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def unreadable(payload: str | bytes) -> Message:

@@ -119,7 +119,7 @@ class Person(Owner):
 
     def pong(self, payload): ...
 
-    def leave(self):
+    def peer_left(self):
         self.left += 1
 
     def cancel(self):

@@ -10,8 +10,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from finch.cluster.history import Archive, History, Position, new_epoch, read_position
 from finch.errors import ConfigurationError
-from finch.sockets.history import Archive, History, Position, new_epoch, read_position
 
 
 @pytest.fixture(autouse=True)

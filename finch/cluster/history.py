@@ -77,6 +77,20 @@ def _advice(value: Any, default: float, for_nothing: str) -> str:
     return f"the default is {default}"
 
 
+def check_history(named: str, history: object) -> History | None:
+    """A history that an application has given, or None.
+
+    Raises:
+        ConfigurationError: for anything else.
+    """
+    if history is None or isinstance(history, History):
+        return history
+    raise ConfigurationError(
+        f"{named} is a History or None, not {shown(history)}; write "
+        "History(messages=100, seconds=3600)"
+    )
+
+
 class Position(NamedTuple):
     """What a client has seen: everything of this epoch up to this number. As text, ``epoch:seq``.
 

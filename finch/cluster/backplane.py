@@ -1,0 +1,158 @@
+"""The one door from an audience to the world: publish, number, keep, count.
+
+An application begins in one process, and later runs in several. All that an audience needs of the
+others goes through :class:`Backplane`. Its form for one process keeps everything in memory, and
+never waits.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import trio
+
+from finch.cluster.history import Archive, History, Position, new_epoch
+from finch.wire.envelope import Envelope
+
+
+class Channel(NamedTuple):
+    """Whom something is for.
+
+    Attributes:
+        kind: ``everyone``, ``user``, ``room`` or ``client``.
+        name: the user, the room or the client; empty for everyone.
+    """
+
+    kind: str
+    name: str | int = ""
+
+
+class Draft(NamedTuple):
+    """A message that is about to be sent. Its number is not known yet.
+
+    Attributes:
+        make: makes the envelope; it is given the number, or None for a message without one.
+        volatile: whether only the newest matters.
+        key: with the path, what a volatile message is the newest of.
+        path: the channel on the clients' side.
+        skip: the id of the client that does not get it, or None.
+        late: makes the envelope that a client gets instead, if it was behind; None for the same.
+    """
+
+    make: Callable[[int | None], Envelope]
+    path: str
+    volatile: bool = False
+    key: Any = None
+    skip: str | None = None
+    late: Callable[[], Envelope] | None = None
+
+
+class Sent(int):
+    """How many clients a message was sent to. It is an int, and knows the message's position.
+
+    Attributes:
+        position: epoch and number of the message; None if its audience has no history, or if it is
+            volatile. ``str(position)`` is what a client sends as ``since``.
+        seq: the number alone, or None.
+    """
+
+    position: Position | None = None
+
+    @property
+    def seq(self) -> int | None:
+        return None if self.position is None else self.position.seq
+
+
+class Missed(NamedTuple):
+    """What a client has missed.
+
+    Attributes:
+        position: the position of the newest message.
+        recovered: whether ``messages`` are all that it has missed.
+        messages: pairs of number and message, in order.
+    """
+
+    position: Position
+    recovered: bool
+    messages: list[tuple[int, Envelope]]
+
+
+class Backplane(ABC):
+    """What an audience needs of the world."""
+
+    @abstractmethod
+    async def publish(self, channel: Channel, draft: Draft, history: History | None) -> Sent:
+        """Number a message, keep it, and give it to all who hear this channel."""
+
+    @abstractmethod
+    async def missed(
+        self, channel: Channel, history: History, since: Position | None, last: int
+    ) -> Missed:
+        """What was published after a position; or, if that cannot be told, the last ``last``."""
+
+    @abstractmethod
+    async def count(self, channel: Channel) -> int:
+        """How many clients hear this channel."""
+
+
+Deliver = Callable[[Channel, Envelope, Draft], int]
+"""Gives a message to the clients of this process; how many they were."""
+
+
+class InProcess(Backplane):
+    """The world of one process. Nothing here waits.
+
+    Parameters:
+        deliver: gives a message to this process's clients.
+        count: how many clients of this process hear a channel.
+    """
+
+    def __init__(self, deliver: Deliver, count: Callable[[Channel], int]) -> None:
+        self._deliver = deliver
+        self._count = count
+        # the archives, the one that was written to longest ago first
+        self._archives: OrderedDict[Channel, Archive[Envelope]] = OrderedDict()
+
+    async def publish(self, channel: Channel, draft: Draft, history: History | None) -> Sent:
+        if history is None or draft.volatile:
+            return Sent(self._deliver(channel, draft.make(None), draft))
+        now = trio.current_time()
+        archive = self._archive(channel, history, now)
+        envelope = draft.make(archive.next_seq)
+        seq = archive.append(envelope, now)
+        self._archives.move_to_end(channel)
+        sent = Sent(self._deliver(channel, envelope, draft))
+        sent.position = Position(archive.epoch, seq)
+        return sent
+
+    async def missed(
+        self, channel: Channel, history: History, since: Position | None, last: int
+    ) -> Missed:
+        now = trio.current_time()
+        archive = self._archive(channel, history, now)
+        position = Position(archive.epoch, archive.seq)
+        messages = None if since is None else archive.since(since, now)
+        if messages is not None:
+            return Missed(position, True, messages)
+        return Missed(position, False, archive.last(last, now) if last else [])
+
+    async def count(self, channel: Channel) -> int:
+        return self._count(channel)
+
+    def _archive(self, channel: Channel, history: History, now: float) -> Archive[Envelope]:
+        archive = self._archives.get(channel)
+        if archive is None:
+            archive = self._archives[channel] = Archive(history, new_epoch())
+        # Forget archives of which nothing is kept any longer, a few at a time.
+        for _ in range(2):
+            oldest = next(iter(self._archives))
+            if oldest == channel or not self._archives[oldest].expired(now):
+                break
+            if self._count(oldest):
+                self._archives.move_to_end(oldest)
+                break
+            del self._archives[oldest]
+        return archive

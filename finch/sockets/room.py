@@ -1,0 +1,303 @@
+"""Room: the handle of one room, and what is kept for it while it has members.
+
+A room that nobody is in is kept nowhere; only the messages of its history are, by the backplane.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from finch.calls import attempt
+from finch.cluster.backplane import Channel, Draft
+from finch.cluster.history import History
+from finch.failures import report
+from finch.sockets.audience import Audience
+from finch.sockets.outgoing import epoch_ms, new_envelope
+from finch.sockets.outlet import Host
+from finch.sockets.presence import Change, Entry, Presence
+from finch.sockets.rooms import Rooms
+from finch.tasks import contain
+from finch.wire.envelope import Envelope
+
+if TYPE_CHECKING:
+    from finch.sockets.client import SocketClient
+    from finch.sockets.manager import SocketManager
+
+_log = logging.getLogger("finch.sockets")
+
+_GATHER: Final = 0.05  # seconds in which who comes and goes is gathered into one message
+
+
+class Room(Audience):
+    """One room: an audience of those who have joined it.
+
+    Two rooms of the same manager with the same name are equal.
+
+    Attributes:
+        name: its name, such as ``chat/lobby``.
+        params: the parameters that its pattern finds in the name.
+
+    Example::
+
+        await app.room("chat/lobby").send("the server restarts at noon", path="notice")
+    """
+
+    __slots__ = ("_declared", "name", "params")
+
+    def __init__(
+        self,
+        manager: SocketManager,
+        name: str,
+        declared: Rooms | None,
+        params: dict[str, Any],
+    ) -> None:
+        super().__init__(manager)
+        self.name = name
+        self.params = params
+        self._declared = declared
+
+    @property
+    def channel(self) -> Channel:
+        return Channel("room", self.name)
+
+    @property
+    def declared(self) -> Rooms | None:
+        """Its declaration; None for a room that only the server's ``socket.join`` knows."""
+        return self._declared
+
+    @property
+    def kept(self) -> History | None:
+        return None if self._declared is None else self._declared.history
+
+    @property
+    def label(self) -> str | None:
+        return self.name
+
+    @property
+    def presence(self) -> list[Entry]:
+        """Who is here: ``user``, ``meta``, ``devices`` and ``since`` (milliseconds since the epoch)
+        of each; for a client without a user also its ``client``. Empty for a room that is not
+        declared with ``presence``."""
+        hall = self.manager.halls.get(self.name)
+        return [] if hall is None or hall.presence is None else hall.presence.entries()
+
+    def spawn(self, function: Callable[..., Any], *args: Any) -> None:
+        """Start a task that ends when the room's last member leaves.
+
+        What it raises is logged with the room's name, and told to ``on_error``.
+
+        Parameters:
+            function: called with ``args``.
+
+        Raises:
+            RuntimeError: if nobody is in the room.
+        """
+        hall = self.manager.halls.get(self.name)
+        if hall is None or self.name not in self.manager.members.rooms:
+            raise RuntimeError(f"nobody is in the room {self.name!r}, so no task of it can run")
+        hall.start(partial(function, *args), f"a task of the room {self.name!r}")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Room):
+            return NotImplemented
+        return self.name == other.name and self.manager is other.manager
+
+    def __hash__(self) -> int:
+        return hash((self.name, id(self.manager)))
+
+    def __repr__(self) -> str:
+        return f"<Room {self.name!r}: {self.count} members>"
+
+
+class Hall:
+    """What is kept for a room while somebody is in it: its tasks, and who is present.
+
+    Parameters:
+        room: the room.
+        host: the server in which its tasks run.
+    """
+
+    __slots__ = ("_changed", "_host", "_room", "_scopes", "_telling", "presence")
+
+    def __init__(self, room: Room, host: Host) -> None:
+        declared = room.declared
+        self._room = room
+        self._host = host
+        self._scopes: set[trio.CancelScope] = set()
+        self._telling = False
+        self._changed = trio.Event()
+        self.presence: Presence | None = None
+        if declared is not None and declared.presence:
+            self.presence = Presence(declared.grace)
+
+    # Tasks
+
+    def begin(self) -> None:
+        """The first member has come: begin the room's task."""
+        declared = self._room.declared
+        if declared is not None and declared.runs is not None:
+            bound = declared.runs
+            wanted = bound.arguments({"room": self._room, **self._room.params})
+            self.start(partial(bound.function, **wanted), f"the task of the room {self._name}")
+
+    def end(self) -> None:
+        """The last member has left: cancel all tasks."""
+        scopes, self._scopes = self._scopes, set()
+        for scope in scopes:
+            scope.cancel()
+
+    def start(self, function: Callable[[], Any], named: str) -> None:
+        """Run a function as a task of the room."""
+        scope = trio.CancelScope()
+        self._scopes.add(scope)
+        self._host.spawn(partial(self._run, function, named, scope))
+
+    async def _run(self, function: Callable[[], Any], named: str, scope: trio.CancelScope) -> None:
+        with scope:
+            _, error = await attempt(function)
+            if error is not None:
+                report(_log, "%s raised", named, error=error)
+                await self._tell_on_error(error)
+        self._scopes.discard(scope)
+        await contain(named)
+
+    async def _tell_on_error(self, error: BaseException) -> None:
+        declared = self._room.declared
+        on_error = None if declared is None else declared.on_error_function
+        on_error = on_error or self._room.manager.table.root.on_error
+        if on_error is not None:
+            _, failed = await attempt(on_error, self._room, error)
+            if failed is not None:
+                report(_log, "on_error raised for the room %s", self._name, error=failed)
+
+    # Presence
+
+    def enter(self, client: SocketClient, meta: Any) -> None:
+        """Somebody has joined."""
+        if self.presence is not None:
+            self.presence.enter(client.user_id, client.id, meta, epoch_ms())
+            self._tell_soon()
+
+    def exit(self, client: SocketClient) -> None:
+        """Somebody has left."""
+        if self.presence is not None:
+            self.presence.exit(client.user_id, client.id, trio.current_time())
+            self._tell_soon()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nobody is present, and nobody must be told so."""
+        return not self.presence and not self._telling
+
+    def people(self) -> dict[str, Any]:
+        """What a joiner is told: who is here, and how many."""
+        declared, presence = self._room.declared, self.presence
+        if declared is None or presence is None:
+            return {}
+        entries = presence.entries()
+        if declared.presence == "count":
+            return {"count": len(entries)}
+        return {"presence": entries, "count": len(entries)}
+
+    def _tell_soon(self) -> None:
+        self._changed.set()
+        if not self._telling:
+            self._telling = True
+            self._host.spawn(self._tell)
+
+    async def _tell(self) -> None:
+        """Tell the members who has come and gone, until nothing is left to tell."""
+        presence = self.presence
+        assert presence is not None
+        try:
+            while True:
+                self._changed = trio.Event()
+                await trio.sleep(_GATHER)
+                change = presence.collect(trio.current_time())
+                if change is not None:
+                    await self._publish(change)
+                due = presence.due()
+                if due is None and not self._changed.is_set():
+                    return
+                with trio.move_on_at(trio.current_time() if due is None else due):
+                    await self._changed.wait()
+        finally:
+            self._telling = False
+            self._room.manager.halls.forget_if_empty(self._room.name)
+
+    async def _publish(self, change: Change) -> None:
+        room, declared = self._room, self._room.declared
+        counted = declared is not None and declared.presence == "count"
+
+        def make(_: int | None) -> Envelope:
+            data = {"count": change.count} if counted else change
+            return new_envelope(data, "finch.presence", 200, {"room": room.name})
+
+        def late() -> Envelope:  # changes would be lost if one replaced another
+            return new_envelope(self.people(), "finch.presence", 200, {"room": room.name})
+
+        key = (room.name, "finch.presence")
+        draft = Draft(make, "finch.presence", True, key, None, None if counted else late)
+        await room.manager.backplane.publish(room.channel, draft, None)
+        await room.manager.delivery.rest()
+
+    @property
+    def _name(self) -> str:
+        return repr(self._room.name)
+
+
+class Halls:
+    """The halls of a manager's rooms, by name.
+
+    Parameters:
+        manager: the manager.
+    """
+
+    __slots__ = ("_halls", "_manager")
+
+    def __init__(self, manager: SocketManager) -> None:
+        self._manager = manager
+        self._halls: dict[str, Hall] = {}
+
+    def get(self, name: str) -> Hall | None:
+        """What is kept for a room; None for a room that nobody is in."""
+        return self._halls.get(name)
+
+    def admit(self, room: Room, client: SocketClient, meta: Any) -> Hall:
+        """A client may come in: from now on it is present. :meth:`enter` follows."""
+        hall = self._halls.get(room.name)
+        if hall is None:
+            hall = self._halls[room.name] = Hall(room, client.host)
+        hall.enter(client, meta)
+        return hall
+
+    def enter(self, room: Room, client: SocketClient) -> None:
+        """From now on, a client gets the room's messages."""
+        if self._manager.members.rooms.add(room.name, client.id, client):
+            self._halls[room.name].begin()
+
+    def exit(self, room: Room, client: SocketClient) -> None:
+        """A client is no longer in the room."""
+        hall = self._halls.get(room.name)
+        if hall is None:
+            return
+        if self._manager.members.rooms.remove(room.name, client.id):
+            hall.end()
+        with suppress(RuntimeError):  # the server ends: there is nobody left to tell
+            hall.exit(client)
+        self.forget_if_empty(room.name)
+
+    def forget_if_empty(self, name: str) -> None:
+        """Keep nothing for a room that nobody is in."""
+        hall = self._halls.get(name)
+        if hall is not None and hall.empty and name not in self._manager.members.rooms:
+            del self._halls[name]
+
+    def __len__(self) -> int:
+        return len(self._halls)

@@ -1,0 +1,293 @@
+"""Rooms: the rooms that an application declares, as routes are declared. Nothing is kept here.
+
+A room's name is a path. A pattern such as ``chat/{name}`` declares all rooms whose names it
+matches, and what happens in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar
+
+from finch.cluster.history import History, check_history
+from finch.conversions import DecHook
+from finch.declaring import bare, check_no_yield, check_parentheses
+from finch.errors import ConfigurationError
+from finch.explain import kind, shown
+from finch.http.paths import Parameter, parse_path
+from finch.http.patterns import Pattern
+from finch.sockets.binding import Bound
+from finch.sockets.event import RESERVED, Handlers, MessageHandler, SocketEvent, check_path
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class SocketRooms(SocketEvent):
+    """The callbacks of the rooms of one pattern, as methods.
+
+    Attributes:
+        history: which messages are kept for members who come later; None for none.
+        presence: whether members are told who is here: True, False or ``"count"``.
+        grace: seconds that a member who comes back has not been away.
+
+    Methods, all optional: ``on_join(self, socket, room, ...)``, ``on_leave(self, socket, room)``,
+    ``task(self, room, ...)``, ``on_error(self, socket, error)`` and ``on_message(self, socket,
+    data, room, ...)``, which gets messages that are addressed to a room.
+
+    Source: shared by both styles of Finch: a class is what decorators are for functions.
+
+    Example::
+
+        class Chat(SocketRooms):
+            history = History(messages=100)
+
+            async def on_message(self, socket, data, room):
+                await room.send(data, path="said")
+
+        SocketManager(app, rooms={"chat/{name}": Chat})
+    """
+
+    on_join: Callable[..., Any] | None = None
+    on_leave: Callable[..., Any] | None = None
+    task: Callable[..., Any] | None = None
+    history: History | None = None
+    presence: bool | str = False
+    grace: float = 3.0
+
+    names: ClassVar[tuple[str, ...]] = (*SocketEvent.names, "on_join", "on_leave")
+
+
+class Rooms:
+    """The rooms of one pattern: decorators for what happens in them. ``app.rooms`` makes it.
+
+    Parameters:
+        path: the pattern, as a route's path without the first slash.
+        history: which messages are kept; None for none.
+        presence: whether members are told who is here; ``"count"`` for numbers only.
+        grace: seconds before somebody whose last connection ended has left.
+        dec_hook: makes values of the types that msgspec does not know.
+
+    Raises:
+        ConfigurationError: if the pattern or an option is wrong.
+
+    Example::
+
+        chat = app.rooms("chat/{name}", history=History(messages=100), presence=True)
+
+        @chat.socket("say")
+        async def say(socket, data, room):
+            await room.send(data, path="said")
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        history: History | None = None,
+        presence: bool | str = False,
+        grace: float = 3.0,
+        dec_hook: DecHook | None = None,
+    ) -> None:
+        if not isinstance(presence, bool) and presence != "count":
+            raise ConfigurationError(
+                f'presence of the rooms {path!r} is True, False or "count", not {shown(presence)}'
+            )
+        if isinstance(grace, bool) or not isinstance(grace, int | float) or not 0 <= grace < 86400:
+            raise ConfigurationError(
+                f"grace of the rooms {path!r} is a number of seconds, not {shown(grace)}"
+            )
+        self.path = path
+        self.pattern = _pattern(path)
+        self.history = check_history(f"history of the rooms {path!r}", history)
+        self.presence = presence
+        self.grace = float(grace)
+        self.joins: Bound | None = None
+        self.leaves: Bound | None = None
+        self.runs: Bound | None = None
+        self._dec_hook = dec_hook
+        self._events: dict[str, RoomHandlers] = {}
+        self._error: Callable[..., Any] | None = None
+
+    def match(self, name: str) -> dict[str, Any] | None:
+        """The parameters of a room with this name; None if it is no room of this pattern."""
+        found = self.pattern.find("/" + name)
+        if found is None:
+            return None
+        params = found.groupdict()
+        for parameter, convert in self.pattern.convert:
+            params[parameter] = convert(params[parameter])
+        return params
+
+    def event_of(self, path: str) -> RoomHandlers | None:
+        """What handles a message with this path that is addressed to one of the rooms."""
+        return self._events.get(path) or self._events.get("")
+
+    @property
+    def on_error_function(self) -> Callable[..., Any] | None:
+        """The function that is told of exceptions in these rooms."""
+        return self._error
+
+    @bare
+    def on_join(self, function: F) -> F:
+        """Register who may come in: ``(socket)``, then any of ``room``, ``meta`` and the path's
+        parameters. Raise :class:`finch.HTTPError` to refuse. What it returns, if not None, is the
+        member's ``meta``.
+        """
+        self.joins = self._bind("on_join", self.joins, function, ("socket",), ("meta",))
+        return function
+
+    @bare
+    def on_leave(self, function: F) -> F:
+        """Register what is called once for each member that leaves, however it leaves."""
+        self.leaves = self._bind("on_leave", self.leaves, function, ("socket",))
+        return function
+
+    @bare
+    def task(self, function: F) -> F:
+        """Register the task of each room: begun by its first member, cancelled after its last."""
+        self.runs = self._bind("task", self.runs, function, ())
+        return function
+
+    @bare
+    def on_error(self, function: F) -> F:
+        """Register what is told of exceptions in these rooms: ``(socket, error)``. For the room's
+        task, the first argument is the room."""
+        if self._error is not None:
+            raise ConfigurationError(f"the rooms {self.path!r} already have an on_error")
+        Bound(function, ("socket", "error"), (), f"on_error of the rooms {self.path!r}")
+        self._error = function
+        return function
+
+    def socket(self, path: str, *, concurrent: bool = False) -> Callable[[F], F]:
+        """Register the handler of a named path, for messages that are addressed to a room.
+
+        Parameters:
+            path: the channel that members send to.
+            concurrent: whether a message may be handled while an earlier one is still being
+                handled.
+
+        Raises:
+            ConfigurationError: if the path already has a handler, or this one has the wrong
+                parameters.
+        """
+        check_parentheses("socket", path, "'path'")
+
+        def register(handler: F) -> F:
+            self._add(path, handler, concurrent)
+            return handler
+
+        return register
+
+    def add(self, event: SocketRooms) -> None:
+        """Register the methods of a :class:`SocketRooms`."""
+        for name in ("on_join", "on_leave", "task", "on_error"):
+            function = getattr(event, name)
+            if function is not None:
+                getattr(self, name)(function)
+        if event.on_message is not None:
+            self._add("", event.on_message, event.concurrent)
+
+    def _add(self, path: str, handler: Callable[..., Any], concurrent: bool) -> None:
+        check_path(path)
+        if path in self._events:
+            raise ConfigurationError(
+                f"the socket path {path!r} of the rooms {self.path!r} already has a handler"
+            )
+        named = f"the socket path {path!r} of the rooms {self.path!r}"
+        bound = Bound(handler, ("socket", "data"), self._offered(), named)
+        self._events[path] = RoomHandlers(handler, bound, named, concurrent, self._dec_hook, self)
+
+    def _bind(
+        self,
+        what: str,
+        old: Bound | None,
+        function: Callable[..., Any],
+        fixed: tuple[str, ...],
+        more: tuple[str, ...] = (),
+    ) -> Bound:
+        named = f"{what} of the rooms {self.path!r}"
+        if old is not None:
+            raise ConfigurationError(f"{named} is already registered")
+        check_no_yield(function, f"{named},", "write await room.send(...)")
+        return Bound(function, fixed, (*self._offered(), *more), named)
+
+    def _offered(self) -> tuple[str, ...]:
+        return ("room", *self.pattern.names)
+
+
+class RoomHandlers(Handlers):
+    """The handler of one path in the rooms of a pattern, ready to be called."""
+
+    __slots__ = ("bound",)
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        bound: Bound,
+        named: str,
+        concurrent: bool,
+        dec_hook: DecHook | None,
+        rooms: Rooms,
+    ) -> None:
+        self.named = named
+        self.on_connect = self.on_disconnect = None
+        self.on_error = rooms.on_error_function
+        self.on_message = MessageHandler(function, named, dec_hook)
+        self.concurrent = concurrent
+        self.bound = bound
+
+
+def made_rooms(path: str, event: object, dec_hook: DecHook | None) -> Rooms:
+    """The rooms that a :class:`SocketRooms` declares.
+
+    Raises:
+        ConfigurationError: if ``event`` is neither such a class nor an instance of one.
+    """
+    if isinstance(event, type) and issubclass(event, SocketRooms):
+        event = event()
+    if not isinstance(event, SocketRooms):
+        raise ConfigurationError(
+            f"the rooms {path!r} are a SocketRooms, not {kind(event)}; write a class of its own: "
+            "class Chat(SocketRooms)"
+        )
+    rooms = Rooms(
+        path,
+        history=event.history,
+        presence=event.presence,
+        grace=event.grace,
+        dec_hook=dec_hook,
+    )
+    rooms.add(event)
+    return rooms
+
+
+def find_rooms(declared: Mapping[str, Rooms], name: str) -> tuple[Rooms, dict[str, Any]] | None:
+    """The declaration of a room, and the room's parameters; None if it is not declared."""
+    for rooms in declared.values():
+        params = rooms.match(name)
+        if params is not None:
+            return rooms, params
+    return None
+
+
+def _pattern(path: object) -> Pattern:
+    if not isinstance(path, str):
+        raise ConfigurationError(f"the name of rooms is text such as 'chat/{{name}}', not {path!r}")
+    if path.startswith(RESERVED):
+        raise ConfigurationError(f"the rooms {path!r} are Finch's own; choose another name")
+    if path.startswith("/"):
+        raise ConfigurationError(
+            f"the rooms {path!r} begin with a slash; write {path.lstrip('/')!r}"
+        )
+    elements = [
+        one if isinstance(one, str) else Parameter(one.name, one.converter)
+        for one in parse_path("/" + path)
+    ]
+    pattern = Pattern(elements)
+    taken = [name for name in pattern.names if name in ("socket", "data", "room", "meta")]
+    if taken:
+        raise ConfigurationError(
+            f"the rooms {path!r} have a parameter called {taken[0]!r}, which handlers get already; "
+            "give it another name"
+        )
+    return pattern
