@@ -16,6 +16,8 @@ from typing import Any, Final
 
 import msgspec
 
+from finch.encoding import encode
+
 _MANY: Final = 20_000
 """How many values :func:`why_no_json` looks at; takes about 10 ms."""
 
@@ -23,7 +25,6 @@ _SHOWN: Final = 60  # characters of a value in a message
 _DEEP: Final = 100  # wrappers to look through: partials, decorators
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
 _name_of = type.__dict__["__name__"].__get__  # a metaclass cannot override this
-_encode = msgspec.json.Encoder().encode
 
 _YIELD: Final = "write an async generator: 'async def' with 'yield'"
 _HINTS: Final[dict[str, str]] = {
@@ -205,7 +206,7 @@ def _find_fault(value: object) -> str | None:
 
 def _whole_fault(value: object) -> str:
     try:
-        _encode(value)
+        encode(value)
     except RecursionError:
         return "the value is nested too deeply"
     except Exception as error:
@@ -226,7 +227,7 @@ def _fault_of(value: Any) -> str | None:
     if _children(value) is not None:
         return None
     try:
-        _encode(value)
+        encode(value)
     except Exception:
         advice = hint(value)
         return f"is {kind(value)}, which JSON cannot hold" + (advice and f"; {advice}")
@@ -243,7 +244,7 @@ def _fault_of_keys(value: dict[Any, Any]) -> str | None:
                 return f"has a key with {fault}"
             continue
         try:
-            _encode({key: None})
+            encode({key: None})
         except Exception:
             named = repr(key) if key is None or type(key) is bool else kind(key)
             return f"has {named} as a key, which JSON cannot hold; write str(...) around it"

@@ -9,6 +9,7 @@ ROOT = Path(__file__).parent.parent / "finch"
 
 # Bottom to top. A module imports only from above it in this list, and so does a folder.
 HOUSE = """
+encoding
 explain
 headers
 errors

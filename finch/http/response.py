@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from urllib.parse import quote
 
-import msgspec
-
+from finch.encoding import encode
 from finch.explain import hint, kind, not_text, shown, where, why_no_json
 from finch.headers import CopiedHeaders, HeaderItems, Headers, check_header, header_items
 from finch.http.advice import (
@@ -19,8 +18,6 @@ from finch.http.advice import (
     stream_advice,
 )
 from finch.http.cookies import needs_secure, set_cookie_header
-
-_encode_json = msgspec.json.Encoder().encode
 
 TEXT: Final = "text/plain; charset=utf-8"
 HTML: Final = "text/html; charset=utf-8"
@@ -289,7 +286,7 @@ class JSONResponse(Response):
         content_type: str | None = None,
     ) -> None:
         try:
-            body = _encode_json(value)
+            body = encode(value)
         except Exception as error:
             cls = ValueError if isinstance(error, ValueError | RecursionError) else TypeError
             raise cls(why_no_json(value)) from error

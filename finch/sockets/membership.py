@@ -12,12 +12,12 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 import trio
 
 from finch.calls import attempt
 from finch.cluster.backplane import Missed
 from finch.cluster.history import Position, read_position
+from finch.encoding import encode
 from finch.errors import HTTPError
 from finch.explain import shown
 from finch.failures import failure_of, report
@@ -80,7 +80,7 @@ class Member(Inbox):
             raise ValueError(f"a room's name has 1 to {_LONGEST_NAME} characters, not {len(name)}")
         if meta is not None:
             try:
-                msgspec.json.encode(meta)
+                encode(meta)
             except Exception as error:
                 raise TypeError(f"the meta of a member cannot be sent: {error}") from None
         if self._outlet.left:
@@ -272,7 +272,7 @@ class Member(Inbox):
             )
             raise HTTPError(403)
         try:
-            msgspec.json.encode(value)
+            encode(value)
         except Exception as wrong:
             report(
                 _log,

@@ -18,9 +18,8 @@ from typing import Any
 
 import msgspec
 
+from finch.encoding import encode
 from finch.wire.frames import TEXT, frame_header
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Envelope:
@@ -58,19 +57,19 @@ class Envelope:
         more: Mapping[str, Any] | None = None,
     ) -> None:
         self._before = b'{"path":%b,"status":%d,"timestamp":%d,"language":' % (
-            _encode(path),
+            encode(path),
             status,
             timestamp,
         )
         if more is not None:
-            added = b"".join(b',"%b":%b' % (key.encode(), _encode(more[key])) for key in more)
+            added = b"".join(b',"%b":%b' % (key.encode(), encode(more[key])) for key in more)
             if reply is not None:
-                added = b',"reply":%b%b' % (_encode(reply), added)
-            self._tail = b'","data":%b%b}' % (_encode(data), added)
+                added = b',"reply":%b%b' % (encode(reply), added)
+            self._tail = b'","data":%b%b}' % (encode(data), added)
         elif reply is None:
-            self._tail = b'","data":%b}' % _encode(data)
+            self._tail = b'","data":%b}' % encode(data)
         else:
-            self._tail = b'","data":%b,"reply":%b}' % (_encode(data), _encode(reply))
+            self._tail = b'","data":%b,"reply":%b}' % (encode(data), encode(reply))
         self._frames: dict[tuple[str, int], bytes] = {}
 
     @classmethod
@@ -105,7 +104,7 @@ class Envelope:
         key = (language, len(client))
         head = self._frames.get(key)
         if head is None:
-            text = b'%b%b,"client":"' % (self._before, _encode(language))
+            text = b'%b%b,"client":"' % (self._before, encode(language))
             length = len(text) + len(client) + len(self._tail)
             head = self._frames[key] = frame_header(TEXT, length) + text
         return b"".join((head, client, self._tail))
@@ -114,7 +113,7 @@ class Envelope:
         """The message for one recipient without a frame, for a connection with compression."""
         text = b'%b%b,"client":"%b%b' % (
             self._before,
-            _encode(language),
+            encode(language),
             client,
             self._tail,
         )
