@@ -1,4 +1,4 @@
-"""The one JSON encoder of all that Finch sends: msgspec's, and numbers of subclasses of int and float.
+"""The JSON encoder of all that Finch sends: msgspec's, and subclasses of int and float.
 
 msgspec encodes an ``int``, but not an instance of a subclass, such as :class:`finch.Sent`.
 """

@@ -77,9 +77,11 @@ class Delivery:
         else:
             for client in self.hearing(channel):
                 reached += client.push(envelope)
-        if client is not None and channel not in self._sent:
-            self._sent[channel] = trio.current_time()
-            client.host.lagging[self] = None
+        if client is not None:
+            if channel not in self._sent:
+                self._sent[channel] = trio.current_time()
+            if self not in client.host.lagging:
+                client.host.lagging[self] = None
         self._owed += account.broadcast(reached, envelope.size)
         return reached
 
