@@ -25,6 +25,7 @@ calls
 
 wire.head
 wire.body
+wire.response
 wire.http
 wire.events
 wire.frames
