@@ -24,7 +24,7 @@ from finch.drain import Drain, Watched
 from finch.errors import HTTPError
 from finch.failures import failure_of, report
 from finch.http.connection import Connection
-from finch.http.response import TakeOver
+from finch.http.takeover import TakeOver
 from finch.logs import Seldom
 from finch.net.acceptor import Acceptor
 from finch.net.address import Address, address_of

@@ -49,12 +49,13 @@ net.proxies
 net.readers
 
 http.date
-http.streaming
 http.body
 http.language
 http.cookies
 http.advice
 http.response
+http.streaming
+http.takeover
 http.returned
 http.request
 http.paths

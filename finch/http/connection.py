@@ -23,13 +23,10 @@ from finch.failures import failure_of, report
 from finch.http.body import Body, declared_length
 from finch.http.date import date_now
 from finch.http.request import Request
-from finch.http.response import (
-    Response,
-    StreamingResponse,
-    TakeOver,
-    TextResponse,
-)
+from finch.http.response import Response, TextResponse
 from finch.http.sending import SLICE, Sender
+from finch.http.streaming import StreamingResponse
+from finch.http.takeover import TakeOver
 from finch.net.address import Address
 from finch.net.proxies import Source, Trust
 from finch.net.transport import Spawn, Transport

@@ -16,13 +16,10 @@ from finch.declaring import check_no_yield, check_takes
 from finch.errors import ConfigurationError, Disconnected, HTTPError
 from finch.failures import alone, failure_of, report, report_no_status
 from finch.http.request import Request
-from finch.http.response import (
-    Response,
-    StreamingResponse,
-    TextResponse,
-)
+from finch.http.response import Response, TextResponse
 from finch.http.returned import chunk_to_bytes, to_response
 from finch.http.routing import FinchRoute, Match, Methods, Router
+from finch.http.streaming import StreamingResponse
 
 _log = logging.getLogger("finch.app")
 

@@ -14,9 +14,8 @@ from finch.config import Limits
 from finch.errors import Disconnected
 from finch.failures import failure_of, report
 from finch.http.request import Request
-from finch.http.response import StreamingResponse
 from finch.http.returned import chunk_to_bytes
-from finch.http.streaming import Stream
+from finch.http.streaming import Stream, StreamingResponse
 from finch.net.transport import Transport
 from finch.turns import account
 from finch.wire.http import HTTPConnection

@@ -16,7 +16,7 @@ from finch.errors import ConfigurationError, HTTPError
 from finch.explain import shown as value_shown
 from finch.headers import NAME as TOKEN
 from finch.http.request import Request
-from finch.http.response import TakeOver
+from finch.http.takeover import TakeOver
 from finch.logs import Seldom
 from finch.net.transport import Transport
 from finch.sockets.link import Host, Link, Owner
