@@ -84,7 +84,9 @@ sockets.raw
 lifespan
 app
 watchdog
+deferred
 drain
+sweep
 server
 options
 serving
