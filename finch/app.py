@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, Unpack
 
-from finch.config import Limits, check_limit
+from finch.config import Limits
 from finch.conversions import DecHook, check_hook
 from finch.declaring import bare, check_no_yield, check_takes
 from finch.errors import ConfigurationError
@@ -21,8 +21,8 @@ from finch.http.routing import FinchRoute, Methods, Router
 from finch.lifespan import Lifespan
 from finch.sockets.event import SocketEvent
 from finch.sockets.manager import SocketManager
+from finch.sockets.options import OfApplication, OfSocket, SocketOptions, takes_options
 from finch.sockets.raw import RawSocketRoute
-from finch.sockets.upgrade import SocketOptions, check_compression, origins
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,13 +40,11 @@ class FinchApp:
             a handler. Finch does not mount it if this is None, or if you have a route with that
             path.
         languages: the language tags that the application speaks, the default first.
-        allowed_origins: the origins whose pages may open sockets. Pages of the host itself always
-            may. ``"*"`` allows every origin.
-        compression: whether sockets accept permessage-deflate. It costs memory for each client.
-        max_message_size: bytes of one socket message; the default is ``limits.max_message_size``.
-        limits: all other limits.
+        limits: the limits; ``Limits()`` if left out.
         dec_hook: converts JSON to types that msgspec does not know. It is called with the type and
             the parsed JSON, as in ``lambda cls, value: cls.model_validate(value)``.
+        options: the options of all its sockets: see :class:`finch.sockets.options.SocketOptions`.
+            The default of ``max_message_size`` is that of ``limits``.
 
     Example::
 
@@ -64,21 +62,18 @@ class FinchApp:
     socket_manager: SocketManager
     """The manager of the app's own sockets; usable from anywhere in the app."""
 
+    @takes_options(OfApplication)
     def __init__(
         self,
         *,
         socket_path: str | None = "/ws",
         languages: Iterable[str] = ("en",),
-        allowed_origins: Iterable[str] | str = (),
-        compression: bool = False,
-        max_message_size: int | None = None,
         limits: Limits | None = None,
         dec_hook: DecHook | None = None,
+        **options: Unpack[OfApplication],
     ) -> None:
         if limits is not None and not isinstance(limits, Limits):
             raise ConfigurationError(f"limits is a Limits, not {kind(limits)}: write Limits(...)")
-        if max_message_size is not None:
-            check_limit("max_message_size", max_message_size)
         if dec_hook is not None:
             check_hook(dec_hook)
         self.dec_hook = dec_hook
@@ -86,13 +81,8 @@ class FinchApp:
         self.languages = check_languages(languages)
         if socket_path is not None:
             parse_path(socket_path)
-        check_compression(compression)
         self.socket_path = socket_path
-        self.socket_options = SocketOptions(
-            allowed_origins=origins(allowed_origins),
-            compression=compression,
-            max_message_size=max_message_size or self.limits.max_message_size,
-        )
+        self.socket_options = SocketOptions.of_application(options, self.limits)
         self.state: dict[str, Any] = {}
         """A dict in which the application may keep whatever it wants."""
         self._router = Router()
@@ -202,21 +192,14 @@ class FinchApp:
         """All registered routes."""
         return self._router.routes()
 
-    def websocket(
-        self,
-        path: str,
-        *,
-        subprotocols: Iterable[str] = (),
-        compression: bool | None = None,
-        allowed_origins: Iterable[str] | str | None = None,
-        max_message_size: int | None = None,
-    ) -> Callable[[F], F]:
+    @takes_options(OfSocket)
+    def websocket(self, path: str, **options: Unpack[OfSocket]) -> Callable[[F], F]:
         """Register the handler of a raw socket: ``async def handler(ws)``, without envelopes.
 
         Parameters:
             path: the socket's path. Its parameters are in ``ws.request.path_params``.
-            subprotocols: the subprotocols that the server accepts, the preferred one first.
-            compression, allowed_origins, max_message_size: the defaults are the application's.
+            options: the options of this socket: see :class:`finch.sockets.options.SocketOptions`.
+                The defaults are the application's.
 
         Example::
 
@@ -226,12 +209,10 @@ class FinchApp:
                     await ws.send(message)
         """
         parse_path(path)
-        options = self.socket_options.varied(
-            allowed_origins, subprotocols, compression, max_message_size
-        )
+        accepted = self.socket_options.varied(options)
 
         def register(handler: F) -> F:
-            self.add_routes([FinchRoute(path, RawSocketRoute(handler, options))])
+            self.add_routes([FinchRoute(path, RawSocketRoute(handler, accepted))])
             return handler
 
         return register

@@ -73,6 +73,7 @@ sockets.annotations
 sockets.event
 sockets.table
 sockets.registry
+sockets.options
 sockets.upgrade
 sockets.outgoing
 sockets.dispatch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, Unpack
 
 import trio
 
@@ -17,10 +17,11 @@ from finch.http.request import Request
 from finch.sockets.client import SocketClient
 from finch.sockets.event import Handlers, SocketEvent
 from finch.sockets.link import Link
+from finch.sockets.options import OfSocket, SocketOptions, takes_options
 from finch.sockets.outgoing import new_envelope
 from finch.sockets.registry import Registry, UserId
 from finch.sockets.table import Table
-from finch.sockets.upgrade import SocketOptions, Upgrade, accept
+from finch.sockets.upgrade import Upgrade, accept
 from finch.turns import account
 from finch.wire.envelope import Envelope
 from finch.wire.websocket import check_close
@@ -51,11 +52,8 @@ class SocketManager:
         event: the root event: called for every client, and for messages that no named path handles.
         routes: a :class:`SocketEvent` for each named path.
         path: the URL path where it is mounted. Without one it becomes ``app.socket_manager``.
-        allowed_origins: origins whose pages may connect, besides those of the same host, such as
-            ``["https://example.org"]``; ``"*"`` for any. The application's if left out.
-        subprotocols: the supported WebSocket subprotocols, the preferred first.
-        compression: whether to accept permessage-deflate; the application's setting if left out.
-        max_message_size: bytes of one message; the application's if left out.
+        options: the options of its sockets: see :class:`finch.sockets.options.SocketOptions`. The
+            defaults are the application's.
 
     Raises:
         ConfigurationError: if the path is already registered, or a callback has the wrong
@@ -72,6 +70,7 @@ class SocketManager:
         )
     """
 
+    @takes_options(OfSocket)
     def __init__(
         self,
         app: Application,
@@ -79,10 +78,7 @@ class SocketManager:
         event: SocketEvent | None = None,
         routes: Mapping[str, SocketEvent] | None = None,
         path: str | None = None,
-        allowed_origins: Iterable[str] | str | None = None,
-        subprotocols: Iterable[str] = (),
-        compression: bool | None = None,
-        max_message_size: int | None = None,
+        **options: Unpack[OfSocket],
     ) -> None:
         _check_app(app)
         if routes is not None and not isinstance(routes, Mapping):
@@ -90,9 +86,7 @@ class SocketManager:
         self.path = path
         self.registry: Registry[SocketClient] = Registry()
         self.table = Table(app.dec_hook)
-        self._options = app.socket_options.varied(
-            allowed_origins, subprotocols, compression, max_message_size
-        )
+        self._options = app.socket_options.varied(options)
         self._app = app
         self._sent_at = 0.0
         app.attach_manager(self)

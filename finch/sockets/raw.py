@@ -22,7 +22,8 @@ from finch.explain import kind, not_text, where
 from finch.failures import report
 from finch.http.request import Request
 from finch.sockets.link import MESSAGE, Link, Owner
-from finch.sockets.upgrade import SocketOptions, Upgrade, accept
+from finch.sockets.options import SocketOptions
+from finch.sockets.upgrade import Upgrade, accept
 from finch.tasks import contain
 from finch.turns import HEAVY, TURN, account
 from finch.wire.websocket import check_close
