@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack
 
 from finch.config import Limits
 from finch.conversions import DecHook, check_hook
-from finch.declaring import bare, check_no_yield, check_takes
+from finch.declaring import Guarded, bare
 from finch.errors import ConfigurationError
-from finch.explain import closest, kind, shown, where
-from finch.failures import meant_by
+from finch.explain import kind
 from finch.http.language import check_languages
 from finch.http.paths import parse_path
-from finch.http.pipeline import Pipeline
+from finch.http.pipeline import Pipeline, check_error
 from finch.http.request import Request
 from finch.http.response import Response
-from finch.http.routing import FinchRoute, Methods, Router
+from finch.http.routing import FinchRoute, Methods, Router, listed_routes
 from finch.lifespan import Lifespan
 from finch.sockets.event import SocketEvent
 from finch.sockets.manager import SocketManager
@@ -26,13 +25,8 @@ from finch.sockets.raw import RawSocketRoute
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_TWO_HALVES: Final = (
-    "write what is before the yield as an @app.on_startup function, and what is after it as an "
-    "@app.on_shutdown function"
-)
 
-
-class FinchApp:
+class FinchApp(Guarded):
     """A web application: routes, sockets, middleware and background tasks.
 
     Parameters:
@@ -92,46 +86,6 @@ class FinchApp:
         self._implicit: SocketManager | None = None
         self._implicit = SocketManager(self)
 
-    def __setattr__(self, name: str, value: object) -> None:
-        if callable(getattr(type(self), name, None)):
-            raise AttributeError(
-                f"app.{name} is Finch's own; write @app.{name} above a function, and keep things "
-                "of your own in app.state"
-            )
-        if callable(value) and not name.startswith("_") and not hasattr(self, name):
-            meant = closest(name, [one for one in dir(type(self)) if not one.startswith("_")])
-            if meant is not None and callable(getattr(type(self), meant)):
-                raise AttributeError(
-                    f"FinchApp has no {name}; did you mean {meant}? Write @app.{meant} above a "
-                    "function, and keep things of your own in app.state"
-                )
-        super().__setattr__(name, value)
-
-    if not TYPE_CHECKING:  # with a __getattr__, a type checker would accept every name
-
-        def __getattr__(self, name: str) -> NoReturn:
-            error = AttributeError(f"FinchApp has no attribute {name!r}", name=name, obj=self)
-            meant = "" if name.startswith("_") else meant_by(error)
-            error.args = (f"{error}; did you mean {meant!r}?",) if meant else error.args
-            raise error
-
-    def __call__(self, *arguments: object, **options: object) -> NoReturn:
-        """Always raises: Finch has its own server, so nobody needs to call an application.
-
-        Raises:
-            ConfigurationError: always. It says what to write or run instead.
-        """
-        if len(arguments) == 1 and (callable(arguments[0]) or isinstance(arguments[0], str)):
-            raise ConfigurationError(
-                "an application is not a decorator; write @app.get('/path') for a handler, or "
-                "@app.socket('name')"
-            )
-        raise ConfigurationError(
-            "a FinchApp is neither an ASGI nor a WSGI application: it has a server of its own, "
-            "and uvicorn, hypercorn and gunicorn cannot serve it; run: finch app:app (or python "
-            "-m finch app:app), or call finch.run(app)"
-        )
-
     # Routes
 
     def route(
@@ -180,8 +134,7 @@ class FinchApp:
             ConfigurationError: where a path and method are taken, or ``routes`` is not a list of
                 :class:`FinchRoute`.
         """
-        listed = _listed(routes)
-        for route in listed:
+        for route in listed_routes(routes):
             if self._mount is not None and route.path == self._mount.path:
                 self._router.remove(self._mount)
                 self._mount = None
@@ -322,17 +275,7 @@ class FinchApp:
             ConfigurationError: if ``what`` is neither of these, or if the function takes other
                 arguments.
         """
-        is_type = isinstance(what, type) and issubclass(what, Exception)
-        if not is_type and (isinstance(what, bool) or not isinstance(what, int)):
-            raise ConfigurationError(
-                f"error_handler takes a status or a type of exception, not {what!r}; write "
-                "@app.error_handler(404) or @app.error_handler(ValueError)"
-            )
-        if isinstance(what, int) and not 400 <= what <= 599:
-            raise ConfigurationError(
-                f"error_handler takes the status of an error, 400 to 599, and {what} is never one; "
-                "middleware sees every response"
-            )
+        check_error(what)
 
         def register(function: F) -> F:
             self._pipeline.add_error_handler(what, function)
@@ -354,22 +297,13 @@ class FinchApp:
     def on_startup(self, callback: F) -> F:
         """Register a function without arguments that runs before the first connection is
         accepted."""
-        check_takes(callback, "on_startup", "()")
-        check_no_yield(callback, "the on_startup function", _TWO_HALVES)
-        if self._lifespan.has_begun:
-            raise ConfigurationError(
-                f"on_startup is given {where(callback)} while the application runs, and it would "
-                "not run any more; register it before, or write app.background_task(function)"
-            )
-        self._lifespan.startup.append(callback)
+        self._lifespan.add_startup(callback)
         return callback
 
     @bare
     def on_shutdown(self, callback: F) -> F:
         """Register a function without arguments that runs after the last connection is closed."""
-        check_takes(callback, "on_shutdown", "()")
-        check_no_yield(callback, "the on_shutdown function", _TWO_HALVES)
-        self._lifespan.shutdown.append(callback)
+        self._lifespan.add_shutdown(callback)
         return callback
 
     def background_task(self, function: F, *args: Any) -> F:
@@ -406,22 +340,3 @@ class FinchApp:
             BaseException: whatever a startup callback raises.
         """
         return self._lifespan.run(self.limits.shutdown_timeout)
-
-
-def _listed(routes: Any) -> list[FinchRoute]:
-    if isinstance(routes, FinchRoute):
-        raise ConfigurationError("add_routes takes a list: write app.add_routes([route])")
-    try:
-        listed = list(routes)
-    except TypeError:
-        raise ConfigurationError(
-            f"add_routes takes a list of FinchRoute, not {kind(routes)}; write "
-            "app.add_routes([FinchRoute('/path', handler)])"
-        ) from None
-    for route in listed:
-        if not isinstance(route, FinchRoute):
-            raise ConfigurationError(
-                f"add_routes takes a list of FinchRoute, and {shown(route)} is not one; write "
-                "app.add_routes([FinchRoute('/path', handler)])"
-            )
-    return listed

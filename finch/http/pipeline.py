@@ -185,6 +185,25 @@ class Pipeline:
         return TextResponse(text, status, headers)
 
 
+def check_error(what: object) -> None:
+    """Refuse what no error handler can be for.
+
+    Raises:
+        ConfigurationError: if it is neither the status of an error nor a type of exception.
+    """
+    is_type = isinstance(what, type) and issubclass(what, Exception)
+    if not is_type and (isinstance(what, bool) or not isinstance(what, int)):
+        raise ConfigurationError(
+            f"error_handler takes a status or a type of exception, not {what!r}; write "
+            "@app.error_handler(404) or @app.error_handler(ValueError)"
+        )
+    if isinstance(what, int) and not 400 <= what <= 599:
+        raise ConfigurationError(
+            f"error_handler takes the status of an error, 400 to 599, and {what} is never one; "
+            "middleware sees every response"
+        )
+
+
 async def _handled(handler: Callable[..., Any], request: Request, error: BaseException) -> Response:
     value, failed = await attempt(handler, request, error)
     if failed is not None:
