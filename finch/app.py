@@ -131,8 +131,8 @@ class FinchApp(Guarded):
         """Register routes that already exist.
 
         Raises:
-            ConfigurationError: where a path and method are taken, or ``routes`` is not a list of
-                :class:`FinchRoute`.
+            ConfigurationError: if a path and method are already registered, or if ``routes`` is
+                not a list of :class:`FinchRoute`.
         """
         for route in listed_routes(routes):
             if self._mount is not None and route.path == self._mount.path:
@@ -209,7 +209,7 @@ class FinchApp(Guarded):
         return self.socket_manager.socket(path, concurrent=concurrent)
 
     def add_socket_route(self, path: str, event: SocketEvent) -> None:
-        """Register the event of a named socket path (the seed's ``addSocketRoute``)."""
+        """Register the event of a named socket path (Dart's ``addSocketRoute``)."""
         self.socket_manager.add_socket_route(path, event)
 
     @bare
@@ -328,8 +328,8 @@ class FinchApp(Guarded):
         return function
 
     def hurry(self, seconds: float) -> None:
-        """Give the ``on_shutdown`` functions at most this many seconds. Called at a second
-        signal."""
+        """Give the ``on_shutdown`` functions at most this many seconds. Called when a
+        second signal arrives."""
         self._lifespan.hurry(seconds)
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:

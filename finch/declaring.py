@@ -20,7 +20,7 @@ M = TypeVar("M", bound=Callable[..., Any])
 
 
 class _Bare:
-    """A decorator that is a method, and that nobody sets by mistake.
+    """A method that is a decorator. Setting it as an attribute raises an error.
 
     Parameters:
         function: the method.
@@ -39,8 +39,8 @@ class _Bare:
 
 
 def bare(method: M) -> M:
-    """A decorator that is written without parentheses says so if it is written with them, or is
-    set as an attribute."""
+    """Mark a method as a decorator that is written without parentheses. If somebody writes it with
+    parentheses, or sets it as an attribute, the error says what to write."""
     name = method.__name__
 
     @functools.wraps(method)
@@ -121,7 +121,7 @@ def check_parentheses(name: str, argument: object, example: str) -> None:
 
 
 def yields(function: Any) -> bool:
-    """Whether calling it only makes a generator, so that nothing of it runs."""
+    """Whether calling it only makes a generator, so that none of its code runs."""
     while isinstance(function, functools.partial):
         function = function.func
     if not inspect.isroutine(function) and not inspect.isclass(function):
@@ -132,11 +132,11 @@ def yields(function: Any) -> bool:
 
 
 def check_no_yield(function: Any, what: str, instead: str) -> None:
-    """Refuse a generator function in a place where nobody would go through what it yields.
+    """Refuse a generator function in a place where nobody would iterate over it.
 
     Parameters:
-        function: the application's.
-        what: its place, for the error.
+        function: the application's function.
+        what: what the function is used for, for the error.
         instead: what to write, for the error.
 
     Raises:

@@ -1,7 +1,7 @@
 """Imports the modules that the first responses do not need, once a server has begun.
 
-This makes the start 10 % faster. They are not left to the first connection that needs them: at that
-time there may be no free descriptor to open a file, or the files may already be those of another
+This makes the start 10 % faster. The first connection that needs them must not import them: by then
+there may be no free descriptor to open a file, or the files may already be those of another
 release.
 """
 
@@ -30,7 +30,7 @@ async def import_the_rest(pause: float, seldom: Seldom) -> None:
         seldom: logs that.
     """
     left = [*_DEFERRED]
-    await trio.sleep(_SETTLED)  # not longer: all clients wait 30 ms, and they become more
+    await trio.sleep(_SETTLED)  # later, more clients would wait for these 30 ms
     while left:
         try:
             while left:

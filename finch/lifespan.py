@@ -44,8 +44,8 @@ class Lifespan:
         check_no_yield(callback, "the on_startup function", _TWO_HALVES)
         if self._times:
             raise ConfigurationError(
-                f"on_startup is given {where(callback)} while the application runs, and it would "
-                "not run any more; register it before, or write app.background_task(function)"
+                f"on_startup got {where(callback)} while the application runs, which is too late: "
+                "it would not be called; register it before, or write app.background_task(function)"
             )
         self._startup.append(callback)
 
@@ -117,12 +117,12 @@ class Lifespan:
                         if error is not None:
                             report(_log, "on_shutdown %r raised", callback, error=error)
                 if time.farewell.cancelled_caught and time.hurried is None:
-                    report(_log, "on_shutdown took longer than %g s; it is cut", shutdown_timeout)
+                    report(_log, "on_shutdown was cancelled after %g s", shutdown_timeout)
                 self._times.remove(time)
                 nursery.cancel_scope.cancel()
 
     def hurry(self, seconds: float) -> None:
-        """Give the callbacks of shutdown no more than so many seconds."""
+        """Give the callbacks of shutdown at most this many seconds."""
         for time in self._times:
             time.hurried = seconds
             hurried = trio.current_time() + seconds
@@ -140,11 +140,12 @@ class _Time:
 
 
 def _start_from_outside(start: Callable[[], Any]) -> None:
-    """Start a task from outside: where its nursery is over by now, nothing is started."""
+    """Start a task on behalf of another thread. If the application has ended in the meantime, the
+    task is not started, and that is logged."""
     try:
         start()
     except RuntimeError as error:
-        report(_log, "a background task came too late", error=error)
+        report(_log, "a background task was not started: the application has ended", error=error)
 
 
 async def _in_background(function: Callable[..., Any], *args: Any) -> None:

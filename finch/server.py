@@ -33,7 +33,8 @@ from finch.net.proxies import Source, Trust, read_proxy_header
 from finch.net.readers import HAS_HUB, Hub, TaskReader
 from finch.net.streams import LingeringStream, StreamTransport
 from finch.net.transport import READ_SIZE, Flusher, SocketTransport, Transport
-from finch.sockets.link import Link, Prober
+from finch.sockets.link import Link
+from finch.sockets.outlet import Prober
 from finch.sockets.workers import Job, Worker, WorkerPool
 from finch.sweep import sweep
 from finch.tasks import caught, change_context, plain_nursery, stopped_by_cancellation
@@ -51,7 +52,7 @@ class Server:
         access_log: whether each request is logged.
         hub: whether one task reads all plain sockets, if the platform supports it. False uses a
             task for each socket.
-        trust: the proxies that are believed; the default is none.
+        trust: the proxies that are trusted; none by default.
         proxy_protocol: whether every connection must begin with a PROXY header.
 
     Example::
@@ -114,7 +115,7 @@ class Server:
         trio.lowlevel.add_instrument(self._flusher)
         watchdog = None
         if _log.isEnabledFor(logging.DEBUG):
-            from finch.watchdog import Watchdog  # which nobody else needs
+            from finch.watchdog import Watchdog  # needed only for debugging
 
             watchdog = Watchdog()
             watchdog.start()
@@ -247,7 +248,7 @@ class Server:
         return connection
 
     async def serve(self, transport: Transport, client: Address, scheme: str = "http") -> None:
-        """Serve one connection to its end. Never raises what happens on the connection."""
+        """Serve one connection to its end. Never raises what goes wrong on the connection."""
         await change_context(self.workers.home.copy())
         await self._serve(self._connection(transport, client, scheme))
 
@@ -310,7 +311,7 @@ class Server:
         if self._stop.is_set():
             self._drain.left()
 
-    def forget(self, link: Link) -> None:
+    def release(self, link: Link) -> None:
         """Remove a link that has ended, with its owner."""
         self._unwatch(link)
 

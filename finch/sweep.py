@@ -10,7 +10,7 @@ import trio
 from finch.config import Limits
 from finch.drain import Watched
 from finch.failures import report
-from finch.sockets.link import Prober
+from finch.sockets.outlet import Prober
 
 _log = logging.getLogger("finch.server")
 

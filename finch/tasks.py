@@ -125,15 +125,15 @@ async def contain(owner: object) -> None:
 
 
 def close_scopes(owner: object, until: object) -> bool:
-    """Close the cancel scopes that application code has left open in the current task. Whoever
-    comes next in it would be cancelled by them.
+    """Close the cancel scopes that application code has left open in the current task. Otherwise
+    they could cancel the code that this task runs next.
 
     Parameters:
-        owner: whose code it was, for the log.
-        until: what :func:`innermost_scope` was before.
+        owner: the code that left them open, for the log.
+        until: what :func:`innermost_scope` returned before that code ran.
 
     Returns:
-        Whether there were any.
+        Whether any were left open.
     """
     task = trio.lowlevel.current_task()
     status: Any = innermost_scope(task)
@@ -141,8 +141,8 @@ def close_scopes(owner: object, until: object) -> bool:
         return False
     report(
         _log,
-        "%s left a cancel scope open, which is closed. Write 'with' around what it is for, in the "
-        "function that opens it; and a generator ends at GeneratorExit, without another yield",
+        "%s left a cancel scope open, and Finch has closed it. Open a cancel scope by 'with', in "
+        "one function; and let a generator end at GeneratorExit, without another yield",
         owner,
     )
     while status is not None and status is not until:
@@ -152,29 +152,30 @@ def close_scopes(owner: object, until: object) -> bool:
 
 
 def innermost_scope(task: trio.lowlevel.Task) -> object:
-    """Something that stands for the innermost cancel scope that a task is in. trio shows it to
-    nobody; ``tests/test_boundary.py`` tells if it is gone."""
+    """An object that identifies the innermost cancel scope of a task. It is a private attribute of
+    trio; if trio removes it, ``tests/test_boundary.py`` fails."""
     return task._cancel_status
 
 
 def is_same(context: Context, before: Context) -> bool:
-    """Whether nothing was set in a copy of a context. By identity: ``==`` would call what an
-    application has set, which may raise as an array does, and a new list equals another.
+    """Whether no variable was set in a copy of a context. Values are compared by identity: ``==``
+    would run code of the application's values, which may raise (numpy arrays do); and it would
+    not notice that a list was replaced by an equal one.
 
     Parameters:
         context: a copy of ``before``, some time later.
     """
     if len(context) != len(before):
         return False
-    # one is Finch's own: nobody else sets it
+    # if there is only one variable, it is Finch's own, which no application sets
     return len(before) < 2 or all(map(is_, context.values(), before.values()))
 
 
 async def change_context(context: Context) -> None:
-    """Let the current task go on in another context than the one that it is in.
+    """Let the current task continue in another context.
 
-    trio enters a context for a whole step of a task. So the new context counts only from the next
-    step, and this function ends the current one."""
+    trio enters a context for a whole step of a task. So the new context is used only from the
+    next step on, and this function ends the current step."""
     trio.lowlevel.current_task().context = context
     await trio.lowlevel.cancel_shielded_checkpoint()
 

@@ -597,8 +597,8 @@ SITES = {
     "sockets.dispatch._run: call": ["message_handler_in_a_thread", "concurrent_message_handler"],
     "sockets.dispatch._stream: chunks": ["generator_of_answers"],
     "sockets.dispatch._stream: close_iterator": ["generator_of_answers"],
-    "sockets.client._run_connect: attempt": ["on_connect", "on_connect_in_a_thread"],
-    "sockets.client._say_goodbye: attempt": ["on_disconnect", "on_disconnect_in_a_thread"],
+    "sockets.inbox._greet: attempt": ["on_connect", "on_connect_in_a_thread"],
+    "sockets.inbox._say_goodbye: attempt": ["on_disconnect", "on_disconnect_in_a_thread"],
     "sockets.dispatch._failed: attempt": ["on_error"],
     "sockets.raw.run: attempt": ["raw_handler", "raw_handler_in_a_thread"],
 }

@@ -66,18 +66,22 @@ http.pipeline
 http.sending
 http.connection
 
-sockets.workers
+sockets.states
 sockets.lag
+sockets.members
+sockets.workers
+sockets.outlet
 sockets.link
 sockets.annotations
 sockets.event
 sockets.table
-sockets.registry
 sockets.options
 sockets.upgrade
 sockets.outgoing
 sockets.dispatch
+sockets.inbox
 sockets.client
+sockets.delivery
 sockets.manager
 sockets.controller
 sockets.raw

@@ -205,7 +205,7 @@ class Connection:
                 await self._close_streams(request)
             if not self._http.next_cycle():
                 return None
-            # what this request's code has set is not the next one's
+            # the next request must not see the context variables that this one has set
             if not is_same(trio.lowlevel.current_task().context, context):
                 await change_context(context.copy())
             if not self._http.idle:  # a pipelined request is here already: let others go first
@@ -284,7 +284,7 @@ class Connection:
 
     @property
     def holds_more(self) -> bool:
-        """Whether there are received bytes that nobody has used yet."""
+        """Whether bytes have arrived that nobody has read yet."""
         return not self._http.idle
 
     async def _discard(self, body: Body) -> bool:

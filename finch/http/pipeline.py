@@ -65,13 +65,14 @@ class Pipeline:
         """Let a function answer errors of one status, or exceptions of one type.
 
         Raises:
-            ConfigurationError: if it does not take ``(request, error)``, or ``what`` has a handler.
+            ConfigurationError: if it does not take ``(request, error)``, or if ``what`` already
+                has a handler.
         """
         check_takes(function, f"the error handler {_name(function)}", "(request, error)")
         if what in self._error_handlers:
             raise ConfigurationError(
                 f"error_handler({getattr(what, '__name__', what)}) is already registered: "
-                f"{_name(self._error_handlers[what])}; {_name(function)} cannot be it too"
+                f"{_name(self._error_handlers[what])}; {_name(function)} cannot be registered, too"
             )
         self._error_handlers[what] = function
 
@@ -137,8 +138,8 @@ class Pipeline:
             )
         if value is None and request.accepted is not None:
             raise TypeError(
-                f"{origin} upgraded the request and returned nothing, so the client stays "
-                "without an answer; write 'return await manager.request_handle(request)', or "
+                f"{origin} upgraded the request and returned nothing, so the client "
+                "would get no answer; write 'return await manager.request_handle(request)', or "
                 "'return request.render_socket()' at its end"
             )
         response = to_response(value, origin=route.index)
@@ -199,8 +200,8 @@ def check_error(what: object) -> None:
         )
     if isinstance(what, int) and not 400 <= what <= 599:
         raise ConfigurationError(
-            f"error_handler takes the status of an error, 400 to 599, and {what} is never one; "
-            "middleware sees every response"
+            f"error_handler takes the status of an error, 400 to 599, not {what}; "
+            "write a middleware to see every response"
         )
 
 

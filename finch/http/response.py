@@ -45,9 +45,9 @@ class Response:
     """
 
     default_content_type: str | None = None
-    _returned = False  # whether a request has got its copy
+    _returned = False  # whether it was returned before: then a request has a copy of it
 
-    if not TYPE_CHECKING:  # a type checker is to find it by itself
+    if not TYPE_CHECKING:  # a type checker should report these by itself
         status_code = Elsewhere("response.status = 404")
         content_type = Elsewhere("response.set_header('content-type', 'text/plain')")
         media_type = Elsewhere("response.set_header('content-type', 'text/plain')")
@@ -175,7 +175,7 @@ class Response:
         """Remove every header of that name.
 
         Raises:
-            ValueError: it is not a header's name.
+            ValueError: if it is not a valid header name.
         """
         check_header(name, "")
         self._headers = [item for item in self._headers if item[0] != name.lower()]
@@ -231,8 +231,8 @@ class Response:
         self._headers.append(("set-cookie", header))
 
     def _check_not_kept(self, name: str) -> None:
-        """Refuse a cookie on a response that was returned before: who gets it next would get the
-        cookies of everybody before as well."""
+        """Refuse a cookie on a response that was returned before: the next visitor would also get
+        the cookies of all visitors before."""
         if name.lower() == "set-cookie":
             raise RuntimeError(
                 f"this {type(self).__name__} was returned before, and a cookie that is set on it "
@@ -309,15 +309,16 @@ class RedirectResponse(Response):
         super().__init__(b"", status, headers, TEXT)
         if self._status not in _REDIRECTS:
             raise ValueError(
-                f"a RedirectResponse has the status 301, 302, 303, 307 or 308, not {self._status}; "
-                "write Response(status=..., headers={'location': ...}) for any other"
+                "a RedirectResponse has the status 300, 301, 302, 303, 307 or 308, not "
+                f"{self._status}; for any other, "
+                "write Response(status=..., headers={'location': ...})"
             )
         self.set_header("location", quote(where_to, safe=":/%#?=@[]!$&'()*+,;~"))
 
 
 def _checked_location(location: Any) -> str:
     if not isinstance(location, str):
-        instead = "write .decode() behind it" if isinstance(location, bytes) else hint(location)
+        instead = "write .decode() after it" if isinstance(location, bytes) else hint(location)
         if location is None:
             instead = "write '/' for the start page"
         raise TypeError(

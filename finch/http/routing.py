@@ -21,7 +21,7 @@ _log = logging.getLogger("finch.app")
 
 
 class Methods:
-    """HTTP methods, and groups of them for routes (the seed's ``Methods``)."""
+    """HTTP methods, and groups of them for routes (Dart's ``Methods``)."""
 
     GET: Final = "GET"
     HEAD: Final = "HEAD"
@@ -61,7 +61,7 @@ class FinchRoute:
         ConfigurationError: if the path, the methods or the handler are invalid, or the handler does
             not fit the path. The message says what to write instead.
 
-    Source: the seed, ``FinchRoute``.
+    Source: Dart's Finch, ``FinchRoute``.
 
     Example::
 
@@ -86,7 +86,7 @@ class FinchRoute:
         self.key = key
         self.methods = _methods(methods, path)
         self.own_head = Methods.HEAD in self.methods
-        """Whether the application has named HEAD itself, so that it did not just come with GET."""
+        """Whether the application has listed HEAD itself. (Each route with GET gets HEAD.)"""
         if Methods.GET in self.methods:
             self.methods |= {Methods.HEAD}
         self.pattern = Pattern(check_handler(index, elements, path))
@@ -317,5 +317,5 @@ def _method(method: object, path: str) -> str:
 
 
 _MISSPELT: Final = 0.65
-"""A name that is at least this similar to a method is taken for a misspelt one. "GTE" and "DEL" are
+"""A name that is at least this similar to a method counts as misspelt. "GTE" and "DEL" are
 more similar. "REPORT", which is a method of its own, is a little less similar to "POST"."""

@@ -98,7 +98,7 @@ class Sender:
         http, transport = self._http, self._transport
         try:
             last, head, content = self._head(request, response, body, ending)
-        except BaseException as raised:  # a subclass of the application's
+        except BaseException as raised:  # by a Response subclass of the application
             error = failure_of(raised)
             report(_log, "the response to %r cannot be sent", request, error=error)
             response = TextResponse("Internal Server Error", 500)
@@ -122,7 +122,7 @@ class Sender:
         """Whether a response is the connection's last; its head; and its body, if that is known.
 
         Raises:
-            BaseException: whatever a subclass of the application's does wrong.
+            BaseException: whatever a Response subclass of the application raises.
         """
         http = self._http
         headers, content, status = response.raw_headers(), response.body, response.status
@@ -132,7 +132,7 @@ class Sender:
             raise ValueError(f"a response's status is 200 to 599, not {status}")
         last = (
             ending
-            # of a peer that waits to be told to send it, the body is not worth waiting for either
+            # a body is not worth waiting for if the peer first waits for a 100 Continue
             or (http.has_body and (http.expects_continue or not body.worth_reading(status)))
         )
         length = None if isinstance(response, StreamingResponse) else len(content)
@@ -245,7 +245,7 @@ class Sender:
 
         A peer that has closed its own side may still read. But if nothing is sent to it for
         ``Limits.leave_grace`` after that, it counts as gone. (If a peer takes nothing of what is
-        sent, the server drops it, and not this method.)
+        sent, it is dropped by the server, not by this method.)
         """
         assert self._stream is not None
         transport, grace = self._transport, self._limits.leave_grace
@@ -261,8 +261,8 @@ class Sender:
 
 
 def _said_length(headers: RawHeaders) -> int | None:
-    """The length for a HEAD whose handler made no body: None if the headers say one, that of the
-    body that a GET would get (RFC 9110, section 9.3.2)."""
+    """The length for a HEAD whose handler made no body: None if the headers already say the
+    length of the body that a GET would get (RFC 9110, section 9.3.2), else 0."""
     return (
         None if any(name == b"content-length" and value.isdigit() for name, value in headers) else 0
     )

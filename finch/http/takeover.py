@@ -27,7 +27,7 @@ class TakeOver(Response):
         self._begin(status, None, None)
 
     def fresh(self) -> Self:
-        """Itself: it answers one request, so nothing of another's can be on it."""
+        """Itself, not a copy: it answers only one request, so no other request has changed it."""
         return self
 
     def open(self, transport: Any, host: Any) -> Any:

@@ -63,7 +63,7 @@ class SocketOptions:
         compression: whether permessage-deflate is accepted. It costs memory for each client.
 
     Raises:
-        ConfigurationError: for a value that an option cannot have. The message says what to write.
+        ConfigurationError: if a value is invalid. The message says what to write.
 
     Attributes:
         seldom: logs which pages are refused.
@@ -103,7 +103,7 @@ class SocketOptions:
         return default._changed(options, {"max_message_size"})
 
     def varied(self, options: OfSocket) -> SocketOptions:
-        """The options of one path: these, if it says nothing of its own."""
+        """The options of one path. Those that the path leaves out are taken from this object."""
         return self._changed(options, OfApplication.__optional_keys__)
 
     def _changed(self, options: Mapping[str, Any], may_be_none: Container[str]) -> SocketOptions:

@@ -15,8 +15,9 @@ from finch.http.request import Request
 from finch.http.takeover import TakeOver
 from finch.logs import Seldom
 from finch.net.transport import Transport
-from finch.sockets.link import Host, Link, Owner
+from finch.sockets.link import Link
 from finch.sockets.options import SocketOptions
+from finch.sockets.outlet import Host, Owner
 from finch.wire.handshake import accept_headers, choose_subprotocol, read_handshake
 from finch.wire.origins import read_origin
 from finch.wire.websocket import WebSocketProtocol

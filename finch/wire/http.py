@@ -34,7 +34,7 @@ class HTTPConnection(ResponseWriter):
     then says whether another request may follow.
 
     Parameters:
-        limits: the limits; only those for heads are used, for trailers too.
+        limits: only the limits for heads are used; they apply to trailers, too.
 
     Source: RFC 9112.
 
@@ -58,7 +58,7 @@ class HTTPConnection(ResponseWriter):
         super().__init__()
         self._limits = limits
         self._buffer = bytearray()  # received, but not yet read
-        self._scanned = 0  # so many bytes of it were searched for the end of a head, without result
+        self._scanned = 0  # this many bytes of it do not contain the end of a head
         self._line_is_right = False  # whether the request line is complete and correct
         self._closed = False
         self._body: RequestBody | None = None  # None if the request has no body
@@ -104,7 +104,7 @@ class HTTPConnection(ResponseWriter):
         raw = bytes(buffer[:size])
         self._scanned = 0
         self._line_is_right = False
-        self._keep_alive = False  # stays so if the head is refused below
+        self._keep_alive = False  # stays False if the head is refused below
         head, length, keep_alive = read_head(raw)
         if len(head.headers) > limits.max_headers:
             raise ProtocolError(431, f"more than {limits.max_headers} headers")
@@ -145,7 +145,7 @@ class HTTPConnection(ResponseWriter):
         if b" " not in line:
             # "A server that receives a method longer than any that it implements SHOULD respond
             # with a 501 (Not Implemented) status code." (RFC 9112, 3)
-            raise ProtocolError(501, "the method is too long; this server has none of that length")
+            raise ProtocolError(501, "the method is too long; this server has no such method")
         raise ProtocolError(414, f"request line longer than {self._limits.max_request_line} bytes")
 
     def read_body(self) -> bytes | None:
