@@ -40,6 +40,42 @@ async def plain_nursery() -> AsyncIterator[trio.Nursery]:
         raise raised
 
 
+async def stopped_by_cancellation(
+    task: Callable[[], Awaitable[None]], stop: Callable[[], None]
+) -> None:
+    """Run a task that shields itself. If the caller is cancelled, the task is told to stop.
+
+    A cancellation would end everything inside at once, without goodbyes. So the task runs in a
+    nursery, and the caller only waits: for the task's end, or for its own cancellation.
+
+    Parameters:
+        task: what runs to its end in any case.
+        stop: called if the caller is cancelled before that.
+
+    Raises:
+        BaseException: whatever the task raises.
+    """
+    raised: list[BaseException] = []
+    ended = trio.Event()
+
+    async def inside() -> None:
+        try:
+            await task()
+        except BaseException as error:
+            raised.append(error)
+        ended.set()
+
+    async with plain_nursery() as nursery:
+        nursery.start_soon(inside)
+        try:
+            await ended.wait()
+        finally:
+            if not ended.is_set():
+                stop()
+    if raised and not isinstance(raised[0], trio.Cancelled):
+        raise raised[0]
+
+
 async def caught(task: Callable[[], Awaitable[None]]) -> None:
     """Run a task to its end. What it raises is logged, not raised.
 

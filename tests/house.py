@@ -16,6 +16,7 @@ TITLES = {
     "wire": "finch/wire/",
     "net": "finch/net/",
     "http": "finch/http/",
+    "cluster": "finch/cluster/",
     "sockets": "finch/sockets/",
     "testing": "finch/testing/",
 }

@@ -581,7 +581,7 @@ SITES = {
     "http.pipeline._dispatch: index": ["handler", "handler_in_a_nursery", "upgrade_route"],
     "http.pipeline._handled: attempt": ["error_handler", "error_handler_in_a_thread"],
     "http.pipeline._through: middleware": ["middleware_before", "middleware_behind"],
-    "http.connection._head: raw_headers": ["response_of_its_own_kind"],
+    "http.sending._head: raw_headers": ["response_of_its_own_kind"],
     "http.streaming._make: anext": [
         "generator_before_its_first_chunk",
         "generator_between_chunks",
@@ -649,8 +649,8 @@ OWN = {
     "sockets.upgrade.raw_headers: raw_headers": "Response.raw_headers, by the connection",
     "http.paths._refuse_unsent: index": "str.index",
     "http.routing.match: convert": "of the path's converters, which are Finch's own",
-    "http.connection._hand_over: raw_headers": "Upgrade is Finch's own",
-    "http.connection._write_last: raw_headers": "TextResponse is Finch's own",
+    "http.sending.hand_over: raw_headers": "Upgrade is Finch's own",
+    "http.sending.refuse: raw_headers": "TextResponse is Finch's own",
 }
 
 

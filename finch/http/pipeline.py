@@ -16,14 +16,11 @@ from finch.declaring import check_no_yield, check_takes
 from finch.errors import ConfigurationError, Disconnected, HTTPError
 from finch.failures import alone, failure_of, report, report_no_status
 from finch.http.request import Request
-from finch.http.response import (
-    Response,
-    StreamingResponse,
-    TakeOver,
-    TextResponse,
-)
+from finch.http.response import Response, TextResponse
 from finch.http.returned import chunk_to_bytes, to_response
 from finch.http.routing import FinchRoute, Match, Methods, Router
+from finch.http.streaming import StreamingResponse
+from finch.http.takeover import TakeOver
 
 _log = logging.getLogger("finch.app")
 
@@ -193,6 +190,25 @@ class Pipeline:
         report_no_status(_log, error)
         status, text, headers = error.answer()
         return TextResponse(text, status, headers)
+
+
+def check_error(what: object) -> None:
+    """Refuse what no error handler can be for.
+
+    Raises:
+        ConfigurationError: if it is neither the status of an error nor a type of exception.
+    """
+    is_type = isinstance(what, type) and issubclass(what, Exception)
+    if not is_type and (isinstance(what, bool) or not isinstance(what, int)):
+        raise ConfigurationError(
+            f"error_handler takes a status or a type of exception, not {what!r}; write "
+            "@app.error_handler(404) or @app.error_handler(ValueError)"
+        )
+    if isinstance(what, int) and not 400 <= what <= 599:
+        raise ConfigurationError(
+            f"error_handler takes the status of an error, 400 to 599, not {what}; "
+            "write a middleware to see every response"
+        )
 
 
 async def _handled(handler: Callable[..., Any], request: Request, error: BaseException) -> Response:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from finch.calls import runs_inline
 from finch.errors import ConfigurationError
+from finch.explain import kind, shown
 from finch.http.paths import parse_path
 from finch.http.patterns import Found, Pattern, Shape
 from finch.http.request import NO_PARAMETERS
@@ -92,6 +93,30 @@ class FinchRoute:
 
     def __repr__(self) -> str:
         return f"FinchRoute({self.path!r}, methods={sorted(self.methods)})"
+
+
+def listed_routes(routes: Any) -> list[FinchRoute]:
+    """The routes that ``add_routes`` is given.
+
+    Raises:
+        ConfigurationError: if it is not a list of routes.
+    """
+    if isinstance(routes, FinchRoute):
+        raise ConfigurationError("add_routes takes a list: write app.add_routes([route])")
+    try:
+        listed = list(routes)
+    except TypeError:
+        raise ConfigurationError(
+            f"add_routes takes a list of FinchRoute, not {kind(routes)}; write "
+            "app.add_routes([FinchRoute('/path', handler)])"
+        ) from None
+    for route in listed:
+        if not isinstance(route, FinchRoute):
+            raise ConfigurationError(
+                f"add_routes takes a list of FinchRoute, and {shown(route)} is not one; write "
+                "app.add_routes([FinchRoute('/path', handler)])"
+            )
+    return listed
 
 
 class Match(NamedTuple):

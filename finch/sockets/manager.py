@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar, Unpack
 
 import trio
 
@@ -12,10 +12,10 @@ from finch.cluster.backplane import Backplane, Channel, InProcess
 from finch.cluster.history import History, check_history
 from finch.config import Limits
 from finch.conversions import DecHook
-from finch.declaring import bare, check_no_yield, check_parentheses, check_takes
 from finch.errors import ConfigurationError
 from finch.explain import kind
 from finch.http.request import Request
+from finch.sockets.asked import positions
 from finch.sockets.audience import Audience, Everyone, User
 from finch.sockets.client import SocketClient
 from finch.sockets.delivery import Delivery
@@ -23,13 +23,14 @@ from finch.sockets.event import Handlers, SocketEvent
 from finch.sockets.identities import Identities
 from finch.sockets.identity import Identity, check_user_id
 from finch.sockets.members import Members, UserId
-from finch.sockets.membership import positions
+from finch.sockets.options import OfSocket, SocketOptions, takes_options
 from finch.sockets.outgoing import drafted
 from finch.sockets.outlet import Outlet
+from finch.sockets.registry import Registry, not_routes
 from finch.sockets.room import Halls, Room
 from finch.sockets.rooms import Rooms, SocketRooms, find_rooms, made_rooms
 from finch.sockets.table import Table
-from finch.sockets.upgrade import SocketOptions, Upgrade, accept
+from finch.sockets.upgrade import Upgrade, accept
 from finch.turns import account
 from finch.wire.websocket import check_close
 
@@ -51,7 +52,7 @@ class Application(Protocol):
         """A manager has handlers, so its path must be served."""
 
 
-class SocketManager:
+class SocketManager(Registry):
     """Manages the WebSocket connections of one path, and gives their messages to handlers.
 
     Parameters:
@@ -59,15 +60,12 @@ class SocketManager:
         event: the root event: called for every client, and for messages that no named path handles.
         routes: a :class:`SocketEvent` for each named path.
         path: the URL path where it is mounted. Without one it becomes ``app.socket_manager``.
-        allowed_origins: origins whose pages may connect, besides those of the same host, such as
-            ``["https://example.org"]``; ``"*"`` for any. The application's if left out.
-        subprotocols: the supported WebSocket subprotocols, the preferred first.
-        compression: whether to accept permessage-deflate; the application's setting if left out.
-        max_message_size: bytes of one message; the application's if left out.
         rooms: a :class:`SocketRooms` for each pattern of rooms.
         history: which messages to everyone are kept for clients that come back; None for none.
         user_history: the same for messages to a user.
         authorize: says who a client is: see :meth:`authorize`.
+        options: the options of its sockets: see :class:`finch.sockets.options.SocketOptions`. The
+            defaults are the application's.
 
     Raises:
         ConfigurationError: if the path is already registered, or a callback has the wrong
@@ -84,6 +82,7 @@ class SocketManager:
         )
     """
 
+    @takes_options(OfSocket)
     def __init__(
         self,
         app: Application,
@@ -91,18 +90,15 @@ class SocketManager:
         event: SocketEvent | None = None,
         routes: Mapping[str, SocketEvent] | None = None,
         path: str | None = None,
-        allowed_origins: Iterable[str] | str | None = None,
-        subprotocols: Iterable[str] = (),
-        compression: bool | None = None,
-        max_message_size: int | None = None,
         rooms: Mapping[str, SocketRooms | type[SocketRooms]] | None = None,
         history: History | None = None,
         user_history: History | None = None,
         authorize: Callable[..., Any] | None = None,
+        **options: Unpack[OfSocket],
     ) -> None:
         _check_app(app)
         if routes is not None and not isinstance(routes, Mapping):
-            raise ConfigurationError(_not_routes("routes", routes))
+            raise ConfigurationError(not_routes("routes", routes))
         self.path = path
         self.members: Members[SocketClient] = Members()
         self.delivery = Delivery(
@@ -117,9 +113,7 @@ class SocketManager:
         self.replaced = 0
         """How many volatile messages clients never got, because newer ones replaced them."""
         self.table = Table(app.dec_hook)
-        self._options = app.socket_options.varied(
-            allowed_origins, subprotocols, compression, max_message_size
-        )
+        self._options = app.socket_options.varied(options)
         self._app = app
         app.attach_manager(self)
         if event is not None:
@@ -127,172 +121,11 @@ class SocketManager:
             app.mount_manager(self)
         self.add_events(routes or {})
         if rooms is not None and not isinstance(rooms, Mapping):
-            raise ConfigurationError(_not_routes("rooms", rooms))
+            raise ConfigurationError(not_routes("rooms", rooms))
         for pattern, declared in (rooms or {}).items():
             self._declare(made_rooms(pattern, declared, app.dec_hook))
         if authorize is not None:
             self.authorize(authorize)
-
-    # Registering
-
-    def socket(self, path: str, *, concurrent: bool = False) -> Callable[[F], F]:
-        """Register the handler of a named path: a function, or a :class:`SocketEvent` (subclass).
-
-        Parameters:
-            path: the channel that clients send to.
-            concurrent: whether a message may be handled while an earlier one is still being
-                handled.
-
-        Raises:
-            ConfigurationError: if the path already has a handler, or this one has the wrong
-                parameters.
-
-        Example::
-
-            @app.socket("time")
-            async def tell_time(socket, data):
-                await socket.send(str(datetime.now()), path="output")
-        """
-
-        check_parentheses("socket", path, "'path'")
-
-        def register(handler: F) -> F:
-            event: SocketEvent
-            if isinstance(handler, SocketEvent):
-                event = handler
-            elif isinstance(handler, type) and issubclass(handler, SocketEvent):
-                event = handler()
-            elif handler is None:
-                raise ConfigurationError(f"the handler of the socket path {path!r} is None")
-            else:
-                event = SocketEvent(on_message=handler)
-            if concurrent is not False:  # anything but True is refused with the event
-                event.concurrent = concurrent
-            self.add_socket_route(path, event)
-            return handler
-
-        return register
-
-    def add_socket_route(self, path: str, event: SocketEvent) -> None:
-        """Register the event of a named path (the seed's ``addSocketRoute``).
-
-        Raises:
-            ConfigurationError: if the path already has one, or a callback has the wrong
-                parameters.
-        """
-        self.table.add(path, event)
-        self._app.mount_manager(self)
-
-    def add_events(self, events: Mapping[str, SocketEvent]) -> None:
-        """Register an event for each of several named paths (the seed's ``addEvents``).
-
-        Raises:
-            ConfigurationError: as :meth:`add_socket_route`; also if ``events`` is not a dict.
-        """
-        if not isinstance(events, Mapping):
-            raise ConfigurationError(_not_routes("add_events", events))
-        for path, event in events.items():
-            self.add_socket_route(path, event)
-
-    @bare
-    def on_connect(self, callback: F) -> F:
-        """Register the function that is called with each client that connects."""
-        return self._set_root("on_connect", callback)
-
-    @bare
-    def on_message(self, callback: F) -> F:
-        """Register the function that gets the messages that no named path handles."""
-        return self._set_root("on_message", callback)
-
-    @bare
-    def on_disconnect(self, callback: F) -> F:
-        """Register the function that is called with each client that has left."""
-        return self._set_root("on_disconnect", callback)
-
-    @bare
-    def on_error(self, callback: F) -> F:
-        """Register the function that is called with a client and an exception, if a callback
-        raises."""
-        return self._set_root("on_error", callback)
-
-    def rooms(
-        self,
-        path: str,
-        *,
-        history: History | None = None,
-        presence: bool | str = False,
-        grace: float = 3.0,
-    ) -> Rooms:
-        """Declare rooms, as routes are declared: clients may join each room that the pattern
-        matches.
-
-        Parameters:
-            path: the pattern, such as ``chat/{name}``.
-            history: which messages are kept for members who come later or come back; None for none.
-            presence: whether members are told who is here; ``"count"`` for numbers only.
-            grace: seconds before a member whose last connection ended counts as gone.
-
-        Returns:
-            The decorators of these rooms: ``on_join``, ``socket``, ``on_leave``, ``task``.
-
-        Raises:
-            ConfigurationError: if the pattern is wrong or already declared.
-
-        Example::
-
-            chat = app.rooms("chat/{name}", history=History(messages=100), presence=True)
-
-            @chat.socket("say")
-            async def say(socket, data, room):
-                await room.send(data, path="said")
-        """
-        check_parentheses("rooms", path, "'chat/{name}'")
-        return self._declare(
-            Rooms(
-                path, history=history, presence=presence, grace=grace, dec_hook=self._app.dec_hook
-            )
-        )
-
-    def _declare(self, rooms: Rooms) -> Rooms:
-        for other in self.declared.values():
-            if other.pattern.shape == rooms.pattern.shape:
-                raise ConfigurationError(f"the rooms {rooms.path!r} are already declared")
-        self.declared[rooms.path] = rooms
-        self.table.has_rooms = True
-        self._app.mount_manager(self)
-        return rooms
-
-    @bare
-    def authorize(self, function: F) -> F:
-        """Register the function that says who a client is: ``async def (request)``.
-
-        It runs before the connection is accepted. It returns the user's id, an
-        :class:`finch.Identity`, or None for a client without a user; :class:`finch.HTTPError`
-        refuses the client with an ordinary response.
-        """
-        check_takes(function, "authorize", "(request)")
-        check_no_yield(function, "authorize", "write 'return user_id'")
-        self.identities.set("authorize", function)
-        return function
-
-    @bare
-    def renew(self, function: F) -> F:
-        """Register the function that renews an identity: ``async def (socket, data)``.
-
-        It gets the data of a client's ``finch.auth``, and returns the new
-        :class:`finch.Identity`; the user cannot change.
-        """
-        check_takes(function, "renew", "(socket, data)")
-        check_no_yield(function, "renew", "write 'return Identity(...)'")
-        self.identities.set("renewal", function)
-        return function
-
-    def _set_root(self, name: str, callback: F) -> F:
-        if callback is None:
-            raise ConfigurationError(f"{name} is a function, not None")
-        self.table.set_callback(name, callback)
-        self._app.mount_manager(self)
-        return callback
 
     def adopt(self, other: SocketManager) -> None:
         """Share the handlers and clients of the manager that this one replaces. So decorators and
@@ -304,6 +137,9 @@ class SocketManager:
         self.declared, self.halls, self.identities = other.declared, other.halls, other.identities
         if not self.table.empty:
             self._app.mount_manager(self)
+
+    def _mount(self) -> None:
+        self._app.mount_manager(self)
 
     @property
     def root(self) -> Handlers:
@@ -521,13 +357,6 @@ def _not_a_client(socket: object) -> str:
     elif socket is None:
         instead = "write send_to_all(data) to send to everybody"
     return f"send_to_all_except takes the client that is left out, not {kind(socket)}; {instead}"
-
-
-def _not_routes(what: str, given: object) -> str:
-    return (
-        f"{what} takes a dict of paths and events, such as "
-        f"{{'time': SocketEvent(on_message=tell_time)}}, not {kind(given)}"
-    )
 
 
 def _check_app(app: object) -> None:

@@ -16,15 +16,23 @@ import trio
 
 from finch.calls import attempt
 from finch.cluster.backplane import Missed
-from finch.cluster.history import Position, read_position
+from finch.cluster.history import Position
 from finch.encoding import encode
 from finch.errors import HTTPError
 from finch.explain import shown
 from finch.failures import failure_of, report
 from finch.http.request import Request
+from finch.sockets.asked import (
+    LONGEST_NAME,
+    last_of,
+    meta_of,
+    no_member,
+    positions,
+    since_of,
+    text_of,
+)
 from finch.sockets.inbox import Inbox
 from finch.sockets.outgoing import epoch_ms, means_refusal
-from finch.sockets.rooms import find_rooms
 from finch.turns import account
 from finch.wire.envelope import Envelope
 from finch.wire.message import Message
@@ -35,9 +43,6 @@ if TYPE_CHECKING:
     from finch.sockets.room import Room
 
 _log = logging.getLogger("finch.sockets")
-
-_LONGEST_NAME: Final = 256  # characters of a room's name
-_LARGEST_META: Final = 4096  # bytes of a meta that a client sends: every member gets it
 
 
 class Member(Inbox):
@@ -76,8 +81,8 @@ class Member(Inbox):
             RuntimeError: if the client has left, or is in ``Limits.max_rooms`` rooms.
         """
         room = self.manager.room(name)
-        if not name or len(name) > _LONGEST_NAME:
-            raise ValueError(f"a room's name has 1 to {_LONGEST_NAME} characters, not {len(name)}")
+        if not name or len(name) > LONGEST_NAME:
+            raise ValueError(f"a room's name has 1 to {LONGEST_NAME} characters, not {len(name)}")
         if meta is not None:
             try:
                 encode(meta)
@@ -179,9 +184,9 @@ class Member(Inbox):
 
     def _handle_in_room(self, message: Message) -> Coroutine[Any, Any, object] | None:
         """A message that is addressed to a room."""
-        room = None if self._rooms is None else self._rooms.get(_text(message.room))
+        room = None if self._rooms is None else self._rooms.get(text_of(message.room))
         if room is None:
-            return self._send_error(_no_member(self.manager, message.room), message)
+            return self._send_error(no_member(self.manager.declared, message.room), message)
         handlers = None if room.declared is None else room.declared.event_of(message.path)
         if handlers is None:
             text = f"nothing handles the path {message.path!r} in the room {room.name!r}"
@@ -214,9 +219,9 @@ class Member(Inbox):
         name = message.room
         if not isinstance(name, str):
             raise HTTPError(400, 'finch.join needs a room, such as "room": "chat/lobby"')
-        since, last = _since(message), _last(message)
-        if len(name) > _LONGEST_NAME:
-            raise HTTPError(400, f"a room's name has at most {_LONGEST_NAME} characters")
+        since, last = since_of(message), last_of(message)
+        if len(name) > LONGEST_NAME:
+            raise HTTPError(400, f"a room's name has at most {LONGEST_NAME} characters")
         room = manager.room(name)
         declared = room.declared
         if declared is None:
@@ -225,7 +230,7 @@ class Member(Inbox):
         if not known:
             if self._has_too_many():
                 raise HTTPError(429, f"you are in {self._most_rooms} rooms, which is the most")
-            meta = _meta(message)
+            meta = meta_of(message)
             if self.identity is not None and self.identity.meta is not None:
                 meta = self.identity.meta  # the application knows better than its client
             if declared.joins is not None:
@@ -329,8 +334,8 @@ class Member(Inbox):
 
     async def _asked_to_leave(self, message: Message) -> None:
         name = message.room
-        if self._rooms is None or _text(name) not in self._rooms:
-            raise _no_member(self.manager, name)
+        if self._rooms is None or text_of(name) not in self._rooms:
+            raise no_member(self.manager.declared, name)
         await self.leave(name)
         answer = Envelope(None, "finch.leave", 200, epoch_ms(), message.id, {"room": name})
         await self._send_one(answer)
@@ -351,58 +356,3 @@ _RESERVED: Final[dict[str, Callable[[Member, Message], Coroutine[Any, Any, None]
     "finch.cancel": Member._asked_to_cancel,
     "finch.auth": Member._asked_to_renew,
 }
-
-
-def positions(request: Request) -> dict[str, Position]:
-    """The positions in a handshake's query, by the ``room`` of the messages that they count.
-
-    Raises:
-        HTTPError: 400 if one is malformed.
-    """
-    found = {}
-    for text in request.query.getlist("since"):
-        audience, _, position = text.partition(":")
-        try:
-            if audience not in ("everyone", "user"):
-                raise ValueError("it begins with 'everyone:' or 'user:'")
-            found[f"finch.{audience}"] = read_position(position)
-        except ValueError as error:
-            raise HTTPError(400, f"since is wrong: {error}") from None
-    return found
-
-
-def _text(room: object) -> str:
-    return room if isinstance(room, str) else ""
-
-
-def _no_member(manager: SocketManager, name: object) -> HTTPError:
-    if not isinstance(name, str):
-        return HTTPError(400, "the room of a message is text")
-    if find_rooms(manager.declared, name) is None:
-        return HTTPError(404, f"there is no room {name[:_LONGEST_NAME]!r}")
-    return HTTPError(403, f"you are not in the room {name[:_LONGEST_NAME]!r}; join it first")
-
-
-def _since(message: Message) -> Position | None:
-    since = message.get("since")
-    if since is None:
-        return None
-    try:
-        return read_position(since)
-    except ValueError as error:
-        raise HTTPError(400, f"since is wrong: {error}") from None
-
-
-def _last(message: Message) -> int:
-    last = message.get("last")
-    if last is None:
-        return 0
-    if isinstance(last, bool) or not isinstance(last, int) or not 0 <= last <= 2**31:
-        raise HTTPError(400, "last is a number of messages, 0 or more")
-    return last
-
-
-def _meta(message: Message) -> Any:
-    if len(message.raw) > _LARGEST_META:
-        raise HTTPError(413, f"the data of finch.join has at most {_LARGEST_META} bytes")
-    return message.data

@@ -22,8 +22,9 @@ from finch.explain import kind, not_text, where
 from finch.failures import report
 from finch.http.request import Request
 from finch.sockets.link import MESSAGE, Link
+from finch.sockets.options import SocketOptions
 from finch.sockets.outlet import Owner
-from finch.sockets.upgrade import SocketOptions, Upgrade, accept
+from finch.sockets.upgrade import Upgrade, accept
 from finch.tasks import contain
 from finch.turns import HEAVY, TURN, account
 from finch.wire.websocket import check_close

@@ -24,10 +24,10 @@ from finch.http.response import (
     JSONResponse,
     RedirectResponse,
     Response,
-    StreamingResponse,
     TextResponse,
 )
 from finch.http.returned import chunk_to_bytes, to_response
+from finch.http.streaming import StreamingResponse
 from finch.testing import TestClient
 from finch.wire.http import RequestHead
 

@@ -120,6 +120,8 @@ async def test_an_async_generator_streams_one_message_a_yield():
         await socket.send("count", 3, id="c")
         answers = [await socket.receive() for _ in range(3)]
         assert [(answer.data, answer.reply) for answer in answers] == [(0, "c"), (1, "c"), (2, "c")]
+        end = await socket.receive()
+        assert (end.data, end.reply) == (None, "c")
         await socket.send("count", 0, id="none")
         answer = await socket.receive()
         assert (answer.data, answer.reply) == (None, "none")

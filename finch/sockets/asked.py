@@ -1,0 +1,73 @@
+"""What a client asks for when it joins: read from its message or its handshake, and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from finch.cluster.history import Position, read_position
+from finch.errors import HTTPError
+from finch.http.request import Request
+from finch.sockets.rooms import Rooms, find_rooms
+from finch.wire.message import Message
+
+LONGEST_NAME: Final = 256
+"""Characters of a room's name."""
+
+LARGEST_META: Final = 4096
+"""Bytes of a meta that a client sends: every member gets it."""
+
+
+def positions(request: Request) -> dict[str, Position]:
+    """The positions in a handshake's query, by the ``room`` of the messages that they count.
+
+    Raises:
+        HTTPError: 400 if one is malformed.
+    """
+    found = {}
+    for text in request.query.getlist("since"):
+        audience, _, position = text.partition(":")
+        try:
+            if audience not in ("everyone", "user"):
+                raise ValueError("it begins with 'everyone:' or 'user:'")
+            found[f"finch.{audience}"] = read_position(position)
+        except ValueError as error:
+            raise HTTPError(400, f"since is wrong: {error}") from None
+    return found
+
+
+def text_of(room: object) -> str:
+    return room if isinstance(room, str) else ""
+
+
+def no_member(declared: Mapping[str, Rooms], name: object) -> HTTPError:
+    if not isinstance(name, str):
+        return HTTPError(400, "the room of a message is text")
+    if find_rooms(declared, name) is None:
+        return HTTPError(404, f"there is no room {name[:LONGEST_NAME]!r}")
+    return HTTPError(403, f"you are not in the room {name[:LONGEST_NAME]!r}; join it first")
+
+
+def since_of(message: Message) -> Position | None:
+    since = message.get("since")
+    if since is None:
+        return None
+    try:
+        return read_position(since)
+    except ValueError as error:
+        raise HTTPError(400, f"since is wrong: {error}") from None
+
+
+def last_of(message: Message) -> int:
+    last = message.get("last")
+    if last is None:
+        return 0
+    if isinstance(last, bool) or not isinstance(last, int) or not 0 <= last <= 2**31:
+        raise HTTPError(400, "last is a number of messages, 0 or more")
+    return last
+
+
+def meta_of(message: Message) -> Any:
+    if len(message.raw) > LARGEST_META:
+        raise HTTPError(413, f"the data of finch.join has at most {LARGEST_META} bytes")
+    return message.data
