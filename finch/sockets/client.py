@@ -244,6 +244,9 @@ class SocketClient(Member):
             self._scopes.discard(scope)
         await contain(self)
 
+    def _drop_answer(self) -> None:
+        self.manager.dropped_answers += 1
+
     def end(self, code: int, reason: str) -> None:
         """Close the connection without waiting."""
         self._outlet.close(code, reason)

@@ -16,6 +16,7 @@ import trio
 from finch.calls import attempt, call
 from finch.errors import HTTPError
 from finch.failures import close_iterator, failure_of, report, report_no_status
+from finch.sockets.asks import is_call
 from finch.sockets.event import Handlers
 from finch.sockets.outgoing import answer_envelope, error_envelope
 from finch.sockets.outlet import Outlet
@@ -65,6 +66,10 @@ class Dispatcher(ABC):
         """As :meth:`_handle`, for a message whose path is Finch's own."""
 
     @abstractmethod
+    def _drop_answer(self) -> None:
+        """An answer has come that nobody waits for."""
+
+    @abstractmethod
     def _say_cancelled(self, message: Message) -> None:
         """A message's handler was cancelled: answer that, if the client has asked for it."""
 
@@ -79,6 +84,9 @@ class Dispatcher(ABC):
             message = unreadable(payload)
         else:
             self._handled = message
+            if message.reply is not None and is_call(message.reply):
+                self._drop_answer()
+                return None
             path = message.path
             if path[:6] == "finch.":
                 return self._handle_reserved(message)

@@ -110,6 +110,8 @@ class SocketManager(Registry):
         self.identities = Identities()
         self.history = check_history("history", history)
         self.user_history = check_history("user_history", user_history)
+        self.dropped_answers = 0
+        """How many answers came to calls that nobody waited for any longer."""
         self.replaced = 0
         """How many volatile messages clients never got, because newer ones replaced them."""
         self.table = Table(app.dec_hook)
