@@ -21,6 +21,7 @@ from finch.sockets.event import Handlers
 from finch.sockets.outgoing import answer_envelope, error_envelope
 from finch.sockets.outlet import Outlet
 from finch.sockets.table import Table
+from finch.sockets.workers import Worker
 from finch.turns import account
 from finch.wire.envelope import Envelope
 from finch.wire.message import EnvelopeError, Message, read_message, unreadable
@@ -37,9 +38,8 @@ class Dispatcher(ABC):
     call for each message, and memory for each idle client.
     """
 
-    __slots__ = ("_handled", "_outlet", "_table")
+    __slots__ = ("_outlet", "_table")
 
-    _handled: Message | None
     _outlet: Outlet
     _table: Table
 
@@ -73,7 +73,7 @@ class Dispatcher(ABC):
     def _say_cancelled(self, message: Message) -> None:
         """A message's handler was cancelled: answer that, if the client has asked for it."""
 
-    def _handle(self, payload: str | bytes) -> Coroutine[Any, Any, object] | None:
+    def _handle(self, payload: str | bytes, worker: Worker) -> Coroutine[Any, Any, object] | None:
         """A coroutine that handles a message; None if another worker handles it."""
         try:
             message = read_message(payload)
@@ -83,7 +83,7 @@ class Dispatcher(ABC):
                 return self._send_error(error, None)
             message = unreadable(payload)
         else:
-            self._handled = message
+            worker.message = message
             if message.reply is not None and is_call(message.reply):
                 self._drop_answer()
                 return None

@@ -134,6 +134,7 @@ class SocketManager(Registry):
         classes can be mixed, and an early reference to the old manager still works."""
         self.table, self.members = other.table, other.members
         self.delivery, self.backplane = other.delivery, other.backplane
+        other.history, other.user_history = self.history, self.user_history
         self.delivery.kept = self.history is not None
         self.delivery.user_kept = self.user_history is not None
         self.declared, self.halls, self.identities = other.declared, other.halls, other.identities
