@@ -75,8 +75,9 @@ class Delivery:
                 if client.id != skip:
                     reached += client.push(envelope)
         else:
+            # the loop of every broadcast: client.push, without the call
             for client in self.hearing(channel):
-                reached += client.push(envelope)
+                reached += client._outlet.push(envelope, client._language, client._key)
         if client is not None:
             if channel not in self._sent:
                 self._sent[channel] = trio.current_time()
