@@ -38,7 +38,9 @@ class Delivery:
         rooms = self._members.rooms
         if kind == "everyone":
             # where messages are kept, only those who have got what they missed
-            return list(rooms.of("finch.everyone").values() if self.kept else self._members)
+            if self.kept:
+                return list(rooms.of("finch.everyone").values())
+            return self._members.reachable()
         if kind == "room":
             return list(rooms.of(str(name)).values())
         if kind == "user":
