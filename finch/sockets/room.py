@@ -123,7 +123,7 @@ class Hall:
         host: the server in which its tasks run.
     """
 
-    __slots__ = ("_changed", "_room", "_scopes", "_telling", "host", "presence")
+    __slots__ = ("_changed", "_room", "_scopes", "_telling", "host", "presence", "told")
 
     def __init__(self, room: Room, host: Host) -> None:
         declared = room.declared
@@ -132,6 +132,7 @@ class Hall:
         self._scopes: set[trio.CancelScope] = set()
         self._telling = False
         self._changed = trio.Event()
+        self.told = 0  # times that the members were told who has come and gone
         self.presence: Presence | None = None
         if declared is not None and declared.presence:
             self.presence = Presence(declared.grace)
@@ -239,13 +240,23 @@ class Hall:
             data = {"count": change.count} if counted else change
             return new_envelope(data, "finch.presence", 200, {"room": room.name})
 
-        def late() -> Envelope:  # changes would be lost if one replaced another
-            return new_envelope(self.people(), "finch.presence", 200, {"room": room.name})
-
-        key = (room.name, "finch.presence")
-        draft = Draft(make, "finch.presence", True, key, None, None if counted else late)
-        await room.manager.backplane.publish(room.channel, draft, None)
+        self.told += 1
+        await room.manager.backplane.publish(room.channel, self._draft(make), None)
         await room.manager.delivery.rest()
+
+    def catch_up(self, client: SocketClient) -> None:
+        """Tell one client who is here: it has not heard what the members were told meanwhile."""
+        draft = self._draft(lambda _: self._people_envelope())
+        client.push_volatile(draft.make(None), draft)
+
+    def _draft(self, make: Callable[[int | None], Envelope]) -> Draft:
+        # changes would be lost if one replaced another: so who is behind gets the list
+        name = self._room.name
+        key = (name, "finch.presence")
+        return Draft(make, "finch.presence", True, key, None, self._people_envelope)
+
+    def _people_envelope(self) -> Envelope:
+        return new_envelope(self.people(), "finch.presence", 200, {"room": self._room.name})
 
     @property
     def _name(self) -> str:
@@ -271,19 +282,30 @@ class Halls:
 
     def admit(self, room: Room, client: SocketClient, meta: Any) -> Hall:
         """A client may come in: from now on it is present. :meth:`enter` follows."""
+        hall = self._open(room, client)
+        hall.enter(client, meta)
+        return hall
+
+    def enter(self, room: Room, client: SocketClient, told: int) -> None:
+        """From now on, a client gets the room's messages.
+
+        Parameters:
+            told: ``told`` of the hall when the client was told who is here.
+        """
+        hall = self._open(room, client)  # the last member may have left meanwhile
+        if self._manager.members.rooms.add(room.name, client.id, client):
+            hall.begin()
+        if hall.told != told:
+            hall.catch_up(client)
+
+    def _open(self, room: Room, client: SocketClient) -> Hall:
         hall = self._halls.get(room.name)
         if hall is None or (
             # left over from a server that has ended: its tasks cannot run any more
             hall.host is not client.host and room.name not in self._manager.members.rooms
         ):
             hall = self._halls[room.name] = Hall(room, client.host)
-        hall.enter(client, meta)
         return hall
-
-    def enter(self, room: Room, client: SocketClient) -> None:
-        """From now on, a client gets the room's messages."""
-        if self._manager.members.rooms.add(room.name, client.id, client):
-            self._halls[room.name].begin()
 
     def exit(self, room: Room, client: SocketClient) -> None:
         """A client is no longer in the room."""
