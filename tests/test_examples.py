@@ -103,3 +103,25 @@ def test_the_chat_refuses_the_nameless_the_silent_and_strangers():
             assert receive_message(ann, "error")["status"] == 403
             send(ann, "finch.join", room="chat/cellar", id=3)
             assert receive(ann, "error")["message"] == "there is no room cellar"
+
+
+def test_in_the_game_the_referee_sees_who_catches_the_coin():
+    with (
+        finch("game", "--port", 0) as process,
+        websockets.sync.client.connect(f"{process.ws}/ws") as one,
+        websockets.sync.client.connect(f"{process.ws}/ws") as two,
+    ):
+        assert "<canvas" in httpx.get(process.url).text
+        ids = []
+        for ws in (one, two):
+            send(ws, "finch.join", room="round/1")
+            ids.append(receive_message(ws, "finch.join")["client"])
+        while len((picture := receive(one, "picture"))["players"]) < 2:
+            pass
+        assert sorted(picture["players"]) == sorted(ids)
+        send(two, "move", picture["coin"], room="round/1")
+        assert receive(one, "caught") == {"player": ids[1], "coins": 1}
+        assert receive(two, "caught") == {"player": ids[1], "coins": 1}
+        assert receive(one, "picture")["coin"] != picture["coin"]
+        send(one, "move", [2, 0], room="round/1")
+        assert "data does not fit" in receive(one, "error")["message"]
