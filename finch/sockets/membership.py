@@ -327,9 +327,10 @@ class Member(Inbox):
         missed: Missed | None,
         people: dict[str, Any],
     ) -> None:
-        data = {"recovered": missed is not None and missed.recovered, **people}
+        data: dict[str, Any] = {"recovered": missed is not None and missed.recovered, **people}
         more: dict[str, Any] = {"room": audience.label}
         if missed is not None:
+            data["missed"] = len(missed.messages)  # so a client knows when it has caught up
             more["seq"], more["epoch"] = missed.position.seq, missed.position.epoch
         reply = None if message is None else message.id
         await self._send_one(Envelope(data, "finch.join", 200, epoch_ms(), reply, more))
