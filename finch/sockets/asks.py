@@ -5,12 +5,21 @@ Source: the ``id`` and ``reply`` of ``docs/wire.md``, in the other direction.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from finch.wire.message import Reply
 
+_ID: Final = re.compile(r"s[0-9]{1,15}")
+
 Answer = Callable[[Reply | None], None]
 """Called with the client's answer; with None if the client has left."""
+
+
+def is_call(reply: object) -> bool:
+    """Whether this can be the ``id`` of a call. Other values of ``reply`` are an application's."""
+    return isinstance(reply, str) and _ID.fullmatch(reply) is not None
 
 
 class Asks:

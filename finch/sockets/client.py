@@ -45,7 +45,6 @@ class SocketClient(Member):
         manager: the :class:`finch.SocketManager` it is connected to.
         user_id: the user's id, from ``authorize`` or ``request_handle``; or None.
         identity: the :class:`finch.Identity` that ``authorize`` returned, or None.
-        replaced: how many volatile messages it never got, because newer ones replaced them.
         subprotocol: the agreed WebSocket subprotocol, or None.
 
     Example::
@@ -62,7 +61,6 @@ class SocketClient(Member):
         "_scopes",
         "_state",
         "_waiting",
-        "replaced",
         "request",
         "subprotocol",
         "user_id",
@@ -89,7 +87,6 @@ class SocketClient(Member):
         self._waiting: Waiting[Late] | None = None  # volatile messages, while it is behind
         self._scopes: set[trio.CancelScope] | None = None  # of the tasks that end with it
         self._rooms = None
-        self.replaced = 0
         super().__init__(id, outlet, manager.table, manager.members)
 
     @property
@@ -209,6 +206,11 @@ class SocketClient(Member):
             raise ClientGone(f"{self!r} has left before it answered")
         return read_answer(reply, as_type, self.manager.dec_hook)
 
+    @property
+    def replaced(self) -> int:
+        """How many volatile messages it never got, because newer ones replaced them."""
+        return 0 if self._waiting is None else self._waiting.replaced
+
     def spawn(self, function: Callable[..., Any], *args: Any) -> None:
         """Start a task that ends with this client: it is cancelled when the client has left.
 
@@ -218,7 +220,7 @@ class SocketClient(Member):
             function: called with ``args``.
 
         Raises:
-            RuntimeError: if the client has left.
+            ClientGone: if the client has left.
 
         Example::
 
@@ -227,7 +229,7 @@ class SocketClient(Member):
                 socket.spawn(ticker, socket)
         """
         if self._outlet.left:
-            raise RuntimeError(f"{self!r} has left, so no task of it can run")
+            raise ClientGone(f"{self!r} has left, so no task of it can run")
         if self._scopes is None:
             self._scopes = set()
         scope = trio.CancelScope()
@@ -244,13 +246,17 @@ class SocketClient(Member):
             self._scopes.discard(scope)
         await contain(self)
 
+    def _drop_answer(self) -> None:
+        self.manager.dropped_answers += 1
+
     def end(self, code: int, reason: str) -> None:
         """Close the connection without waiting."""
         self._outlet.close(code, reason)
 
     def _vanish(self) -> None:
         super()._vanish()
-        self._waiting = None
+        if self._waiting is not None:
+            self._waiting.take()
         self.manager.identities.forget(self)
         for scope in list(self._scopes or ()):
             scope.cancel()
@@ -281,7 +287,7 @@ class SocketClient(Member):
         The client is behind while bytes wait for it here, or while a ping that followed a message
         is unanswered: it answers pings in order, so kernel buffers cannot hide that it is slow.
         """
-        if self._waiting is None and not self._is_behind():
+        if not self._waiting and not self._is_behind():
             if not self.push(envelope):
                 return False
             self._ask()
@@ -291,7 +297,6 @@ class SocketClient(Member):
         if self._waiting is None:
             self._waiting = Waiting(self._outlet.host.limits.max_outbox // 2)
         replaced = self._waiting.put(draft.path, draft.key, draft.late or envelope, envelope.size)
-        self.replaced += replaced
         self.manager.replaced += replaced
         if self._lag is None or not self._lag.asking:
             self._ask()
@@ -317,10 +322,9 @@ class SocketClient(Member):
     def _send_waiting(self) -> None:
         """The client has read everything: it gets the newest of what has waited."""
         waiting = self._waiting
-        if waiting is None:
+        if not waiting:
             return
         if not self._is_behind():
-            self._waiting = None
             for late in waiting.take():
                 self.push(late if isinstance(late, Envelope) else late())
         if not self._outlet.left and (self._lag is None or not self._lag.asking):
@@ -366,7 +370,7 @@ class SocketClient(Member):
     def pong(self, payload: bytes) -> None:
         if self._lag is not None:
             self._lag.pong(payload)
-            if self._waiting is not None and not self._lag.asking:
+            if self._waiting and not self._lag.asking:
                 self._send_waiting()
 
     def __repr__(self) -> str:

@@ -27,6 +27,7 @@ class Waiting(Generic[M]):
 
     Attributes:
         size: the bytes that wait now.
+        replaced: how many messages were replaced or dropped so far.
 
     Example::
 
@@ -36,11 +37,12 @@ class Waiting(Generic[M]):
         waiting.take()  # [newer]
     """
 
-    __slots__ = ("_messages", "_most", "size")
+    __slots__ = ("_messages", "_most", "replaced", "size")
 
     def __init__(self, most: int) -> None:
         self._most = most
         self.size = 0
+        self.replaced = 0
         # each message with its size. An ordinary dict would pass over the places of all messages
         # that were replaced before it finds its first one.
         self._messages: OrderedDict[tuple[str, Hashable], tuple[M, int]] = OrderedDict()
@@ -69,6 +71,7 @@ class Waiting(Generic[M]):
             _, (_, dropped) = messages.popitem(last=False)
             self.size -= dropped
             gone += 1
+        self.replaced += gone
         return gone
 
     def take(self) -> list[M]:

@@ -85,6 +85,15 @@ class Delivery:
         self._owed += account.broadcast(reached, envelope.size)
         return reached
 
+    async def close(self, channel: Channel, code: int, reason: str, skip: str | None) -> int:
+        """Close the connections of those who hear a channel, but one; how many they were."""
+        closed = 0
+        for client in self.hearing(channel):
+            if client.id != skip:
+                await client.close(code, reason)
+                closed += 1
+        return closed
+
     async def rest(self) -> None:
         """Let the others have the turns that a delivery has used up."""
         while self._owed > 0:

@@ -16,10 +16,12 @@ import trio
 from finch.calls import attempt, call
 from finch.errors import HTTPError
 from finch.failures import close_iterator, failure_of, report, report_no_status
+from finch.sockets.asks import is_call
 from finch.sockets.event import Handlers
 from finch.sockets.outgoing import answer_envelope, error_envelope
 from finch.sockets.outlet import Outlet
 from finch.sockets.table import Table
+from finch.sockets.workers import Worker
 from finch.turns import account
 from finch.wire.envelope import Envelope
 from finch.wire.message import EnvelopeError, Message, read_message, unreadable
@@ -36,9 +38,8 @@ class Dispatcher(ABC):
     call for each message, and memory for each idle client.
     """
 
-    __slots__ = ("_handled", "_outlet", "_table")
+    __slots__ = ("_outlet", "_table")
 
-    _handled: Message | None
     _outlet: Outlet
     _table: Table
 
@@ -65,10 +66,14 @@ class Dispatcher(ABC):
         """As :meth:`_handle`, for a message whose path is Finch's own."""
 
     @abstractmethod
+    def _drop_answer(self) -> None:
+        """An answer has come that nobody waits for."""
+
+    @abstractmethod
     def _say_cancelled(self, message: Message) -> None:
         """A message's handler was cancelled: answer that, if the client has asked for it."""
 
-    def _handle(self, payload: str | bytes) -> Coroutine[Any, Any, object] | None:
+    def _handle(self, payload: str | bytes, worker: Worker) -> Coroutine[Any, Any, object] | None:
         """A coroutine that handles a message; None if another worker handles it."""
         try:
             message = read_message(payload)
@@ -78,7 +83,10 @@ class Dispatcher(ABC):
                 return self._send_error(error, None)
             message = unreadable(payload)
         else:
-            self._handled = message
+            worker.message = message
+            if message.reply is not None and is_call(message.reply):
+                self._drop_answer()
+                return None
             path = message.path
             if path[:6] == "finch.":
                 return self._handle_reserved(message)

@@ -57,7 +57,6 @@ class Inbox(Dispatcher, Owner, Job):
     __slots__ = (
         "_active",
         "_asks",
-        "_cancelling",
         "_inbox",
         "_life",
         "_lifecycle",
@@ -66,7 +65,6 @@ class Inbox(Dispatcher, Owner, Job):
         "_met",
         "_pool",
         "_queued",
-        "_serving",
         "_workers",
         "context",
         "id",
@@ -84,9 +82,6 @@ class Inbox(Dispatcher, Owner, Job):
         self._active = 0  # messages of concurrent paths that are being handled
         self._workers: tuple[Worker, ...] = ()  # the workers that run this client's callbacks
         self._queued = False  # waits for a worker, or a worker serves it
-        self._serving: Worker | None = None  # the worker that handles its messages in order
-        self._handled: Message | None = None  # the message that this worker handles
-        self._cancelling: Any = None  # the id of a message whose handler the client cancels
         self._asks: Asks | None = None  # calls that wait for the client's answer
         self._lifecycle = table.lifecycle
         greets = table.greets or self._arrives
@@ -167,13 +162,12 @@ class Inbox(Dispatcher, Owner, Job):
         try:
             if self._life is _WAITING:
                 await self._run_connect()
-            self._serving = worker
             while inbox and not worker.cancelled:
                 payload = inbox.pop(0)
                 if self._outlet.paused:
                     self._make_room()
                 try:
-                    handling = self._handle(payload)
+                    handling = self._handle(payload, worker)
                     if handling is not None:
                         await handling
                 except Exception as error:
@@ -188,7 +182,7 @@ class Inbox(Dispatcher, Owner, Job):
             # Nothing may wait between the last look at the inbox and this line. A message that
             # arrived while _queued is still True would be handled by nobody.
             self._dismiss(worker)
-            self._serving = self._handled = None
+            worker.message = None
             self._queued = False
             if worker.cancelled and (inbox or self._outlet.left):
                 self._queue()  # what follows needs a worker that is not cancelled
@@ -226,14 +220,9 @@ class Inbox(Dispatcher, Owner, Job):
 
     def _cancel_message(self, id: Any) -> bool:
         """Cancel the handler of the message with this id, or take the message out of the inbox."""
-        worker = self._serving
-        if worker is not None and self._handled is not None and self._handled.id == id:
-            self._cancelling = id
-            worker.cancel()
-            return True
         for worker in self._workers:
             if worker.message is not None and worker.message.id == id:
-                self._cancelling = id
+                worker.unwanted = True
                 worker.cancel()
                 return True
         for place, payload in enumerate(self._inbox):
@@ -243,14 +232,12 @@ class Inbox(Dispatcher, Owner, Job):
                 continue
             if message.id == id:
                 del self._inbox[place]
-                self._cancelling = id
-                self._say_cancelled(message)
+                self._send_now(error_envelope(HTTPError(499, "cancelled"), message))
                 return True
         return False
 
     def _say_cancelled(self, message: Message) -> None:
-        if message.id is not None and message.id == self._cancelling:
-            self._cancelling = None
+        if any(one.unwanted for one in self._workers if one.message is message):
             self._send_now(error_envelope(HTTPError(499, "cancelled"), message))
 
     def _dismiss(self, worker: Worker) -> None:

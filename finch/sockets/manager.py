@@ -104,12 +104,14 @@ class SocketManager(Registry):
         self.delivery = Delivery(
             self.members, kept=history is not None, user_kept=user_history is not None
         )
-        self.backplane: Backplane = InProcess(self.delivery.deliver, self.delivery.count)
+        self.backplane: Backplane = InProcess(self.delivery)
         self.declared: dict[str, Rooms] = {}
         self.halls = Halls(self)
         self.identities = Identities()
         self.history = check_history("history", history)
         self.user_history = check_history("user_history", user_history)
+        self.dropped_answers = 0
+        """How many answers came to calls that nobody waited for any longer."""
         self.replaced = 0
         """How many volatile messages clients never got, because newer ones replaced them."""
         self.table = Table(app.dec_hook)
@@ -132,6 +134,7 @@ class SocketManager(Registry):
         classes can be mixed, and an early reference to the old manager still works."""
         self.table, self.members = other.table, other.members
         self.delivery, self.backplane = other.delivery, other.backplane
+        other.history, other.user_history = self.history, self.user_history
         self.delivery.kept = self.history is not None
         self.delivery.user_kept = self.user_history is not None
         self.declared, self.halls, self.identities = other.declared, other.halls, other.identities

@@ -18,7 +18,7 @@ from finch.calls import attempt
 from finch.cluster.backplane import Missed
 from finch.cluster.history import Position
 from finch.encoding import encode
-from finch.errors import HTTPError
+from finch.errors import ClientGone, HTTPError
 from finch.explain import shown
 from finch.failures import failure_of, report
 from finch.http.request import Request
@@ -78,7 +78,8 @@ class Member(Inbox):
         Raises:
             TypeError: if ``name`` is not text, or ``meta`` has no JSON form.
             ValueError: if the name is empty or too long.
-            RuntimeError: if the client has left, or is in ``Limits.max_rooms`` rooms.
+            ClientGone: if the client has left.
+            RuntimeError: if it is in ``Limits.max_rooms`` rooms.
         """
         room = self.manager.room(name)
         if not name or len(name) > LONGEST_NAME:
@@ -89,7 +90,7 @@ class Member(Inbox):
             except Exception as error:
                 raise TypeError(f"the meta of a member cannot be sent: {error}") from None
         if self._outlet.left:
-            raise RuntimeError(f"{self!r} has left, so it cannot join {name!r}")
+            raise ClientGone(f"{self!r} has left, so it cannot join {name!r}")
         if name in self.rooms:
             return room
         if self._has_too_many():

@@ -123,12 +123,12 @@ class Hall:
         host: the server in which its tasks run.
     """
 
-    __slots__ = ("_changed", "_host", "_room", "_scopes", "_telling", "presence")
+    __slots__ = ("_changed", "_room", "_scopes", "_telling", "host", "presence")
 
     def __init__(self, room: Room, host: Host) -> None:
         declared = room.declared
         self._room = room
-        self._host = host
+        self.host = host
         self._scopes: set[trio.CancelScope] = set()
         self._telling = False
         self._changed = trio.Event()
@@ -156,7 +156,7 @@ class Hall:
         """Run a function as a task of the room."""
         scope = trio.CancelScope()
         self._scopes.add(scope)
-        self._host.spawn(partial(self._run, function, named, scope))
+        self.host.spawn(partial(self._run, function, named, scope))
 
     async def _run(self, function: Callable[[], Any], named: str, scope: trio.CancelScope) -> None:
         with scope:
@@ -208,8 +208,8 @@ class Hall:
     def _tell_soon(self) -> None:
         self._changed.set()
         if not self._telling:
+            self.host.spawn(self._tell)
             self._telling = True
-            self._host.spawn(self._tell)
 
     async def _tell(self) -> None:
         """Tell the members who has come and gone, until nothing is left to tell."""
@@ -272,7 +272,10 @@ class Halls:
     def admit(self, room: Room, client: SocketClient, meta: Any) -> Hall:
         """A client may come in: from now on it is present. :meth:`enter` follows."""
         hall = self._halls.get(room.name)
-        if hall is None:
+        if hall is None or (
+            # left over from a server that has ended: its tasks cannot run any more
+            hall.host is not client.host and room.name not in self._manager.members.rooms
+        ):
             hall = self._halls[room.name] = Hall(room, client.host)
         hall.enter(client, meta)
         return hall

@@ -62,15 +62,17 @@ class Worker:
     Attributes:
         cancelled: whether the current job is cancelled. (A trio scope has ``cancel_called``, but
             that reads the clock each time.)
-        message: the message that it handles, if that is of a concurrent path.
+        message: the message that it handles now, or None.
+        unwanted: whether the client itself has cancelled this message.
     """
 
-    __slots__ = ("_scope", "cancelled", "message")
+    __slots__ = ("_scope", "cancelled", "message", "unwanted")
 
     def __init__(self) -> None:
         self._scope = trio.CancelScope()
         self.cancelled = False
         self.message: Message | None = None
+        self.unwanted = False
 
     def cancel(self) -> None:
         """Stop the current job, whatever it waits for."""
@@ -82,7 +84,7 @@ class Worker:
         scope stays cancelled, so the next job gets a new one."""
         if self.cancelled:
             self._scope = trio.CancelScope()
-            self.cancelled = False
+            self.cancelled = self.unwanted = False
         return self._scope
 
 

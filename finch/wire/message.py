@@ -29,6 +29,7 @@ class _ClientFrame(msgspec.Struct):
     data: msgspec.Raw = _NOTHING
     id: Any = None
     room: Any = None
+    reply: Any = None
 
 
 _decode_frame = msgspec.json.Decoder(_ClientFrame).decode
@@ -44,6 +45,7 @@ class Message:
             number is too large for Python's JSON.
         id: the value that the answer must have as ``reply``; None if the client wants no answer.
         room: the room that the message is addressed to; None for no room.
+        reply: the ``id`` of the server's call that the message answers; None for no call.
 
     Other top-level keys are items: ``message["blob"]``, ``"blob" in message`` and
     ``message.get("blob")``.
@@ -55,12 +57,21 @@ class Message:
             return len(message["blob"])
     """
 
-    __slots__ = ("_data", "_fields", "id", "path", "raw", "room", "text")
+    __slots__ = ("_data", "_fields", "id", "path", "raw", "reply", "room", "text")
 
-    def __init__(self, path: str, raw: msgspec.Raw, id: Any, text: str, room: Any = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        raw: msgspec.Raw,
+        id: Any,
+        text: str,
+        room: Any = None,
+        reply: Any = None,
+    ) -> None:
         self.path = path
         self.id = id
         self.room = room
+        self.reply = reply
         self.raw = raw
         """``data`` as unparsed JSON."""
         self.text = text
@@ -125,7 +136,7 @@ def read_message(payload: str | bytes) -> Message:
         frame = _decode_frame(payload)
     except (msgspec.DecodeError, RecursionError):
         raise EnvelopeError(_what_is_wrong(payload)) from None
-    return Message(frame.path, frame.data, frame.id, payload, frame.room)
+    return Message(frame.path, frame.data, frame.id, payload, frame.room, frame.reply)
 
 
 class Reply(msgspec.Struct):
