@@ -119,6 +119,7 @@ cli
 testing.answers
 testing.asking
 testing.cookies
+testing.streamed
 testing.socket
 testing.client
 """.split()
@@ -127,7 +128,7 @@ testing.client
 PLAIN = """
 sockets.lag
 sockets.members
-sockets.history
+cluster.history
 sockets.presence
 sockets.conflation
 """.split()
