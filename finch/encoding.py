@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import msgspec
 
-
 _NAME: Final = type.__dict__["__name__"].__get__
 
 

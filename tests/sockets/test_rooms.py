@@ -98,7 +98,7 @@ def test_every_callback_is_registered_once():
     with pytest.raises(ConfigurationError, match="already"):
         chat.on_error(lambda socket, error: None)
     chat.socket("say")(lambda socket, data: None)
-    with pytest.raises(ConfigurationError, match="'say' of the rooms 'chat/{name}' already"):
+    with pytest.raises(ConfigurationError, match=r"'say' of the rooms 'chat/\{name\}' already"):
         chat.socket("say")(lambda socket, data: None)
 
 
