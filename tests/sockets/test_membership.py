@@ -34,6 +34,7 @@ def app():
             return object()
         if name == "slow":
             await trio.sleep(10)
+        return None
 
     @chat.on_leave
     async def goodbye(socket, room, name):
@@ -120,7 +121,7 @@ async def test_a_join_that_is_refused_leaves_nothing_behind(app, room, status):
         "x:-1",
         "x:1.5",
         "x:1:2",
-        "x:١",
+        "x:\u0661",
         "ü:1",
         f"x:{10**20}",
         "x" * 40,
