@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -191,6 +190,10 @@ class Hall:
             self.presence.exit(client.user_id, client.id, trio.current_time())
             self._tell_soon()
 
+    def give_up(self) -> None:
+        """The server ends: nobody can be told any longer that a grace is over."""
+        self.presence = None
+
     @property
     def empty(self) -> bool:
         """Whether nobody is present, and nobody must be told so."""
@@ -228,6 +231,9 @@ class Hall:
                     return
                 with trio.move_on_at(trio.current_time() if due is None else due):
                     await self._changed.wait()
+        except trio.Cancelled:
+            self.give_up()
+            raise
         finally:
             self._telling = False
             self._room.manager.halls.forget_if_empty(self._room.name)
@@ -314,8 +320,10 @@ class Halls:
             return
         if self._manager.members.rooms.remove(room.name, client.id):
             hall.end()
-        with suppress(RuntimeError):  # the server ends: there is nobody left to tell
+        try:
             hall.exit(client)
+        except RuntimeError:  # the server has ended
+            hall.give_up()
         self.forget_if_empty(room.name)
 
     def forget_if_empty(self, name: str) -> None:
