@@ -1,6 +1,5 @@
 """The exchanges of ``vectors.json``, in memory and over real sockets with a client of others."""
 
-import json
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Plays the exchanges of ``vectors.json``: compares messages, and remembers what placeholders are."""
+"""Plays the exchanges of ``vectors.json``: compares messages, knows what placeholders stand for."""
 
 import base64
 import json
