@@ -1,7 +1,10 @@
 """The exchanges of ``vectors.json``, in memory and over real sockets with a client of others."""
 
+import json
+import re
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 import trio
@@ -147,3 +150,48 @@ def in_thread(function, *args, **options):
 async def test_an_exchange_over_a_real_socket(name, serve):
     async with serve(new_app()) as running, AsyncExitStack() as stack:
         await play(EXCHANGES[name], ForeignDoor(running.ws, stack), lambda number: f"q{number}")
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "wire.md").read_text(encoding="utf-8")
+
+
+def rows(heading):
+    """The first cells of the first table under a heading of the page: the names in it."""
+    section = PAGE.split(f"\n{heading}\n", 1)[1].split("\n#", 1)[0]
+    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+
+
+def said(key):
+    """All messages that clients say, or hear."""
+    steps = [step for steps in EXCHANGES.values() for step in steps]
+    return [step[key] for step in steps if isinstance(step.get(key), dict)]
+
+
+def test_the_exchanges_have_every_field_of_the_page():
+    for heading, key in (("## From the client", "says"), ("## From the server", "hears")):
+        names = rows(heading)
+        assert len(names) >= 8
+        assert names - {name for message in said(key) for name in message} == set()
+
+
+def test_the_exchanges_have_every_reserved_path_of_the_page():
+    paths = rows("## Reserved paths")
+    assert paths == {f"finch.{name}" for name in "join leave cancel auth presence".split()}
+    spoken = {message.get("path") for message in said("says") + said("hears")}
+    assert paths - spoken == set()
+
+
+def test_the_exchanges_have_the_statuses_and_close_codes_of_the_page():
+    section = PAGE.split("\n### Errors\n")[1].split("\n## ")[0]
+    statuses = {int(status) for status in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)}
+    assert statuses - {message.get("status") for message in said("hears")} == set()
+    codes = {step.get("closed") for steps in EXCHANGES.values() for step in steps}
+    assert {1008, 4000, 4401, 4500} - codes == set()
+
+
+@pytest.mark.parametrize("line", re.findall(r"^\{.*\}$", PAGE, re.MULTILINE))
+def test_an_example_of_the_page_is_a_message(line):
+    message = json.loads(line)
+    known = rows("## From the client") | rows("## From the server")
+    assert set(message) <= known
