@@ -19,6 +19,7 @@ STORIES = {
         "fast_path": "frames and websocket: the fast path and wsproto give the same results",
         "framing": "http and handshake: how a response is framed is decided once for both",
         "longest": "all of wire, and others who read input: nothing takes quadratic time",
+        "vectors": "envelope and message: the exchanges that test a client in any language",
         "rfc": "http, head and body: what the RFCs say, section by section",
     },
     "http": {
