@@ -239,7 +239,7 @@ class SocketClient(Member):
     async def _run_task(self, function: Callable[[], Any], scope: trio.CancelScope) -> None:
         with scope:
             _, error = await attempt(function)
-            if error is not None:
+            if error is not None and not self._is_over(error):
                 report(_log, "a task of %r raised", self, error=error)
                 await self._tell_on_error(error, None)
         if self._scopes is not None:

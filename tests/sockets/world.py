@@ -163,6 +163,7 @@ class Tab(Peer):
         self.people = {}  # by room: who is present, as it was told
         self.count = {}
         self.codes = set()  # with which it may be closed
+        self.parting = False  # it has sent a Close
         self.suspect = False  # it has been frozen, so it may be closed for that
         self.expires = None
 
@@ -170,6 +171,7 @@ class Tab(Peer):
         """Whether it certainly hears this audience, and will until it asks otherwise."""
         return (
             self.open
+            and not self.parting
             and self.id is not None
             and label in self.rooms
             and all(request.room != label for request in self.requests)
@@ -514,6 +516,7 @@ class World:
     async def do_part(self, who, tab, what, how):
         if tab is not None:
             tab.codes.add(1000)
+            tab.parting = True
             await tab.leave()
 
     async def do_wait(self, who, tab, what, how):
@@ -838,7 +841,7 @@ class World:
             for numbers in epochs.values():
                 assert sorted(numbers) == list(range(1, len(numbers) + 1)), f"holes in {channel}"
         for tab in self.live():
-            if tab.reads and tab.id is not None:
+            if tab.reads and not tab.parting and tab.id is not None:
                 self.check_up_to_date(tab)
         self.check_server()
         for call in self.calls:
