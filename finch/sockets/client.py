@@ -29,6 +29,7 @@ from finch.wire.websocket import check_close
 
 if TYPE_CHECKING:
     from finch.sockets.manager import SocketManager
+    from finch.sockets.room import Room
 
 _log = logging.getLogger("finch.sockets")
 
@@ -252,6 +253,13 @@ class SocketClient(Member):
     def end(self, code: int, reason: str) -> None:
         """Close the connection without waiting."""
         self._outlet.close(code, reason)
+
+    def _exit(self, name: str) -> Room | None:
+        room = super()._exit(name)
+        if room is not None and self._waiting:
+            # after the answer to its leave, a client gets no message of the room
+            self._waiting.drop(lambda key: key[0] == name)  # type: ignore[index]  # see drafted()
+        return room
 
     def _vanish(self) -> None:
         super()._vanish()

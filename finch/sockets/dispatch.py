@@ -175,9 +175,9 @@ class Dispatcher(ABC):
         await self._send_error(HTTPError(500, "Internal Server Error"), message)
 
     def _is_over(self, error: BaseException) -> bool:
-        """Whether a callback has only noticed that its client has left. That happens every day: it
-        is no mistake of the application, and nobody waits for an answer."""
-        return isinstance(error, ClientGone) and self._outlet.left
+        """Whether a callback has only noticed that its client leaves. That happens every day: it is
+        no mistake of the application, and nobody waits for an answer."""
+        return isinstance(error, ClientGone) and self._outlet.ending
 
     async def _tell_on_error(
         self, error: BaseException, on_error: Callable[..., Any] | None
