@@ -261,7 +261,7 @@ class Member(Inbox):
         wanted = bound.arguments({"room": room, "meta": meta, **room.params})
         value, error = await attempt(partial(bound.function, self, **wanted))
         if error is not None:
-            if isinstance(error, HTTPError):
+            if isinstance(error, HTTPError) or self._is_over(error):
                 raise error
             what = f"on_join of the room {room.name!r}"
             report(_log, "%s raised for %r", what, self, error=error)
