@@ -127,7 +127,7 @@ testing.client
 PLAIN = """
 sockets.lag
 sockets.members
-sockets.history
+cluster.history
 sockets.presence
 sockets.conflation
 """.split()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import trio
 
@@ -94,37 +94,48 @@ class Backplane(ABC):
         """What was published after a position; or, if that cannot be told, the last ``last``."""
 
     @abstractmethod
-    async def count(self, channel: Channel) -> int:
-        """How many clients hear this channel."""
+    def count(self, channel: Channel) -> int:
+        """How many clients hear this channel, as far as is known here."""
+
+    @abstractmethod
+    async def close(self, channel: Channel, code: int, reason: str, skip: str | None) -> int:
+        """Close the connections of all who hear this channel, but one; how many they were."""
 
 
-Deliver = Callable[[Channel, Envelope, Draft], int]
-"""Gives a message to the clients of this process; how many they were."""
+class Local(Protocol):
+    """The clients of this process."""
+
+    def deliver(self, channel: Channel, envelope: Envelope, draft: Draft) -> int:
+        """Give a message to those who hear a channel; how many they were."""
+
+    def count(self, channel: Channel) -> int:
+        """How many hear a channel."""
+
+    async def close(self, channel: Channel, code: int, reason: str, skip: str | None) -> int:
+        """Close the connections of those who hear a channel, but one; how many they were."""
 
 
 class InProcess(Backplane):
     """The world of one process. Nothing here waits.
 
     Parameters:
-        deliver: gives a message to this process's clients.
-        count: how many clients of this process hear a channel.
+        local: the clients of this process.
     """
 
-    def __init__(self, deliver: Deliver, count: Callable[[Channel], int]) -> None:
-        self._deliver = deliver
-        self._count = count
+    def __init__(self, local: Local) -> None:
+        self._local = local
         # the archives, the one that was written to longest ago first
         self._archives: OrderedDict[Channel, Archive[Envelope]] = OrderedDict()
 
     async def publish(self, channel: Channel, draft: Draft, history: History | None) -> Sent:
         if history is None or draft.volatile:
-            return Sent(self._deliver(channel, draft.make(None), draft))
+            return Sent(self._local.deliver(channel, draft.make(None), draft))
         now = trio.current_time()
         archive = self._archive(channel, history, now)
         envelope = draft.make(archive.next_seq)
         seq = archive.append(envelope, now)
         self._archives.move_to_end(channel)
-        sent = Sent(self._deliver(channel, envelope, draft))
+        sent = Sent(self._local.deliver(channel, envelope, draft))
         sent.position = Position(archive.epoch, seq)
         return sent
 
@@ -139,8 +150,11 @@ class InProcess(Backplane):
             return Missed(position, True, messages)
         return Missed(position, False, archive.last(last, now) if last else [])
 
-    async def count(self, channel: Channel) -> int:
-        return self._count(channel)
+    def count(self, channel: Channel) -> int:
+        return self._local.count(channel)
+
+    async def close(self, channel: Channel, code: int, reason: str, skip: str | None) -> int:
+        return await self._local.close(channel, code, reason, skip)
 
     def _archive(self, channel: Channel, history: History, now: float) -> Archive[Envelope]:
         archive = self._archives.get(channel)
@@ -151,7 +165,7 @@ class InProcess(Backplane):
             oldest = next(iter(self._archives))
             if oldest == channel or not self._archives[oldest].expired(now):
                 break
-            if self._count(oldest):
+            if self._local.count(oldest):
                 self._archives.move_to_end(oldest)
                 break
             del self._archives[oldest]

@@ -99,19 +99,15 @@ class Audience(ABC):
 
             await manager.room("game/7").send([x, y], path="moved", volatile=True, key=player)
         """
-        if skip is not None and not isinstance(skip, SocketClient):
-            raise TypeError(f"skip is the client that gets nothing, not {kind(skip)}")
-        draft = drafted(
-            data, path, status, self.label, volatile, key, None if skip is None else skip.id
-        )
+        draft = drafted(data, path, status, self.label, volatile, key, _id_of(skip))
         sent = await self.manager.backplane.publish(self.channel, draft, self.kept)
         await self.manager.delivery.rest()
         return sent
 
     @property
     def count(self) -> int:
-        """How many clients hear it, in this process."""
-        return self.manager.delivery.count(self.channel)
+        """How many clients hear it."""
+        return self.manager.backplane.count(self.channel)
 
     def __iter__(self) -> Iterator[SocketClient]:
         """The clients of this process that hear it now."""
@@ -128,12 +124,8 @@ class Audience(ABC):
             skip: a client that stays.
         """
         check_close(code, reason)
-        closed = 0
-        for client in self:
-            if client is not skip:
-                await client.close(code, reason)
-                closed += 1
-        return closed
+        skipped = _id_of(skip)
+        return await self.manager.backplane.close(self.channel, code, reason, skipped)
 
     async def history(self, last: int = 50) -> list[Kept]:
         """The last messages that are kept, in order; none without a history.
@@ -262,6 +254,14 @@ class _Asked:
                 self._answers.send_nowait((self._client, answer))
             except (ClientGone, CallFailed, trio.BrokenResourceError):
                 pass
+
+
+def _id_of(skip: object) -> str | None:
+    if skip is None:
+        return None
+    if not isinstance(skip, SocketClient):
+        raise TypeError(f"skip is the client that is left out, not {kind(skip)}")
+    return skip.id
 
 
 def _read(seq: int, envelope: Envelope) -> Kept:

@@ -38,7 +38,9 @@ class Delivery:
         rooms = self._members.rooms
         if kind == "everyone":
             # where messages are kept, only those who have got what they missed
-            return list(rooms.of("finch.everyone").values() if self.kept else self._members)
+            if self.kept:
+                return list(rooms.of("finch.everyone").values())
+            return self._members.reachable()
         if kind == "room":
             return list(rooms.of(str(name)).values())
         if kind == "user":
@@ -75,8 +77,9 @@ class Delivery:
                 if client.id != skip:
                     reached += client.push(envelope)
         else:
+            # the loop of every broadcast: client.push, without the call
             for client in self.hearing(channel):
-                reached += client.push(envelope)
+                reached += client._outlet.push(envelope, client._language, client._key)
         if client is not None:
             if channel not in self._sent:
                 self._sent[channel] = trio.current_time()
@@ -84,6 +87,15 @@ class Delivery:
                 client.host.lagging[self] = None
         self._owed += account.broadcast(reached, envelope.size)
         return reached
+
+    async def close(self, channel: Channel, code: int, reason: str, skip: str | None) -> int:
+        """Close the connections of those who hear a channel, but one; how many they were."""
+        closed = 0
+        for client in self.hearing(channel):
+            if client.id != skip:
+                await client.close(code, reason)
+                closed += 1
+        return closed
 
     async def rest(self) -> None:
         """Let the others have the turns that a delivery has used up."""

@@ -104,7 +104,7 @@ class SocketManager(Registry):
         self.delivery = Delivery(
             self.members, kept=history is not None, user_kept=user_history is not None
         )
-        self.backplane: Backplane = InProcess(self.delivery.deliver, self.delivery.count)
+        self.backplane: Backplane = InProcess(self.delivery)
         self.declared: dict[str, Rooms] = {}
         self.halls = Halls(self)
         self.identities = Identities()

@@ -91,6 +91,10 @@ class Members(Generic[C]):
         user_id = self._present.pop(key, None)
         return user_id is not None and self._users.remove(user_id, key)
 
+    def reachable(self) -> list[C]:
+        """All reachable clients."""
+        return list(self._reachable.values())
+
     def get(self, key: str) -> C | None:
         """The reachable client with this id, or None."""
         return self._reachable.get(key)
@@ -112,7 +116,7 @@ class Members(Generic[C]):
 
     def __iter__(self) -> Iterator[C]:
         """All clients that are reachable now. Clients may come and go during the iteration."""
-        return iter(list(self._reachable.values()))
+        return iter(self.reachable())
 
     @property
     def count_users(self) -> int:
