@@ -25,6 +25,7 @@ STORIES = {
         "values": "request, body, cookies and language: all that a handler reads from a request",
     },
     "sockets": {
+        "harm": "rooms, clients and their tasks: what goes wrong for one harms nobody else",
         "lifecycle": "from upgrade to client: on_connect and on_disconnect run exactly once",
         "order": "from link to workers: the messages of one client are handled in order",
     },

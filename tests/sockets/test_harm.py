@@ -1,0 +1,75 @@
+"""What goes wrong in an application's code, or what a hostile client sends, harms nobody else."""
+
+import logging
+
+import pytest
+import trio
+
+from finch import FinchApp
+from finch.testing import TestClient
+
+
+async def leave_a_nursery_open():
+    nursery = await trio.open_nursery().__aenter__()
+    nursery.start_soon(trio.sleep_forever)
+
+
+async def leave_a_scope_open():
+    trio.CancelScope().__enter__()
+
+
+async def leave_a_cancelled_scope_open():
+    trio.CancelScope().__enter__().cancel()
+    await trio.sleep_forever()
+
+
+@pytest.fixture
+def serving(autojump_clock, caplog):
+    """An application with a handler that echoes; the test's log is silent."""
+    caplog.set_level(logging.CRITICAL + 1, "finch")
+    app = FinchApp()
+
+    @app.socket("echo")
+    async def echo(socket, data):
+        return data
+
+    return app
+
+
+async def joined(socket, room, **fields):
+    await socket.send("finch.join", id="join", room=room, **fields)
+    return await socket.receive()
+
+
+@pytest.mark.parametrize(
+    "accident", [leave_a_nursery_open, leave_a_scope_open, leave_a_cancelled_scope_open]
+)
+async def test_a_task_that_leaves_something_open_ends_alone(serving, accident):
+    games = serving.rooms("game/{name}")
+    games.task(accident_of_a_room(accident))
+
+    @games.socket("spawn")
+    async def spawn(socket, data, room):
+        socket.spawn(accident)
+        room.spawn(accident)
+
+    heard = []
+    try:
+        async with TestClient(serving) as client:
+            async with client.socket("/ws") as one, client.socket("/ws") as other:
+                assert (await joined(one, "game/7")).status == 200
+                await one.send("spawn", id=1, room="game/7")
+                assert (await one.receive()).reply == 1
+                await trio.sleep(1)
+                for socket in (one, other):
+                    await socket.send("echo", "still here", id=2)
+                    heard.append((await socket.receive()).data)
+    finally:  # the end of the server would cancel this test, which then would pass
+        assert heard == ["still here", "still here"]
+
+
+def accident_of_a_room(accident):
+    async def run(room):
+        await accident()
+
+    return run
