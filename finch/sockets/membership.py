@@ -31,6 +31,7 @@ from finch.sockets.asked import (
     since_of,
     text_of,
 )
+from finch.sockets.event import RESERVED
 from finch.sockets.inbox import Inbox
 from finch.sockets.outgoing import epoch_ms, means_refusal
 from finch.turns import account
@@ -77,13 +78,15 @@ class Member(Inbox):
 
         Raises:
             TypeError: if ``name`` is not text, or ``meta`` has no JSON form.
-            ValueError: if the name is empty or too long.
+            ValueError: if the name is empty, too long, or begins with ``finch.``.
             ClientGone: if the client has left.
             RuntimeError: if it is in ``Limits.max_rooms`` rooms.
         """
         room = self.manager.room(name)
         if not name or len(name) > LONGEST_NAME:
             raise ValueError(f"a room's name has 1 to {LONGEST_NAME} characters, not {len(name)}")
+        if name.startswith(RESERVED):
+            raise ValueError(f"the name {name!r} is Finch's own; choose another name")
         if meta is not None:
             try:
                 encode(meta)

@@ -5,7 +5,7 @@ import logging
 import pytest
 import trio
 
-from finch import FinchApp
+from finch import FinchApp, History, SocketManager
 from finch.testing import TestClient
 
 
@@ -73,3 +73,21 @@ def accident_of_a_room(accident):
         await accident()
 
     return run
+
+
+async def test_no_client_joins_the_audiences_that_finch_keeps(serving):
+    SocketManager(serving, history=History(), user_history=History())
+    rooms = serving.rooms("{name}")
+
+    @rooms.socket("say")
+    async def say(socket, data, room):
+        await room.send(data, path="said")
+
+    async with TestClient(serving) as client, client.socket("/ws") as socket:
+        assert (await socket.receive()).path == "finch.join"  # everyone, by the handshake
+        for name in ("finch.everyone", "finch.user"):
+            assert (await joined(socket, name)).status == 404
+            await socket.send("say", "to everyone", id=1, room=name)
+            assert (await socket.receive()).status == 404
+            with pytest.raises(ValueError, match=r"Finch's own"):
+                await next(iter(serving.everyone)).join(name)
