@@ -19,7 +19,7 @@ from finch.cluster.backplane import Missed
 from finch.cluster.history import Position
 from finch.encoding import encode
 from finch.errors import ClientGone, HTTPError
-from finch.explain import shown
+from finch.explain import shown, why_no_json
 from finch.failures import failure_of, report
 from finch.http.request import Request
 from finch.sockets.asked import (
@@ -33,6 +33,7 @@ from finch.sockets.asked import (
 )
 from finch.sockets.event import RESERVED
 from finch.sockets.inbox import Inbox
+from finch.sockets.members import UserId
 from finch.sockets.outgoing import epoch_ms, means_refusal
 from finch.turns import account
 from finch.wire.envelope import Envelope
@@ -53,6 +54,7 @@ class Member(Inbox):
 
     manager: SocketManager
     identity: Any
+    user_id: UserId | None
     request: Request
     _rooms: dict[str, Room] | None
 
@@ -87,11 +89,9 @@ class Member(Inbox):
             raise ValueError(f"a room's name has 1 to {LONGEST_NAME} characters, not {len(name)}")
         if name.startswith(RESERVED):
             raise ValueError(f"the name {name!r} is Finch's own; choose another name")
-        if meta is not None:
-            try:
-                encode(meta)
-            except Exception as error:
-                raise TypeError(f"the meta of a member cannot be sent: {error}") from None
+        fault = self._cannot_be_shown(meta)
+        if fault is not None:
+            raise TypeError(f"the meta of a member cannot be sent: {fault}")
         if self._outlet.left:
             raise ClientGone(f"{self!r} has left, so it cannot join {name!r}")
         if name in self.rooms:
@@ -145,6 +145,15 @@ class Member(Inbox):
 
     def _has_too_many(self) -> bool:
         return self._rooms is not None and len(self._rooms) >= self._most_rooms
+
+    def _cannot_be_shown(self, meta: Any) -> str | None:
+        """Why others cannot be told of this client; None if they can. One entry that has no JSON
+        form would keep all others from joining."""
+        try:
+            encode((self.user_id, meta))
+        except Exception as error:
+            return why_no_json((self.user_id, meta)) or str(error)
+        return None
 
     def _admit(self, room: Room, meta: Any) -> Any:
         if self._rooms is None:
@@ -240,6 +249,11 @@ class Member(Inbox):
                 meta = self.identity.meta  # the application knows better than its client
             if declared.joins is not None:
                 meta = await self._ask_on_join(declared, room, meta)
+            fault = self._cannot_be_shown(meta)
+            if fault is not None:
+                text = "the meta or the user id of %r in the room %r cannot be sent: %s"
+                report(_log, text, self, name, fault)
+                raise HTTPError(500, "Internal Server Error")
             if self._outlet.left:
                 # on_join has let it in, so on_leave says goodbye
                 await self._said_goodbye_to(room)
@@ -281,16 +295,6 @@ class Member(Inbox):
                 self,
             )
             raise HTTPError(403)
-        try:
-            encode(value)
-        except Exception as wrong:
-            report(
-                _log,
-                "on_join of the room %r returned a meta that cannot be sent: %s",
-                room.name,
-                wrong,
-            )
-            raise HTTPError(500, "Internal Server Error") from None
         return value
 
     async def _catch_up(

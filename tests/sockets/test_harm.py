@@ -1,11 +1,12 @@
 """What goes wrong in an application's code, or what a hostile client sends, harms nobody else."""
 
 import logging
+import sys
 
 import pytest
 import trio
 
-from finch import FinchApp, History, SocketManager
+from finch import FinchApp, History, Identity, SocketManager
 from finch.testing import TestClient
 
 
@@ -91,3 +92,31 @@ async def test_no_client_joins_the_audiences_that_finch_keeps(serving):
             assert (await socket.receive()).status == 404
             with pytest.raises(ValueError, match=r"Finch's own"):
                 await next(iter(serving.everyone)).join(name)
+
+
+async def test_a_meta_that_is_nested_too_deeply_breaks_no_room(serving):
+    serving.rooms("chat/{name}", presence=True)
+    deepest = sys.getrecursionlimit()
+    async with TestClient(serving) as client:
+        async with client.socket("/ws") as one, client.socket("/ws") as other:
+            for depth in range(deepest - 60, deepest):  # where Finch cannot read it any longer
+                room, meta = f"chat/{depth}", "[" * depth + "]" * depth
+                await one.send_raw(f'{{"path":"finch.join","id":1,"room":"{room}","data":{meta}}}')
+                assert (await one.receive()).status in (200, 400)
+                assert (await joined(other, room)).status == 200
+                assert (await other.receive()).path == "finch.presence"
+
+
+@pytest.mark.parametrize("identity", [Identity("ann", meta=object()), Identity("\udc80")])
+async def test_an_identity_that_cannot_be_sent_breaks_no_room(serving, identity):
+    serving.rooms("chat/{name}", presence=True)
+
+    @serving.authorize
+    async def authorize(request):
+        return "bob" if "bob" in request.query else identity
+
+    async with TestClient(serving) as client:
+        async with client.socket("/ws") as one, client.socket("/ws?bob=") as bob:
+            assert (await joined(one, "chat/x")).status == 500
+            assert (await joined(bob, "chat/x")).data["count"] == 1
+            assert (await bob.receive()).path == "finch.presence"
