@@ -8,7 +8,8 @@ was published meanwhile and that moment.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -100,10 +101,11 @@ class Member(Inbox):
             raise RuntimeError(f"{self!r} is in {self._most_rooms} rooms, which is max_rooms")
         hall = self._admit(room, meta)
         told, caught_up = hall.told, True
-        if room.kept is not None:
-            caught_up = await self._catch_up(room, None, 0, None, hall.people())
-        elif room.declared is not None:
-            await self._tell_joined(room, None, None, hall.people())
+        async with self._coming_into(room):
+            if room.kept is not None:
+                caught_up = await self._catch_up(room, None, 0, None, hall.people())
+            elif room.declared is not None:
+                await self._tell_joined(room, None, None, hall.people())
         if caught_up:
             self._enter(room, told)
         if account.spend():
@@ -164,6 +166,19 @@ class Member(Inbox):
     def _enter(self, room: Room, told: int) -> None:
         if not self._outlet.left and self._rooms is not None and room.name in self._rooms:
             self.manager.halls.enter(room, self, told)  # type: ignore[arg-type]
+
+    @asynccontextmanager
+    async def _coming_into(self, room: Room) -> AsyncIterator[None]:
+        """If a join fails or is cancelled in here, the client is not in the room. Otherwise it
+        would be a member that hears nothing, and could not join again."""
+        try:
+            yield
+        except BaseException:
+            # if it has left, its goodbye comes with the others
+            if not self._outlet.left and self._exit(room.name) is not None:
+                with trio.move_on_after(self._outlet.host.limits.leave_grace, shield=True):
+                    await self._said_goodbye_to(room)
+            raise
 
     def _exit(self, name: str) -> Room | None:
         room = None if self._rooms is None else self._rooms.pop(name, None)
@@ -262,14 +277,20 @@ class Member(Inbox):
         else:
             hall = manager.halls.get(name)
         people, told = ({}, 0) if hall is None else (hall.people(), hall.told)
-        if room.kept is None:
-            await self._tell_joined(room, message, None, people)
-        elif known:  # it hears the room already, so it has missed nothing
-            missed = await manager.backplane.missed(room.channel, room.kept, None, 0)
-            await self._tell_joined(room, message, missed._replace(recovered=True), people)
-        elif not await self._catch_up(room, since, last, message, people):
+        if known:  # it hears the room already, so it has missed nothing
+            missed = None
+            if room.kept is not None:
+                missed = await manager.backplane.missed(room.channel, room.kept, None, 0)
+                missed = missed._replace(recovered=True)
+            await self._tell_joined(room, message, missed, people)
             return
-        if not known:
+        caught_up = True
+        async with self._coming_into(room):
+            if room.kept is None:
+                await self._tell_joined(room, message, None, people)
+            else:
+                caught_up = await self._catch_up(room, since, last, message, people)
+        if caught_up:
             self._enter(room, told)
 
     async def _ask_on_join(self, declared: Any, room: Room, meta: Any) -> Any:

@@ -120,3 +120,59 @@ async def test_an_identity_that_cannot_be_sent_breaks_no_room(serving, identity)
             assert (await joined(one, "chat/x")).status == 500
             assert (await joined(bob, "chat/x")).data["count"] == 1
             assert (await bob.receive()).path == "finch.presence"
+
+
+async def fill(room):
+    """More messages than the buffers between a server and a client take."""
+    for _ in range(100):
+        await room.send("x" * 20_000)
+
+
+@pytest.fixture
+def slowly(reader):
+    if reader == "task":
+        pytest.skip("a stream in memory takes everything at once")
+
+
+@pytest.mark.usefixtures("slowly")
+async def test_a_join_that_is_cancelled_halfway_can_be_repeated(serving):
+    left = []
+    rooms = serving.rooms("chat/{name}", history=History())
+
+    @rooms.on_leave
+    async def on_leave(socket, room):
+        left.append(room.name)
+
+    room = serving.room("chat/x")
+    async with TestClient(serving) as client, client.socket("/ws") as socket:
+        await fill(room)
+        await socket.send("finch.join", id=1, room="chat/x", last=100)
+        assert (await socket.receive()).path == "finch.join"
+        await socket.send("finch.cancel", id=1)
+        while (answer := await socket.receive()).reply is None:
+            pass
+        assert (answer.status, left) == (499, ["chat/x"])
+        assert (await joined(socket, "chat/x")).status == 200
+        assert await room.send("for members") == 1
+        assert (await socket.receive()).data == "for members"
+    assert left == ["chat/x", "chat/x"]
+
+
+@pytest.mark.usefixtures("slowly")
+async def test_a_handler_that_gives_up_a_join_can_repeat_it(serving):
+    serving.rooms("chat/{name}")
+    room = serving.room("chat/x")
+
+    @serving.socket("join")
+    async def join(socket, data):
+        await socket.send("x" * 900_000)
+        with trio.move_on_after(1):
+            await socket.join("chat/x")
+        return list(socket.rooms)
+
+    async with TestClient(serving) as client, client.socket("/ws") as socket:
+        await socket.send("join", id=1)
+        await trio.sleep(2)
+        assert len((await socket.receive()).data) == 900_000
+        assert (await socket.receive()).data == []
+        assert room.count == 0
