@@ -27,6 +27,7 @@ STORIES = {
     },
     "sockets": {
         "joining": "membership and room: what happens in a room while somebody is on the way in",
+        "harm": "rooms, clients and their tasks: what goes wrong for one harms nobody else",
         "lifecycle": "from upgrade to client: on_connect and on_disconnect run exactly once",
         "order": "from link to workers: the messages of one client are handled in order",
     },
