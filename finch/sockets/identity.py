@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from finch.errors import HTTPError
 from finch.explain import kind, shown
 from finch.sockets.members import UserId
 
@@ -16,6 +17,14 @@ EXPIRED: Final = 4401
 
 STAY_AWAY: Final = 4500
 """The close code of a client that must not come back: 4500 to 4999 mean this."""
+
+
+class OtherUser(HTTPError):
+    """A client's identity was to be renewed with that of another user. The client is sent away,
+    after it has been told."""
+
+    def __init__(self) -> None:
+        super().__init__(403, "the user cannot change")
 
 
 @dataclass(frozen=True, slots=True)

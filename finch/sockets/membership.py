@@ -31,6 +31,7 @@ from finch.sockets.asked import (
     since_of,
     text_of,
 )
+from finch.sockets.identity import STAY_AWAY, OtherUser
 from finch.sockets.inbox import Inbox
 from finch.sockets.outgoing import epoch_ms, means_refusal
 from finch.turns import account
@@ -345,7 +346,13 @@ class Member(Inbox):
         """Too late: by its turn in the inbox, everything before it is handled."""
 
     async def _asked_to_renew(self, message: Message) -> None:
-        identity = await self.manager.identities.renew(self, message.data)  # type: ignore[arg-type]
+        renew = self.manager.identities.renew
+        try:
+            identity = await renew(self, message.data)  # type: ignore[arg-type]
+        except OtherUser as error:
+            await self._send_error(error, message)
+            self._outlet.close(STAY_AWAY, error.message)
+            return
         data = {"expires_at": identity.expires_at}
         if message.id is not None:
             await self._send_one(Envelope(data, "finch.auth", 200, epoch_ms(), message.id))
