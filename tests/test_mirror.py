@@ -26,6 +26,7 @@ STORIES = {
     },
     "sockets": {
         "lifecycle": "from upgrade to client: on_connect and on_disconnect run exactly once",
+        "missed": "membership and the backplane: what a client gets that comes back",
         "order": "from link to workers: the messages of one client are handled in order",
     },
 }
