@@ -100,7 +100,7 @@ class Member(Inbox):
             missed = None
             if room.kept is not None:
                 missed = await self.manager.backplane.missed(room.channel, room.kept, None, 0)
-            await self._tell_joined(room, None, missed, hall.people())
+            await self._send_one(_joined(room, None, missed, hall.people()))
         self._enter(room)
         if account.spend():
             await trio.lowlevel.checkpoint()
@@ -140,22 +140,26 @@ class Member(Inbox):
         return self._outlet.host.limits.max_rooms
 
     def _has_too_many(self) -> bool:
-        return self._rooms is not None and len(self._rooms) >= self._most_rooms
+        return bool(self._rooms) and len(self._rooms) >= self._most_rooms  # type: ignore[arg-type]
 
     def _admit(self, room: Room, meta: Any) -> Any:
+        hall = self.manager.halls.admit(room, self, meta)  # type: ignore[arg-type]
         if self._rooms is None:
             self._rooms = {}
-        self._rooms[room.name] = room
-        return self.manager.halls.admit(room, self, meta)  # type: ignore[arg-type]
+        self._rooms[hall.room.name] = hall.room
+        return hall
 
     def _enter(self, room: Room) -> None:
         if not self._outlet.left and self._rooms is not None and room.name in self._rooms:
             self.manager.halls.enter(room, self)  # type: ignore[arg-type]
 
     def _exit(self, name: str) -> Room | None:
-        room = None if self._rooms is None else self._rooms.pop(name, None)
-        if room is not None:
-            self.manager.halls.exit(room, self)  # type: ignore[arg-type]
+        if self._rooms is None or name not in self._rooms:
+            return None
+        room = self._rooms.pop(name)
+        if not self._rooms:
+            self._rooms = None
+        self.manager.halls.exit(room, self)  # type: ignore[arg-type]
         return room
 
     def _vanish(self) -> None:
@@ -220,7 +224,7 @@ class Member(Inbox):
         name = message.room
         if not isinstance(name, str):
             raise HTTPError(400, 'finch.join needs a room, such as "room": "chat/lobby"')
-        since, last = since_of(message), last_of(message)
+        since, last = since_of(message.fields), last_of(message.fields)
         if len(name) > LONGEST_NAME:
             raise HTTPError(400, f"a room's name has at most {LONGEST_NAME} characters")
         room = manager.room(name)
@@ -245,10 +249,11 @@ class Member(Inbox):
             hall = manager.halls.get(name)
         people = {} if hall is None else hall.people()
         if room.kept is None:
-            await self._tell_joined(room, message, None, people)
+            await self._send_one(_joined(room, message, None, people))
         elif known:  # it hears the room already, so it has missed nothing
             missed = await manager.backplane.missed(room.channel, room.kept, None, 0)
-            await self._tell_joined(room, message, missed._replace(recovered=True), people)
+            missed = missed._replace(recovered=True)
+            await self._send_one(_joined(room, message, missed, people))
         elif not await self._catch_up(room, since, last, message, people):
             return
         if not known:
@@ -302,7 +307,7 @@ class Member(Inbox):
         assert kept is not None
         backplane, channel = self.manager.backplane, audience.channel
         missed = await backplane.missed(channel, kept, since, last)
-        await self._tell_joined(audience, message, missed, people)
+        await self._send_one(_joined(audience, message, missed, people))
         while True:
             for _, envelope in missed.messages:
                 if not await self._send_one(envelope):
@@ -319,27 +324,13 @@ class Member(Inbox):
             if not missed.messages:
                 return True
 
-    async def _tell_joined(
-        self,
-        audience: Audience,
-        message: Message | None,
-        missed: Missed | None,
-        people: dict[str, Any],
-    ) -> None:
-        data = {"recovered": missed is not None and missed.recovered, **people}
-        more: dict[str, Any] = {"room": audience.label}
-        if missed is not None:
-            more["seq"], more["epoch"] = missed.position.seq, missed.position.epoch
-        reply = None if message is None else message.id
-        await self._send_one(Envelope(data, "finch.join", 200, epoch_ms(), reply, more))
-
     async def _asked_to_leave(self, message: Message) -> None:
-        name = message.room
-        if self._rooms is None or text_of(name) not in self._rooms:
-            raise no_member(self.manager.declared, name)
-        await self.leave(name)
-        answer = Envelope(None, "finch.leave", 200, epoch_ms(), message.id, {"room": name})
-        await self._send_one(answer)
+        room = self._exit(text_of(message.room))
+        if room is None:
+            raise no_member(self.manager.declared, message.room)
+        await self._said_goodbye_to(room)
+        more = {"room": room.name}
+        await self._send_one(Envelope(None, "finch.leave", 200, epoch_ms(), message.id, more))
 
     async def _asked_to_cancel(self, message: Message) -> None:
         """Too late: by its turn in the inbox, everything before it is handled."""
@@ -349,6 +340,18 @@ class Member(Inbox):
         data = {"expires_at": identity.expires_at}
         if message.id is not None:
             await self._send_one(Envelope(data, "finch.auth", 200, epoch_ms(), message.id))
+
+
+def _joined(
+    audience: Audience, message: Message | None, missed: Missed | None, people: dict[str, Any]
+) -> Envelope:
+    """The answer to a join; ``message`` is None if the server let the client in."""
+    data = {"recovered": missed is not None and missed.recovered, **people}
+    more: dict[str, Any] = {"room": audience.label}
+    if missed is not None:
+        more["seq"], more["epoch"] = missed.position.seq, missed.position.epoch
+    reply = None if message is None else message.id
+    return Envelope(data, "finch.join", 200, epoch_ms(), reply, more)
 
 
 _RESERVED: Final[dict[str, Callable[[Member, Message], Coroutine[Any, Any, None]]]] = {
