@@ -29,6 +29,7 @@ from finch.wire.websocket import check_close
 
 if TYPE_CHECKING:
     from finch.sockets.manager import SocketManager
+    from finch.sockets.room import Room
 
 _log = logging.getLogger("finch.sockets")
 
@@ -239,7 +240,7 @@ class SocketClient(Member):
     async def _run_task(self, function: Callable[[], Any], scope: trio.CancelScope) -> None:
         with scope:
             _, error = await attempt(function)
-            if error is not None:
+            if error is not None and not self._is_over(error):
                 report(_log, "a task of %r raised", self, error=error)
                 await self._tell_on_error(error, None)
         if self._scopes is not None:
@@ -252,6 +253,13 @@ class SocketClient(Member):
     def end(self, code: int, reason: str) -> None:
         """Close the connection without waiting."""
         self._outlet.close(code, reason)
+
+    def _exit(self, name: str) -> Room | None:
+        room = super()._exit(name)
+        if room is not None and self._waiting:
+            # after the answer to its leave, a client gets no message of the room
+            self._waiting.drop(lambda key: key[0] == name)  # type: ignore[index]  # see drafted()
+        return room
 
     def _vanish(self) -> None:
         super()._vanish()

@@ -121,6 +121,8 @@ class SocketManager(Registry):
         if event is not None:
             self.table.set_root(event)
             app.mount_manager(self)
+        if history is not None or user_history is not None:
+            app.mount_manager(self)  # its clients may only listen
         self.add_events(routes or {})
         if rooms is not None and not isinstance(rooms, Mapping):
             raise ConfigurationError(not_routes("rooms", rooms))

@@ -31,6 +31,7 @@ from finch.sockets.asked import (
     since_of,
     text_of,
 )
+from finch.sockets.identity import STAY_AWAY, AnotherUser
 from finch.sockets.inbox import Inbox
 from finch.sockets.outgoing import epoch_ms, means_refusal
 from finch.turns import account
@@ -96,12 +97,13 @@ class Member(Inbox):
         if self._has_too_many():
             raise RuntimeError(f"{self!r} is in {self._most_rooms} rooms, which is max_rooms")
         hall = self._admit(room, meta)
-        if room.declared is not None:
-            missed = None
-            if room.kept is not None:
-                missed = await self.manager.backplane.missed(room.channel, room.kept, None, 0)
-            await self._send_one(_joined(room, None, missed, hall.people()))
-        self._enter(room)
+        told, caught_up = hall.told, True
+        if room.kept is not None:
+            caught_up = await self._catch_up(room, None, 0, None, hall.people())
+        elif room.declared is not None:
+            await self._send_one(_joined(room, None, None, hall.people()))
+        if caught_up:
+            self._enter(room, told)
         if account.spend():
             await trio.lowlevel.checkpoint()
         return room
@@ -149,9 +151,9 @@ class Member(Inbox):
         self._rooms[hall.room.name] = hall.room
         return hall
 
-    def _enter(self, room: Room) -> None:
+    def _enter(self, room: Room, told: int) -> None:
         if not self._outlet.left and self._rooms is not None and room.name in self._rooms:
-            self.manager.halls.enter(room, self)  # type: ignore[arg-type]
+            self.manager.halls.enter(room, self, told)  # type: ignore[arg-type]
 
     def _exit(self, name: str) -> Room | None:
         if self._rooms is None or name not in self._rooms:
@@ -247,7 +249,7 @@ class Member(Inbox):
             hall = self._admit(room, meta)
         else:
             hall = manager.halls.get(name)
-        people = {} if hall is None else hall.people()
+        people, told = ({}, 0) if hall is None else (hall.people(), hall.told)
         if room.kept is None:
             await self._send_one(_joined(room, message, None, people))
         elif known:  # it hears the room already, so it has missed nothing
@@ -257,14 +259,14 @@ class Member(Inbox):
         elif not await self._catch_up(room, since, last, message, people):
             return
         if not known:
-            self._enter(room)
+            self._enter(room, told)
 
     async def _ask_on_join(self, declared: Any, room: Room, meta: Any) -> Any:
         bound = declared.joins
         wanted = bound.arguments({"room": room, "meta": meta, **room.params})
         value, error = await attempt(partial(bound.function, self, **wanted))
         if error is not None:
-            if isinstance(error, HTTPError):
+            if isinstance(error, HTTPError) or self._is_over(error):
                 raise error
             what = f"on_join of the room {room.name!r}"
             report(_log, "%s raised for %r", what, self, error=error)
@@ -336,7 +338,12 @@ class Member(Inbox):
         """Too late: by its turn in the inbox, everything before it is handled."""
 
     async def _asked_to_renew(self, message: Message) -> None:
-        identity = await self.manager.identities.renew(self, message.data)  # type: ignore[arg-type]
+        try:
+            identity = await self.manager.identities.renew(self, message.data)  # type: ignore[arg-type]
+        except AnotherUser as error:
+            await self._send_error(error, message)  # after a Close nothing can be sent
+            self._outlet.close(STAY_AWAY, error.message)
+            return
         data = {"expires_at": identity.expires_at}
         if message.id is not None:
             await self._send_one(Envelope(data, "finch.auth", 200, epoch_ms(), message.id))
@@ -346,9 +353,10 @@ def _joined(
     audience: Audience, message: Message | None, missed: Missed | None, people: dict[str, Any]
 ) -> Envelope:
     """The answer to a join; ``message`` is None if the server let the client in."""
-    data = {"recovered": missed is not None and missed.recovered, **people}
+    data: dict[str, Any] = {"recovered": missed is not None and missed.recovered, **people}
     more: dict[str, Any] = {"room": audience.label}
     if missed is not None:
+        data["missed"] = len(missed.messages)  # so a client knows when it has caught up
         more["seq"], more["epoch"] = missed.position.seq, missed.position.epoch
     reply = None if message is None else message.id
     return Envelope(data, "finch.join", 200, epoch_ms(), reply, more)
