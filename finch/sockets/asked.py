@@ -36,10 +36,6 @@ def positions(request: Request) -> dict[str, Position]:
     return found
 
 
-def text_of(room: object) -> str:
-    return room if isinstance(room, str) else ""
-
-
 def no_member(declared: Mapping[str, Rooms], name: object) -> HTTPError:
     if not isinstance(name, str):
         return HTTPError(400, "the room of a message is text")
