@@ -87,7 +87,7 @@ class SocketClient(Member):
         self._lag: Lag | None = None  # set while it may not have read everything
         self._waiting: Waiting[Late] | None = None  # volatile messages, while it is behind
         self._scopes: set[trio.CancelScope] | None = None  # of the tasks that end with it
-        self._rooms = None
+        self._rooms = ()
         super().__init__(id, outlet, manager.table, manager.members)
 
     @property
@@ -255,7 +255,7 @@ class SocketClient(Member):
         """Close the connection without waiting."""
         self._outlet.close(code, reason)
 
-    def _exit(self, name: str) -> Room | None:
+    def _exit(self, name: object) -> Room | None:
         room = super()._exit(name)
         if room is not None and self._waiting:
             # after the answer to its leave, a client gets no message of the room

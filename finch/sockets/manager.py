@@ -242,6 +242,9 @@ class SocketManager(Registry):
         """
         if not isinstance(name, str):
             raise TypeError(f"the name of a room is text, not {kind(name)}; write room('lobby')")
+        hall = self.halls.get(name)
+        if hall is not None:
+            return hall.room  # so that a thousand members share one
         declared, params = find_rooms(self.declared, name) or (None, {})
         return Room(self, name, declared, params)
 
