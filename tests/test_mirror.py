@@ -26,6 +26,7 @@ STORIES = {
         "values": "request, body, cookies and language: all that a handler reads from a request",
     },
     "sockets": {
+        "joining": "membership and room: what happens in a room while somebody is on the way in",
         "lifecycle": "from upgrade to client: on_connect and on_disconnect run exactly once",
         "order": "from link to workers: the messages of one client are handled in order",
     },

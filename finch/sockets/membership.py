@@ -97,12 +97,13 @@ class Member(Inbox):
         if self._has_too_many():
             raise RuntimeError(f"{self!r} is in {self._most_rooms} rooms, which is max_rooms")
         hall = self._admit(room, meta)
-        if room.declared is not None:
-            missed = None
-            if room.kept is not None:
-                missed = await self.manager.backplane.missed(room.channel, room.kept, None, 0)
-            await self._tell_joined(room, None, missed, hall.people())
-        self._enter(room)
+        told, caught_up = hall.told, True
+        if room.kept is not None:
+            caught_up = await self._catch_up(room, None, 0, None, hall.people())
+        elif room.declared is not None:
+            await self._tell_joined(room, None, None, hall.people())
+        if caught_up:
+            self._enter(room, told)
         if account.spend():
             await trio.lowlevel.checkpoint()
         return room
@@ -149,9 +150,9 @@ class Member(Inbox):
         self._rooms[room.name] = room
         return self.manager.halls.admit(room, self, meta)  # type: ignore[arg-type]
 
-    def _enter(self, room: Room) -> None:
+    def _enter(self, room: Room, told: int) -> None:
         if not self._outlet.left and self._rooms is not None and room.name in self._rooms:
-            self.manager.halls.enter(room, self)  # type: ignore[arg-type]
+            self.manager.halls.enter(room, self, told)  # type: ignore[arg-type]
 
     def _exit(self, name: str) -> Room | None:
         room = None if self._rooms is None else self._rooms.pop(name, None)
@@ -244,7 +245,7 @@ class Member(Inbox):
             hall = self._admit(room, meta)
         else:
             hall = manager.halls.get(name)
-        people = {} if hall is None else hall.people()
+        people, told = ({}, 0) if hall is None else (hall.people(), hall.told)
         if room.kept is None:
             await self._tell_joined(room, message, None, people)
         elif known:  # it hears the room already, so it has missed nothing
@@ -253,7 +254,7 @@ class Member(Inbox):
         elif not await self._catch_up(room, since, last, message, people):
             return
         if not known:
-            self._enter(room)
+            self._enter(room, told)
 
     async def _ask_on_join(self, declared: Any, room: Room, meta: Any) -> Any:
         bound = declared.joins
@@ -327,9 +328,10 @@ class Member(Inbox):
         missed: Missed | None,
         people: dict[str, Any],
     ) -> None:
-        data = {"recovered": missed is not None and missed.recovered, **people}
+        data: dict[str, Any] = {"recovered": missed is not None and missed.recovered, **people}
         more: dict[str, Any] = {"room": audience.label}
         if missed is not None:
+            data["missed"] = len(missed.messages)  # so a client knows when it has caught up
             more["seq"], more["epoch"] = missed.position.seq, missed.position.epoch
         reply = None if message is None else message.id
         await self._send_one(Envelope(data, "finch.join", 200, epoch_ms(), reply, more))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -123,7 +122,7 @@ class Hall:
         host: the server in which its tasks run.
     """
 
-    __slots__ = ("_changed", "_room", "_scopes", "_telling", "host", "presence")
+    __slots__ = ("_changed", "_room", "_scopes", "_telling", "host", "presence", "told")
 
     def __init__(self, room: Room, host: Host) -> None:
         declared = room.declared
@@ -132,6 +131,7 @@ class Hall:
         self._scopes: set[trio.CancelScope] = set()
         self._telling = False
         self._changed = trio.Event()
+        self.told = 0  # times that the members were told who has come and gone
         self.presence: Presence | None = None
         if declared is not None and declared.presence:
             self.presence = Presence(declared.grace)
@@ -190,6 +190,10 @@ class Hall:
             self.presence.exit(client.user_id, client.id, trio.current_time())
             self._tell_soon()
 
+    def give_up(self) -> None:
+        """The server ends: nobody can be told any longer that a grace is over."""
+        self.presence = None
+
     @property
     def empty(self) -> bool:
         """Whether nobody is present, and nobody must be told so."""
@@ -227,6 +231,9 @@ class Hall:
                     return
                 with trio.move_on_at(trio.current_time() if due is None else due):
                     await self._changed.wait()
+        except trio.Cancelled:
+            self.give_up()
+            raise
         finally:
             self._telling = False
             self._room.manager.halls.forget_if_empty(self._room.name)
@@ -239,13 +246,23 @@ class Hall:
             data = {"count": change.count} if counted else change
             return new_envelope(data, "finch.presence", 200, {"room": room.name})
 
-        def late() -> Envelope:  # changes would be lost if one replaced another
-            return new_envelope(self.people(), "finch.presence", 200, {"room": room.name})
-
-        key = (room.name, "finch.presence")
-        draft = Draft(make, "finch.presence", True, key, None, None if counted else late)
-        await room.manager.backplane.publish(room.channel, draft, None)
+        self.told += 1
+        await room.manager.backplane.publish(room.channel, self._draft(make), None)
         await room.manager.delivery.rest()
+
+    def catch_up(self, client: SocketClient) -> None:
+        """Tell one client who is here: it has not heard what the members were told meanwhile."""
+        draft = self._draft(lambda _: self._people_envelope())
+        client.push_volatile(draft.make(None), draft)
+
+    def _draft(self, make: Callable[[int | None], Envelope]) -> Draft:
+        # changes would be lost if one replaced another: so who is behind gets the list
+        name = self._room.name
+        key = (name, "finch.presence")
+        return Draft(make, "finch.presence", True, key, None, self._people_envelope)
+
+    def _people_envelope(self) -> Envelope:
+        return new_envelope(self.people(), "finch.presence", 200, {"room": self._room.name})
 
     @property
     def _name(self) -> str:
@@ -271,19 +288,30 @@ class Halls:
 
     def admit(self, room: Room, client: SocketClient, meta: Any) -> Hall:
         """A client may come in: from now on it is present. :meth:`enter` follows."""
+        hall = self._open(room, client)
+        hall.enter(client, meta)
+        return hall
+
+    def enter(self, room: Room, client: SocketClient, told: int) -> None:
+        """From now on, a client gets the room's messages.
+
+        Parameters:
+            told: ``told`` of the hall when the client was told who is here.
+        """
+        hall = self._open(room, client)  # the last member may have left meanwhile
+        if self._manager.members.rooms.add(room.name, client.id, client):
+            hall.begin()
+        if hall.told != told:
+            hall.catch_up(client)
+
+    def _open(self, room: Room, client: SocketClient) -> Hall:
         hall = self._halls.get(room.name)
         if hall is None or (
             # left over from a server that has ended: its tasks cannot run any more
             hall.host is not client.host and room.name not in self._manager.members.rooms
         ):
             hall = self._halls[room.name] = Hall(room, client.host)
-        hall.enter(client, meta)
         return hall
-
-    def enter(self, room: Room, client: SocketClient) -> None:
-        """From now on, a client gets the room's messages."""
-        if self._manager.members.rooms.add(room.name, client.id, client):
-            self._halls[room.name].begin()
 
     def exit(self, room: Room, client: SocketClient) -> None:
         """A client is no longer in the room."""
@@ -292,8 +320,10 @@ class Halls:
             return
         if self._manager.members.rooms.remove(room.name, client.id):
             hall.end()
-        with suppress(RuntimeError):  # the server ends: there is nobody left to tell
+        try:
             hall.exit(client)
+        except RuntimeError:  # the server has ended
+            hall.give_up()
         self.forget_if_empty(room.name)
 
     def forget_if_empty(self, name: str) -> None:
