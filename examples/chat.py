@@ -1,15 +1,23 @@
-"""A chat with decorators and a page for the browser. Open the page in two tabs.
+"""A chat with rooms: who is here, who is typing, and what was said before. Open the page twice.
 
 Run it with: python -m finch chat:app
 """
 
-from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 
-from finch import FinchApp, HTMLResponse, HTTPError
+from msgspec import Meta, Struct
+
+from finch import FinchApp, History, HTMLResponse, HTTPError, Identity
 
 app = FinchApp()
 page = Path(__file__).with_name("chat.html").read_text(encoding="utf-8")
+chat = app.rooms("chat/{name}", history=History(messages=100, seconds=86400), presence=True)
+
+
+class Said(Struct):
+    text: Annotated[str, Meta(min_length=1, max_length=2000)]
+    mark: str = ""  # by which the page recognizes what it has said itself
 
 
 @app.get("/")
@@ -17,35 +25,33 @@ async def index(request):
     return HTMLResponse(page)
 
 
+@app.authorize
+async def authorize(request):
+    # Everybody is believed here. A real application asks its session instead.
+    name = request.query.get("name", "").strip()
+    if not 0 < len(name) <= 40:
+        raise HTTPError(401, "say who you are, such as /ws?name=Ann")
+    return Identity(name.casefold(), meta={"name": name})
+
+
 @app.on_connect
-async def on_connect(socket):
-    await app.socket_manager.send_to_all(
-        f"A user connected. Total: {app.socket_manager.count_clients}", path="output"
-    )
-    await socket.send({"message": "Successfully connected to socket!"}, path="connected")
+async def welcome(socket):
+    await socket.send(socket.user_id, path="you")
 
 
-@app.on_disconnect
-async def on_disconnect(socket):
-    count = app.socket_manager.count_clients
-    await app.socket_manager.send_to_all(f"A user disconnected. Total: {count - 1}", path="output")
+@chat.on_join
+async def may_join(socket, name):
+    if name not in ("lobby", "garden", "workshop"):
+        raise HTTPError(404, f"there is no room {name}")
 
 
-@app.socket("test")
-async def on_test(socket, data):
-    return [dict(socket.request.headers)]
+@chat.socket("say")
+async def say(socket, data: Said, room):
+    said = {"user": socket.user_id, **socket.identity.meta, "text": data.text, "mark": data.mark}
+    await room.send(said, path="said")
 
 
-@app.socket("time")
-async def on_time(socket, data):
-    await socket.send(str(datetime.now()), path="output")
-
-
-@app.socket("say")
-async def on_say(socket, data: dict[str, str]):
-    text = data.get("text", "").strip()
-    if not text:
-        raise HTTPError(400, "say something")
-    name = data.get("name", "").strip()[:40] or "somebody"
-    said = {"name": name, "text": text[:2000], "from": socket.id}
-    await app.socket_manager.send_to_all(said, path="said")
+@chat.socket("typing")
+async def typing(socket, data, room):
+    who = {"user": socket.user_id, **socket.identity.meta}
+    await room.send(who, path="typing", volatile=True, key=socket.user_id, skip=socket)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from finch.cluster.history import Position, read_position
 from finch.errors import HTTPError
 from finch.http.request import Request
@@ -16,6 +18,13 @@ LONGEST_NAME: Final = 256
 
 LARGEST_META: Final = 4096
 """Bytes of a meta that a client sends: every member gets it."""
+
+_SHALLOW: Final = 100
+"""Bytes of a meta that is certainly not nested too deeply."""
+
+_ROOM: Final = 400
+"""Levels of nesting that must be left. A meta is decoded once. Then it is encoded inside other
+values and under other calls, and Python's limit counts all of them."""
 
 
 def positions(request: Request) -> dict[str, Position]:
@@ -36,10 +45,6 @@ def positions(request: Request) -> dict[str, Position]:
     return found
 
 
-def text_of(room: object) -> str:
-    return room if isinstance(room, str) else ""
-
-
 def no_member(declared: Mapping[str, Rooms], name: object) -> HTTPError:
     if not isinstance(name, str):
         return HTTPError(400, "the room of a message is text")
@@ -48,8 +53,8 @@ def no_member(declared: Mapping[str, Rooms], name: object) -> HTTPError:
     return HTTPError(403, f"you are not in the room {name[:LONGEST_NAME]!r}; join it first")
 
 
-def since_of(message: Message) -> Position | None:
-    since = message.get("since")
+def since_of(fields: Mapping[str, Any]) -> Position | None:
+    since = fields.get("since")
     if since is None:
         return None
     try:
@@ -58,8 +63,8 @@ def since_of(message: Message) -> Position | None:
         raise HTTPError(400, f"since is wrong: {error}") from None
 
 
-def last_of(message: Message) -> int:
-    last = message.get("last")
+def last_of(fields: Mapping[str, Any]) -> int:
+    last = fields.get("last")
     if last is None:
         return 0
     if isinstance(last, bool) or not isinstance(last, int) or not 0 <= last <= 2**31:
@@ -70,4 +75,12 @@ def last_of(message: Message) -> int:
 def meta_of(message: Message) -> Any:
     if len(message.raw) > LARGEST_META:
         raise HTTPError(413, f"the data of finch.join has at most {LARGEST_META} bytes")
+    if len(message.raw) > _SHALLOW:
+        nested = b"[" * _ROOM + bytes(message.raw) + b"]" * _ROOM
+        try:
+            msgspec.json.decode(nested)
+        except RecursionError:
+            raise HTTPError(400, "the data of finch.join is nested too deeply") from None
+        except msgspec.DecodeError:
+            pass  # a number is too large: the data itself says so
     return message.data

@@ -86,11 +86,11 @@ def _names(
     except TypeError:
         fits = False
     if not fits:
-        wanted = f"({', '.join(fixed)})"
+        wanted = f"({', '.join(fixed)}) first, " if fixed else "no fixed arguments, "
         choice = ", ".join(offered)
         raise ConfigurationError(
-            f"{named} is called with {wanted}, and then with what it names of: {choice}; but it "
-            f"is written {getattr(function, '__name__', function)}{signature}; see "
+            f"{named} takes {wanted}and may also take any of: {choice}; but "
+            f"it is written {getattr(function, '__name__', function)}{signature}; see "
             f"{where(function)}"
         )
     return names

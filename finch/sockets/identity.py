@@ -19,9 +19,8 @@ STAY_AWAY: Final = 4500
 """The close code of a client that must not come back: 4500 to 4999 mean this."""
 
 
-class OtherUser(HTTPError):
-    """A client's identity was to be renewed with that of another user. The client is sent away,
-    after it has been told."""
+class AnotherUser(HTTPError):
+    """A client has asked for an identity of another user. It is told so, and sent away."""
 
     def __init__(self) -> None:
         super().__init__(403, "the user cannot change")

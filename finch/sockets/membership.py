@@ -8,18 +8,18 @@ was published meanwhile and that moment.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
 from finch.calls import attempt
-from finch.cluster.backplane import Missed
 from finch.cluster.history import Position
 from finch.encoding import encode
 from finch.errors import ClientGone, HTTPError
-from finch.explain import shown
+from finch.explain import shown, why_no_json
 from finch.failures import failure_of, report
 from finch.http.request import Request
 from finch.sockets.asked import (
@@ -29,11 +29,12 @@ from finch.sockets.asked import (
     no_member,
     positions,
     since_of,
-    text_of,
 )
-from finch.sockets.identity import STAY_AWAY, OtherUser
+from finch.sockets.event import RESERVED
+from finch.sockets.identity import STAY_AWAY, AnotherUser
 from finch.sockets.inbox import Inbox
-from finch.sockets.outgoing import epoch_ms, means_refusal
+from finch.sockets.members import UserId
+from finch.sockets.outgoing import epoch_ms, joined_envelope, means_refusal
 from finch.turns import account
 from finch.wire.envelope import Envelope
 from finch.wire.message import Message
@@ -53,8 +54,10 @@ class Member(Inbox):
 
     manager: SocketManager
     identity: Any
+    user_id: UserId | None
     request: Request
-    _rooms: dict[str, Room] | None
+    # not a dict, which would cost an idle client 150 bytes more; it is in few rooms
+    _rooms: tuple[Room, ...]
 
     @property
     def rooms(self) -> Mapping[str, Room]:
@@ -64,7 +67,7 @@ class Member(Inbox):
 
             if "chat/lobby" in socket.rooms: ...
         """
-        return {} if self._rooms is None else dict(self._rooms)
+        return {room.name: room for room in self._rooms}
 
     async def join(self, name: str, meta: Any = None) -> Room:
         """Let this client join a room: any room, declared or not. Its ``on_join`` is not asked.
@@ -78,31 +81,33 @@ class Member(Inbox):
 
         Raises:
             TypeError: if ``name`` is not text, or ``meta`` has no JSON form.
-            ValueError: if the name is empty or too long.
+            ValueError: if the name is empty, too long, or begins with ``finch.``.
             ClientGone: if the client has left.
             RuntimeError: if it is in ``Limits.max_rooms`` rooms.
         """
         room = self.manager.room(name)
         if not name or len(name) > LONGEST_NAME:
             raise ValueError(f"a room's name has 1 to {LONGEST_NAME} characters, not {len(name)}")
-        if meta is not None:
-            try:
-                encode(meta)
-            except Exception as error:
-                raise TypeError(f"the meta of a member cannot be sent: {error}") from None
+        if name.startswith(RESERVED):
+            raise ValueError(f"the name {name!r} is Finch's own; choose another name")
+        fault = self._cannot_be_shown(meta)
+        if fault is not None:
+            raise TypeError(f"the meta of a member cannot be sent: {fault}")
         if self._outlet.left:
             raise ClientGone(f"{self!r} has left, so it cannot join {name!r}")
-        if name in self.rooms:
+        if self._room(name) is not None:
             return room
         if self._has_too_many():
             raise RuntimeError(f"{self!r} is in {self._most_rooms} rooms, which is max_rooms")
         hall = self._admit(room, meta)
-        if room.declared is not None:
-            missed = None
+        told, caught_up = hall.told, True
+        async with self._coming_into(room):
             if room.kept is not None:
-                missed = await self.manager.backplane.missed(room.channel, room.kept, None, 0)
-            await self._tell_joined(room, None, missed, hall.people())
-        self._enter(room)
+                caught_up = await self._catch_up(room, None, 0, None, hall.people())
+            elif room.declared is not None:
+                await self._send_one(joined_envelope(room.label, None, None, hall.people()))
+        if caught_up:
+            self._enter(room, told)
         if account.spend():
             await trio.lowlevel.checkpoint()
         return room
@@ -141,27 +146,56 @@ class Member(Inbox):
         return self._outlet.host.limits.max_rooms
 
     def _has_too_many(self) -> bool:
-        return self._rooms is not None and len(self._rooms) >= self._most_rooms
+        return len(self._rooms) >= self._most_rooms
+
+    def _room(self, name: object) -> Room | None:
+        """The room with this name, if it is in it."""
+        for room in self._rooms:
+            if room.name == name:
+                return room
+        return None
+
+    def _cannot_be_shown(self, meta: Any) -> str | None:
+        """Why others cannot be told of this client; None if they can. One entry that has no JSON
+        form would keep all others from joining."""
+        try:
+            encode((self.user_id, meta))
+        except Exception as error:
+            return why_no_json((self.user_id, meta)) or str(error)
+        return None
 
     def _admit(self, room: Room, meta: Any) -> Any:
-        if self._rooms is None:
-            self._rooms = {}
-        self._rooms[room.name] = room
-        return self.manager.halls.admit(room, self, meta)  # type: ignore[arg-type]
+        hall = self.manager.halls.admit(room, self, meta)  # type: ignore[arg-type]
+        self._rooms += (hall.room,)
+        return hall
 
-    def _enter(self, room: Room) -> None:
-        if not self._outlet.left and self._rooms is not None and room.name in self._rooms:
-            self.manager.halls.enter(room, self)  # type: ignore[arg-type]
+    def _enter(self, room: Room, told: int) -> None:
+        if not self._outlet.left and self._room(room.name) is not None:
+            self.manager.halls.enter(room, self, told)  # type: ignore[arg-type]
 
-    def _exit(self, name: str) -> Room | None:
-        room = None if self._rooms is None else self._rooms.pop(name, None)
+    @asynccontextmanager
+    async def _coming_into(self, room: Room) -> AsyncIterator[None]:
+        """If a join fails or is cancelled in here, the client is not in the room. Otherwise it
+        would be a member that hears nothing, and could not join again."""
+        try:
+            yield
+        except BaseException:
+            # if it has left, its goodbye comes with the others
+            if not self._outlet.left and self._exit(room.name) is not None:
+                with trio.move_on_after(self._outlet.host.limits.leave_grace, shield=True):
+                    await self._said_goodbye_to(room)
+            raise
+
+    def _exit(self, name: object) -> Room | None:
+        room = self._room(name)
         if room is not None:
+            self._rooms = tuple(one for one in self._rooms if one is not room)
             self.manager.halls.exit(room, self)  # type: ignore[arg-type]
         return room
 
     def _vanish(self) -> None:
         """The peer has left: no room counts it any longer. ``on_leave`` follows, in its turn."""
-        for room in (self._rooms or {}).values():
+        for room in self._rooms:
             self.manager.halls.exit(room, self)  # type: ignore[arg-type]
         if self._arrives:
             for audience in self.manager.arrivals(self):  # type: ignore[arg-type]
@@ -169,7 +203,8 @@ class Member(Inbox):
 
     async def _leave_all(self) -> None:
         while self._rooms:
-            room = self._rooms.pop(next(iter(self._rooms)))
+            room, *rest = self._rooms
+            self._rooms = tuple(rest)
             await self._said_goodbye_to(room)
 
     async def _said_goodbye_to(self, room: Room) -> None:
@@ -186,7 +221,7 @@ class Member(Inbox):
 
     def _handle_in_room(self, message: Message) -> Coroutine[Any, Any, object] | None:
         """A message that is addressed to a room."""
-        room = None if self._rooms is None else self._rooms.get(text_of(message.room))
+        room = self._room(message.room)
         if room is None:
             return self._send_error(no_member(self.manager.declared, message.room), message)
         handlers = None if room.declared is None else room.declared.event_of(message.path)
@@ -221,14 +256,14 @@ class Member(Inbox):
         name = message.room
         if not isinstance(name, str):
             raise HTTPError(400, 'finch.join needs a room, such as "room": "chat/lobby"')
-        since, last = since_of(message), last_of(message)
+        since, last = since_of(message.fields), last_of(message.fields)
         if len(name) > LONGEST_NAME:
             raise HTTPError(400, f"a room's name has at most {LONGEST_NAME} characters")
         room = manager.room(name)
         declared = room.declared
         if declared is None:
             raise HTTPError(404, f"there is no room {name!r}")
-        known = self._rooms is not None and name in self._rooms
+        known = self._room(name) is not None
         if not known:
             if self._has_too_many():
                 raise HTTPError(429, f"you are in {self._most_rooms} rooms, which is the most")
@@ -237,6 +272,11 @@ class Member(Inbox):
                 meta = self.identity.meta  # the application knows better than its client
             if declared.joins is not None:
                 meta = await self._ask_on_join(declared, room, meta)
+            fault = self._cannot_be_shown(meta)
+            if fault is not None:
+                text = "the meta or the user id of %r in the room %r cannot be sent: %s"
+                report(_log, text, self, name, fault)
+                raise HTTPError(500, "Internal Server Error")
             if self._outlet.left:
                 # on_join has let it in, so on_leave says goodbye
                 await self._said_goodbye_to(room)
@@ -244,23 +284,29 @@ class Member(Inbox):
             hall = self._admit(room, meta)
         else:
             hall = manager.halls.get(name)
-        people = {} if hall is None else hall.people()
-        if room.kept is None:
-            await self._tell_joined(room, message, None, people)
-        elif known:  # it hears the room already, so it has missed nothing
-            missed = await manager.backplane.missed(room.channel, room.kept, None, 0)
-            await self._tell_joined(room, message, missed._replace(recovered=True), people)
-        elif not await self._catch_up(room, since, last, message, people):
+        people, told = ({}, 0) if hall is None else (hall.people(), hall.told)
+        if known:  # it hears the room already, so it has missed nothing
+            missed = None
+            if room.kept is not None:
+                missed = await manager.backplane.missed(room.channel, room.kept, None, 0)
+                missed = missed._replace(recovered=True)
+            await self._send_one(joined_envelope(room.label, message, missed, people))
             return
-        if not known:
-            self._enter(room)
+        caught_up = True
+        async with self._coming_into(room):
+            if room.kept is None:
+                await self._send_one(joined_envelope(room.label, message, None, people))
+            else:
+                caught_up = await self._catch_up(room, since, last, message, people)
+        if caught_up:
+            self._enter(room, told)
 
     async def _ask_on_join(self, declared: Any, room: Room, meta: Any) -> Any:
         bound = declared.joins
         wanted = bound.arguments({"room": room, "meta": meta, **room.params})
         value, error = await attempt(partial(bound.function, self, **wanted))
         if error is not None:
-            if isinstance(error, HTTPError):
+            if isinstance(error, HTTPError) or self._is_over(error):
                 raise error
             what = f"on_join of the room {room.name!r}"
             report(_log, "%s raised for %r", what, self, error=error)
@@ -278,16 +324,6 @@ class Member(Inbox):
                 self,
             )
             raise HTTPError(403)
-        try:
-            encode(value)
-        except Exception as wrong:
-            report(
-                _log,
-                "on_join of the room %r returned a meta that cannot be sent: %s",
-                room.name,
-                wrong,
-            )
-            raise HTTPError(500, "Internal Server Error") from None
         return value
 
     async def _catch_up(
@@ -303,7 +339,7 @@ class Member(Inbox):
         assert kept is not None
         backplane, channel = self.manager.backplane, audience.channel
         missed = await backplane.missed(channel, kept, since, last)
-        await self._tell_joined(audience, message, missed, people)
+        await self._send_one(joined_envelope(audience.label, message, missed, people))
         while True:
             for _, envelope in missed.messages:
                 if not await self._send_one(envelope):
@@ -320,37 +356,22 @@ class Member(Inbox):
             if not missed.messages:
                 return True
 
-    async def _tell_joined(
-        self,
-        audience: Audience,
-        message: Message | None,
-        missed: Missed | None,
-        people: dict[str, Any],
-    ) -> None:
-        data = {"recovered": missed is not None and missed.recovered, **people}
-        more: dict[str, Any] = {"room": audience.label}
-        if missed is not None:
-            more["seq"], more["epoch"] = missed.position.seq, missed.position.epoch
-        reply = None if message is None else message.id
-        await self._send_one(Envelope(data, "finch.join", 200, epoch_ms(), reply, more))
-
     async def _asked_to_leave(self, message: Message) -> None:
-        name = message.room
-        if self._rooms is None or text_of(name) not in self._rooms:
-            raise no_member(self.manager.declared, name)
-        await self.leave(name)
-        answer = Envelope(None, "finch.leave", 200, epoch_ms(), message.id, {"room": name})
-        await self._send_one(answer)
+        room = self._exit(message.room)
+        if room is None:
+            raise no_member(self.manager.declared, message.room)
+        await self._said_goodbye_to(room)
+        more = {"room": room.name}
+        await self._send_one(Envelope(None, "finch.leave", 200, epoch_ms(), message.id, more))
 
     async def _asked_to_cancel(self, message: Message) -> None:
         """Too late: by its turn in the inbox, everything before it is handled."""
 
     async def _asked_to_renew(self, message: Message) -> None:
-        renew = self.manager.identities.renew
         try:
-            identity = await renew(self, message.data)  # type: ignore[arg-type]
-        except OtherUser as error:
-            await self._send_error(error, message)
+            identity = await self.manager.identities.renew(self, message.data)  # type: ignore[arg-type]
+        except AnotherUser as error:
+            await self._send_error(error, message)  # after a Close nothing can be sent
             self._outlet.close(STAY_AWAY, error.message)
             return
         data = {"expires_at": identity.expires_at}

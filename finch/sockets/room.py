@@ -21,7 +21,7 @@ from finch.sockets.outgoing import epoch_ms, new_envelope
 from finch.sockets.outlet import Host
 from finch.sockets.presence import Change, Entry, Presence
 from finch.sockets.rooms import Rooms
-from finch.tasks import contain
+from finch.tasks import within
 from finch.wire.envelope import Envelope
 
 if TYPE_CHECKING:
@@ -41,13 +41,14 @@ class Room(Audience):
     Attributes:
         name: its name, such as ``chat/lobby``.
         params: the parameters that its pattern finds in the name.
+        declared: its declaration; None for a room that only the server's ``socket.join`` knows.
 
     Example::
 
         await app.room("chat/lobby").send("the server restarts at noon", path="notice")
     """
 
-    __slots__ = ("_declared", "name", "params")
+    __slots__ = ("declared", "name", "params")
 
     def __init__(
         self,
@@ -59,20 +60,15 @@ class Room(Audience):
         super().__init__(manager)
         self.name = name
         self.params = params
-        self._declared = declared
+        self.declared = declared
 
     @property
     def channel(self) -> Channel:
         return Channel("room", self.name)
 
     @property
-    def declared(self) -> Rooms | None:
-        """Its declaration; None for a room that only the server's ``socket.join`` knows."""
-        return self._declared
-
-    @property
     def kept(self) -> History | None:
-        return None if self._declared is None else self._declared.history
+        return None if self.declared is None else self.declared.history
 
     @property
     def label(self) -> str | None:
@@ -122,15 +118,16 @@ class Hall:
         host: the server in which its tasks run.
     """
 
-    __slots__ = ("_changed", "_room", "_scopes", "_telling", "host", "presence")
+    __slots__ = ("_changed", "_scopes", "_telling", "host", "presence", "room", "told")
 
     def __init__(self, room: Room, host: Host) -> None:
         declared = room.declared
-        self._room = room
+        self.room = room
         self.host = host
         self._scopes: set[trio.CancelScope] = set()
         self._telling = False
-        self._changed = trio.Event()
+        self._changed: trio.Event | None = None  # set while it tells who has come and gone
+        self.told = 0  # times that the members were told who has come and gone
         self.presence: Presence | None = None
         if declared is not None and declared.presence:
             self.presence = Presence(declared.grace)
@@ -139,17 +136,17 @@ class Hall:
 
     def begin(self) -> None:
         """The first member has come: begin the room's task."""
-        declared = self._room.declared
+        declared = self.room.declared
         if declared is not None and declared.runs is not None:
             bound = declared.runs
-            wanted = bound.arguments({"room": self._room, **self._room.params})
+            wanted = bound.arguments({"room": self.room, **self.room.params})
             self.start(partial(bound.function, **wanted), f"the task of the room {self._name}")
 
     def end(self) -> None:
         """The last member has left: cancel all tasks."""
-        scopes, self._scopes = self._scopes, set()
-        for scope in scopes:
+        for scope in self._scopes:
             scope.cancel()
+        self._scopes.clear()
 
     def start(self, function: Callable[[], Any], named: str) -> None:
         """Run a function as a task of the room."""
@@ -158,20 +155,21 @@ class Hall:
         self.host.spawn(partial(self._run, function, named, scope))
 
     async def _run(self, function: Callable[[], Any], named: str, scope: trio.CancelScope) -> None:
-        with scope:
-            _, error = await attempt(function)
-            if error is not None:
-                report(_log, "%s raised", named, error=error)
-                await self._tell_on_error(error)
+        await within(scope, partial(self._attempt, function, named), named)
         self._scopes.discard(scope)
-        await contain(named)
+
+    async def _attempt(self, function: Callable[[], Any], named: str) -> None:
+        _, error = await attempt(function)
+        if error is not None:
+            report(_log, "%s raised", named, error=error)
+            await self._tell_on_error(error)
 
     async def _tell_on_error(self, error: BaseException) -> None:
-        declared = self._room.declared
+        declared = self.room.declared
         on_error = None if declared is None else declared.on_error_function
-        on_error = on_error or self._room.manager.table.root.on_error
+        on_error = on_error or self.room.manager.table.root.on_error
         if on_error is not None:
-            _, failed = await attempt(on_error, self._room, error)
+            _, failed = await attempt(on_error, self.room, error)
             if failed is not None:
                 report(_log, "on_error raised for the room %s", self._name, error=failed)
 
@@ -200,7 +198,7 @@ class Hall:
 
     def people(self) -> dict[str, Any]:
         """What a joiner is told: who is here, and how many."""
-        declared, presence = self._room.declared, self.presence
+        declared, presence = self.room.declared, self.presence
         if declared is None or presence is None:
             return {}
         entries = presence.entries()
@@ -209,7 +207,8 @@ class Hall:
         return {"presence": entries, "count": len(entries)}
 
     def _tell_soon(self) -> None:
-        self._changed.set()
+        if self._changed is not None:
+            self._changed.set()
         if not self._telling:
             self.host.spawn(self._tell)
             self._telling = True
@@ -220,42 +219,53 @@ class Hall:
         assert presence is not None
         try:
             while True:
-                self._changed = trio.Event()
+                self._changed = changed = trio.Event()
                 await trio.sleep(_GATHER)
                 change = presence.collect(trio.current_time())
                 if change is not None:
                     await self._publish(change)
                 due = presence.due()
-                if due is None and not self._changed.is_set():
+                if due is None and not changed.is_set():
                     return
                 with trio.move_on_at(trio.current_time() if due is None else due):
-                    await self._changed.wait()
+                    await changed.wait()
         except trio.Cancelled:
             self.give_up()
             raise
         finally:
             self._telling = False
-            self._room.manager.halls.forget_if_empty(self._room.name)
+            self._changed = None
+            self.room.manager.halls.forget_if_empty(self.room.name)
 
     async def _publish(self, change: Change) -> None:
-        room, declared = self._room, self._room.declared
+        room, declared = self.room, self.room.declared
         counted = declared is not None and declared.presence == "count"
 
         def make(_: int | None) -> Envelope:
             data = {"count": change.count} if counted else change
             return new_envelope(data, "finch.presence", 200, {"room": room.name})
 
-        def late() -> Envelope:  # changes would be lost if one replaced another
-            return new_envelope(self.people(), "finch.presence", 200, {"room": room.name})
-
-        key = (room.name, "finch.presence")
-        draft = Draft(make, "finch.presence", True, key, None, None if counted else late)
-        await room.manager.backplane.publish(room.channel, draft, None)
+        self.told += 1
+        await room.manager.backplane.publish(room.channel, self._draft(make), None)
         await room.manager.delivery.rest()
+
+    def catch_up(self, client: SocketClient) -> None:
+        """Tell one client who is here: it has not heard what the members were told meanwhile."""
+        draft = self._draft(lambda _: self._people_envelope())
+        client.push_volatile(draft.make(None), draft)
+
+    def _draft(self, make: Callable[[int | None], Envelope]) -> Draft:
+        # changes would be lost if one replaced another: so who is behind gets the list
+        name = self.room.name
+        key = (name, "finch.presence")
+        return Draft(make, "finch.presence", True, key, None, self._people_envelope)
+
+    def _people_envelope(self) -> Envelope:
+        return new_envelope(self.people(), "finch.presence", 200, {"room": self.room.name})
 
     @property
     def _name(self) -> str:
-        return repr(self._room.name)
+        return repr(self.room.name)
 
 
 class Halls:
@@ -277,19 +287,30 @@ class Halls:
 
     def admit(self, room: Room, client: SocketClient, meta: Any) -> Hall:
         """A client may come in: from now on it is present. :meth:`enter` follows."""
+        hall = self._open(room, client)
+        hall.enter(client, meta)
+        return hall
+
+    def enter(self, room: Room, client: SocketClient, told: int) -> None:
+        """From now on, a client gets the room's messages.
+
+        Parameters:
+            told: ``told`` of the hall when the client was told who is here.
+        """
+        hall = self._open(room, client)  # the last member may have left meanwhile
+        if self._manager.members.rooms.add(room.name, client.id, client):
+            hall.begin()
+        if hall.told != told:
+            hall.catch_up(client)
+
+    def _open(self, room: Room, client: SocketClient) -> Hall:
         hall = self._halls.get(room.name)
         if hall is None or (
             # left over from a server that has ended: its tasks cannot run any more
             hall.host is not client.host and room.name not in self._manager.members.rooms
         ):
             hall = self._halls[room.name] = Hall(room, client.host)
-        hall.enter(client, meta)
         return hall
-
-    def enter(self, room: Room, client: SocketClient) -> None:
-        """From now on, a client gets the room's messages."""
-        if self._manager.members.rooms.add(room.name, client.id, client):
-            self._halls[room.name].begin()
 
     def exit(self, room: Room, client: SocketClient) -> None:
         """A client is no longer in the room."""
@@ -298,10 +319,11 @@ class Halls:
             return
         if self._manager.members.rooms.remove(room.name, client.id):
             hall.end()
-        try:
-            hall.exit(client)
-        except RuntimeError:  # the server has ended
-            hall.give_up()
+        if hall.presence is not None:
+            try:
+                hall.exit(client)
+            except RuntimeError:  # the server has ended
+                hall.give_up()
         self.forget_if_empty(room.name)
 
     def forget_if_empty(self, name: str) -> None:

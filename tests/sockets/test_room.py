@@ -36,6 +36,23 @@ def test_two_handles_of_a_room_are_equal():
     assert not len(app.socket_manager.halls)  # to ask about a room keeps nothing
 
 
+async def test_all_members_share_one_handle(app):
+    clients = []
+
+    @app.on_connect
+    async def come(socket):
+        clients.append(socket)
+        await socket.join("lobby")
+
+    async with TestClient(app) as client, client.socket() as first, client.socket():
+        await settled()
+        one, two = clients
+        assert one.rooms["lobby"] is two.rooms["lobby"] is app.room("lobby")
+        await first.close()
+        await settled()
+        assert app.room("lobby") is two.rooms["lobby"]
+
+
 # The room's task
 
 
