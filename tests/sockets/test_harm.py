@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 
 import pytest
 import trio
@@ -176,3 +177,23 @@ async def test_a_handler_that_gives_up_a_join_can_repeat_it(serving):
         assert len((await socket.receive()).data) == 900_000
         assert (await socket.receive()).data == []
         assert room.count == 0
+
+
+async def test_a_renewal_that_ends_after_its_client_keeps_nothing_of_it(serving):
+    @serving.authorize
+    async def authorize(request):
+        return Identity("ann", expires_at=time.time() + 3600)
+
+    @serving.renew
+    async def renew(socket, data):
+        with trio.CancelScope(shield=True):
+            await trio.sleep(5)
+        return Identity("ann", expires_at=time.time() + 7200)
+
+    async with TestClient(serving) as client:
+        async with client.socket("/ws") as socket:
+            await socket.send("finch.auth", id=1)
+            await socket.stream.aclose()
+        await trio.sleep(10)
+        assert serving.socket_manager.count_clients == 0
+        assert not serving.socket_manager.identities.probe()  # nothing left to look after
