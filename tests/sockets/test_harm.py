@@ -197,3 +197,13 @@ async def test_a_renewal_that_ends_after_its_client_keeps_nothing_of_it(serving)
         await trio.sleep(10)
         assert serving.socket_manager.count_clients == 0
         assert not serving.socket_manager.identities.probe()  # nothing left to look after
+
+
+async def test_asking_a_room_for_what_cannot_be_sent_raises_at_once(serving, caplog):
+    caplog.set_level(logging.DEBUG, "finch")
+    room = serving.room("lobby")
+    async with TestClient(serving) as client, client.socket("/ws"):
+        await next(iter(serving.everyone)).join("lobby")
+        with pytest.raises(TypeError, match="cannot be sent"):
+            room.call(object())
+    assert "a bug in Finch" not in caplog.text
