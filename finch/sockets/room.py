@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -229,6 +228,9 @@ class Hall:
                     return
                 with trio.move_on_at(trio.current_time() if due is None else due):
                     await self._changed.wait()
+        except trio.Cancelled:
+            self.presence = None  # the server ends; who is in a grace cannot come back to it
+            raise
         finally:
             self._telling = False
             self._room.manager.halls.forget_if_empty(self._room.name)
@@ -315,8 +317,10 @@ class Halls:
             return
         if self._manager.members.rooms.remove(room.name, client.id):
             hall.end()
-        with suppress(RuntimeError):  # the server ends: there is nobody left to tell
+        try:
             hall.exit(client)
+        except RuntimeError:  # the server has ended: there is nobody left to tell
+            hall.presence = None
         self.forget_if_empty(room.name)
 
     def forget_if_empty(self, name: str) -> None:

@@ -207,3 +207,14 @@ async def test_asking_a_room_for_what_cannot_be_sent_raises_at_once(serving, cap
         with pytest.raises(TypeError, match="cannot be sent"):
             room.call(object())
     assert "a bug in Finch" not in caplog.text
+
+
+async def test_who_is_in_a_grace_at_the_end_of_a_server_is_forgotten(serving):
+    serving.rooms("chat/{name}", presence=True)
+    for _ in range(2):
+        async with TestClient(serving) as client:
+            assert serving.room("chat/x").presence == []
+            async with client.socket("/ws") as socket:
+                assert (await joined(socket, "chat/x")).data["count"] == 1
+            assert len(serving.room("chat/x").presence) == 1
+        assert len(serving.socket_manager.halls) == 0
