@@ -124,7 +124,7 @@ class InProcess(Backplane):
 
     def __init__(self, local: Local) -> None:
         self._local = local
-        # the archives, the one that was written to longest ago first
+        # the archives, the one that was looked at longest ago first
         self._archives: OrderedDict[Channel, Archive[Envelope]] = OrderedDict()
 
     async def publish(self, channel: Channel, draft: Draft, history: History | None) -> Sent:
@@ -134,7 +134,6 @@ class InProcess(Backplane):
         archive = self._archive(channel, history, now)
         envelope = draft.make(archive.next_seq)
         seq = archive.append(envelope, now)
-        self._archives.move_to_end(channel)
         sent = Sent(self._local.deliver(channel, envelope, draft))
         sent.position = Position(archive.epoch, seq)
         return sent
@@ -160,13 +159,12 @@ class InProcess(Backplane):
         archive = self._archives.get(channel)
         if archive is None:
             archive = self._archives[channel] = Archive(history, new_epoch())
-        # Forget archives of which nothing is kept any longer, a few at a time.
+        # Forget archives of which nothing is kept any longer. Each call looks at two and adds one
+        # at the most. So even a client that joins new rooms all the time cannot make many.
         for _ in range(2):
-            oldest = next(iter(self._archives))
-            if oldest == channel or not self._archives[oldest].expired(now):
-                break
-            if self._local.count(oldest):
-                self._archives.move_to_end(oldest)
-                break
-            del self._archives[oldest]
+            name, oldest = next(iter(self._archives.items()))
+            if name == channel or not oldest.expired(now) or self._local.count(name):
+                self._archives.move_to_end(name)
+            else:
+                del self._archives[name]
         return archive

@@ -218,3 +218,16 @@ async def test_who_is_in_a_grace_at_the_end_of_a_server_is_forgotten(serving):
                 assert (await joined(socket, "chat/x")).data["count"] == 1
             assert len(serving.room("chat/x").presence) == 1
         assert len(serving.socket_manager.halls) == 0
+
+
+async def test_a_client_that_visits_a_thousand_rooms_leaves_nothing_in_memory(serving):
+    serving.rooms("chat/{name}", history=History())
+    backplane = serving.socket_manager.backplane
+    async with TestClient(serving) as client, client.socket("/ws") as socket:
+        await serving.room("chat/lobby").send("is kept for an hour")
+        for number in range(1000):
+            assert (await joined(socket, f"chat/{number}")).status == 200
+            await socket.send("finch.leave", id=1, room=f"chat/{number}")
+            assert (await socket.receive()).status == 200
+        assert len(backplane._archives) < 5
+        assert len(await serving.room("chat/lobby").history()) == 1
