@@ -9,6 +9,7 @@ import trio
 
 from finch import FinchApp, History, Identity, SocketManager
 from finch.testing import TestClient
+from finch.wire.message import read_message
 
 
 async def leave_a_nursery_open():
@@ -231,3 +232,44 @@ async def test_a_client_that_visits_a_thousand_rooms_leaves_nothing_in_memory(se
             assert (await socket.receive()).status == 200
         assert len(backplane._archives) < 5
         assert len(await serving.room("chat/lobby").history()) == 1
+
+
+async def test_cancelling_does_not_read_all_long_messages_that_wait(serving, monkeypatch):
+    read = []
+
+    def counted(payload):
+        read.append(len(payload))
+        return read_message(payload)
+
+    @serving.socket("wait")
+    async def wait(socket, data):
+        await trio.sleep(10)
+
+    async with TestClient(serving) as client, client.socket("/ws") as socket:
+        await socket.send("wait")
+        for number in range(10):
+            await socket.send("echo", "x" * 50_000, id=number)
+        await socket.send("echo", "short", id="short")
+        await trio.sleep(1)
+        monkeypatch.setattr("finch.sockets.inbox.read_message", counted)
+        await socket.send("finch.cancel", id="short")
+        assert (await socket.receive()).status == 499
+        assert sum(read) < 100_000
+        monkeypatch.undo()
+        for number in range(10):
+            assert (await socket.receive(20)).reply == number
+
+
+async def test_an_id_cancels_only_the_message_with_the_same_json(serving):
+    @serving.socket("wait")
+    async def wait(socket, data):
+        await trio.sleep(10)
+        return "done"
+
+    async with TestClient(serving) as client, client.socket("/ws") as socket:
+        await socket.send("wait", id=1)
+        await socket.send("wait", id=0)
+        for id in (True, 1.0, False, "1", [1], None):
+            await socket.send("finch.cancel", id=id)
+        assert (await socket.receive(20)).data == "done"
+        assert (await socket.receive(20)).data == "done"
