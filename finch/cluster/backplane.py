@@ -124,7 +124,7 @@ class InProcess(Backplane):
 
     def __init__(self, local: Local) -> None:
         self._local = local
-        # the archives, the one that was written to longest ago first
+        # the archives, the one that was looked at longest ago first
         self._archives: OrderedDict[Channel, Archive[Envelope]] = OrderedDict()
         # those that nothing was written to
         self._unwritten: OrderedDict[Channel, Archive[Envelope]] = OrderedDict()
@@ -143,8 +143,6 @@ class InProcess(Backplane):
         if seq == 1:
             del self._unwritten[channel]
             self._archives[channel] = archive
-        else:
-            self._archives.move_to_end(channel)
         sent = Sent(self._local.deliver(channel, envelope, draft))
         sent.position = Position(archive.epoch, seq)
         return sent
@@ -178,16 +176,17 @@ class InProcess(Backplane):
     def _forget(
         self, archives: OrderedDict[Channel, Archive[Envelope]], but: Channel, now: float
     ) -> bool:
-        """Forget archives of which nothing is kept any longer, a few at a time. Returns whether
-        there were any."""
+        """Forget archives of which nothing is kept any longer. Returns whether there were any.
+
+        Each call looks at two archives and adds one at the most. So even a client that joins new
+        rooms all the time cannot make many.
+        """
         forgotten = False
-        for _ in range(2):
-            oldest = next(iter(archives), but)
-            if oldest == but or not archives[oldest].expired(now):
-                break
-            if self._local.count(oldest):
-                archives.move_to_end(oldest)
-                break
-            del archives[oldest]
-            forgotten = True
+        for _ in range(min(2, len(archives))):
+            name, oldest = next(iter(archives.items()))
+            if name == but or not oldest.expired(now) or self._local.count(name):
+                archives.move_to_end(name)
+            else:
+                del archives[name]
+                forgotten = True
         return forgotten

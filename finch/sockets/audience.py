@@ -15,7 +15,7 @@ from finch.errors import CallFailed, ClientGone
 from finch.explain import kind
 from finch.sockets.client import SocketClient
 from finch.sockets.members import UserId
-from finch.sockets.outgoing import drafted
+from finch.sockets.outgoing import drafted, new_envelope
 from finch.wire.envelope import Envelope
 from finch.wire.websocket import check_close
 
@@ -148,6 +148,9 @@ class Audience(ABC):
         A client that leaves or answers with an error is left out. Bound it with a cancel scope:
         a client that never answers is waited for.
 
+        Raises:
+            TypeError: if ``data`` has no JSON form, or ``path`` is not text.
+
         Example::
 
             votes = 0
@@ -155,6 +158,7 @@ class Audience(ABC):
                 async for client, yes in room.call("shall we?", path="vote", as_type=bool):
                     votes += yes
         """
+        new_envelope(data, path, 200)  # raises here what would fail for each client
         return _answers(list(self), data, path, as_type)
 
 

@@ -348,6 +348,11 @@ class SocketClient(Member):
         self._lag.sent(now)
 
     @property
+    def gone(self) -> bool:
+        """Whether it has left, though its last handlers may still run."""
+        return self._outlet.left
+
+    @property
     def host(self) -> Host:
         """The server that holds its connection."""
         return self._outlet.host

@@ -88,7 +88,8 @@ class Identities:
         if identity.seconds_left() <= 0:
             raise HTTPError(401, "the new identity has expired already")
         client.identity = identity
-        self.watch(client)
+        if not client.gone:  # it may have left meanwhile, and nothing would forget it
+            self.watch(client)
         return identity
 
     def watch(self, client: SocketClient) -> None:

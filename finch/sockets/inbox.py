@@ -37,6 +37,8 @@ _log = logging.getLogger("finch.sockets")
 _ASKING: Final = 64  # times as many messages may wait while a handler waits for an answer
 _ASKING_SIZE: Final = 1024 * 1024  # characters of these messages
 
+_LOOKED_THROUGH: Final = 64 * 1024  # characters that a finch.cancel may cost; others wait meanwhile
+
 # every message compares these, and ``Life.SERVING`` is a slow expression
 _WAITING, _SERVING = Life.WAITING, Life.SERVING
 
@@ -221,16 +223,20 @@ class Inbox(Dispatcher, Owner, Job):
     def _cancel_message(self, id: Any) -> bool:
         """Cancel the handler of the message with this id, or take the message out of the inbox."""
         for worker in self._workers:
-            if worker.message is not None and worker.message.id == id:
+            if worker.message is not None and _is(worker.message.id, id):
                 worker.unwanted = True
                 worker.cancel()
                 return True
+        looked_at = 0
         for place, payload in enumerate(self._inbox):
+            if looked_at + len(payload) > _LOOKED_THROUGH:
+                continue
+            looked_at += len(payload)
             try:
                 message = read_message(payload)
             except EnvelopeError:
                 continue
-            if message.id == id:
+            if _is(message.id, id):
                 del self._inbox[place]
                 self._send_now(error_envelope(HTTPError(499, "cancelled"), message))
                 return True
@@ -320,6 +326,11 @@ class Inbox(Dispatcher, Owner, Job):
             self._make_room()
         if self._life is not _SERVING and not self._queued and not self._active:
             self._queue()
+
+
+def _is(id: Any, other: Any) -> bool:
+    """Whether two ids are the same JSON: for Python, ``True`` equals 1."""
+    return type(id) is type(other) and bool(id == other)
 
 
 class _ConcurrentCall(Job):

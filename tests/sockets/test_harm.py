@@ -2,12 +2,14 @@
 
 import logging
 import sys
+import time
 
 import pytest
 import trio
 
 from finch import FinchApp, History, Identity, SocketManager
 from finch.testing import TestClient
+from finch.wire.message import read_message
 
 
 async def leave_a_nursery_open():
@@ -176,3 +178,98 @@ async def test_a_handler_that_gives_up_a_join_can_repeat_it(serving):
         assert len((await socket.receive()).data) == 900_000
         assert (await socket.receive()).data == []
         assert room.count == 0
+
+
+async def test_a_renewal_that_ends_after_its_client_keeps_nothing_of_it(serving):
+    @serving.authorize
+    async def authorize(request):
+        return Identity("ann", expires_at=time.time() + 3600)
+
+    @serving.renew
+    async def renew(socket, data):
+        with trio.CancelScope(shield=True):
+            await trio.sleep(5)
+        return Identity("ann", expires_at=time.time() + 7200)
+
+    async with TestClient(serving) as client:
+        async with client.socket("/ws") as socket:
+            await socket.send("finch.auth", id=1)
+            await socket.stream.aclose()
+        await trio.sleep(10)
+        assert serving.socket_manager.count_clients == 0
+        assert not serving.socket_manager.identities.probe()  # nothing left to look after
+
+
+async def test_asking_a_room_for_what_cannot_be_sent_raises_at_once(serving, caplog):
+    caplog.set_level(logging.DEBUG, "finch")
+    room = serving.room("lobby")
+    async with TestClient(serving) as client, client.socket("/ws"):
+        await next(iter(serving.everyone)).join("lobby")
+        with pytest.raises(TypeError, match="cannot be sent"):
+            room.call(object())
+    assert "a bug in Finch" not in caplog.text
+
+
+async def test_who_is_in_a_grace_at_the_end_of_a_server_is_forgotten(serving):
+    serving.rooms("chat/{name}", presence=True)
+    for _ in range(2):
+        async with TestClient(serving) as client:
+            assert serving.room("chat/x").presence == []
+            async with client.socket("/ws") as socket:
+                assert (await joined(socket, "chat/x")).data["count"] == 1
+            assert len(serving.room("chat/x").presence) == 1
+        assert len(serving.socket_manager.halls) == 0
+
+
+async def test_a_client_that_visits_a_thousand_rooms_leaves_nothing_in_memory(serving):
+    serving.rooms("chat/{name}", history=History())
+    backplane = serving.socket_manager.backplane
+    async with TestClient(serving) as client, client.socket("/ws") as socket:
+        await serving.room("chat/lobby").send("is kept for an hour")
+        for number in range(1000):
+            assert (await joined(socket, f"chat/{number}")).status == 200
+            await socket.send("finch.leave", id=1, room=f"chat/{number}")
+            assert (await socket.receive()).status == 200
+        assert len(backplane._archives) < 5
+        assert len(await serving.room("chat/lobby").history()) == 1
+
+
+async def test_cancelling_does_not_read_all_long_messages_that_wait(serving, monkeypatch):
+    read = []
+
+    def counted(payload):
+        read.append(len(payload))
+        return read_message(payload)
+
+    @serving.socket("wait")
+    async def wait(socket, data):
+        await trio.sleep(10)
+
+    async with TestClient(serving) as client, client.socket("/ws") as socket:
+        await socket.send("wait")
+        for number in range(10):
+            await socket.send("echo", "x" * 50_000, id=number)
+        await socket.send("echo", "short", id="short")
+        await trio.sleep(1)
+        monkeypatch.setattr("finch.sockets.inbox.read_message", counted)
+        await socket.send("finch.cancel", id="short")
+        assert (await socket.receive()).status == 499
+        assert sum(read) < 100_000
+        monkeypatch.undo()
+        for number in range(10):
+            assert (await socket.receive(20)).reply == number
+
+
+async def test_an_id_cancels_only_the_message_with_the_same_json(serving):
+    @serving.socket("wait")
+    async def wait(socket, data):
+        await trio.sleep(10)
+        return "done"
+
+    async with TestClient(serving) as client, client.socket("/ws") as socket:
+        await socket.send("wait", id=1)
+        await socket.send("wait", id=0)
+        for id in (True, 1.0, False, "1", [1], None):
+            await socket.send("finch.cancel", id=id)
+        assert (await socket.receive(20)).data == "done"
+        assert (await socket.receive(20)).data == "done"
