@@ -65,7 +65,7 @@ VERBS = (
     *("tick",) * 5,
     "burst",
     "whisper",
-    "freeze",
+    *("freeze", "swamp") * 2,
     *("thaw",) * 2,
     *("cut",) * 2,
     "part",
@@ -505,6 +505,16 @@ class World:
             tab.freeze()
             tab.suspect = True
 
+    async def do_swamp(self, who, tab, what, how):
+        """So much waits for a client that answers to it wait, too."""
+        if tab is not None and tab.id is not None:
+            await self.do_freeze(who, tab, what, how)
+            for _ in range(2 + how % 3):
+                self.number += 1
+                data = {"n": self.number, "pad": "x" * 3000}
+                if await self.manager.send_to_client(tab.id, data, path="whisper"):
+                    tab.whispered.append(self.number)
+
     async def do_thaw(self, who, tab, what, how):
         for tab in self.live():
             tab.thaw()
@@ -569,10 +579,10 @@ class World:
             reply["data"] = "no number"
         elif mode == 3:
             return
-        elif mode == 4:  # what is no answer to this call is nothing to the server
+        elif mode == 4:  # an answer to nothing is nothing to the server
             for other in self.live():
                 if other is not tab and other.open and other.status == 101:
-                    await other.say(reply | {"data": -1})
+                    await other.say(reply | {"data": -1, "reply": "s999"})
         await tab.say(reply)
         if mode == 5:
             await tab.say(reply | {"data": -2})
@@ -696,8 +706,8 @@ class World:
             if asked.verb == "leave":
                 self.forget(tab, asked.room)
             return
-        while tab.parting and tab.requests[0].verb == "ask":
-            tab.requests.popleft()  # it will not answer the server's call, so it gets no answer
+        while tab.parting and len(tab.requests) > 1 and tab.requests[0].id != message["reply"]:
+            tab.requests.popleft()  # not everything is done for a client that has left
         asked = tab.requests.popleft()
         assert message["reply"] == asked.id, "answers are out of order"
         expected = self.status_of(tab, asked)
