@@ -124,6 +124,35 @@ async def contain(owner: object) -> None:
         await trio.sleep_forever()
 
 
+async def within(
+    scope: trio.CancelScope, function: Callable[[], Awaitable[None]], owner: object
+) -> None:
+    """Run application code in a cancel scope, as a task of its own. What it leaves open ends here.
+
+    A scope or nursery that is left open must be closed before the scope around it. Otherwise trio's
+    stack of them is corrupted, and that error would end the server.
+
+    Parameters:
+        scope: cancels the task.
+        function: runs the code.
+        owner: the code, for the log.
+    """
+    task = trio.lowlevel.current_task()
+    with scope:
+        inside = innermost_scope(task)
+        raised: BaseException | None = None
+        try:
+            await function()
+        except BaseException as error:
+            raised = error
+        if innermost_scope(task) is not inside:
+            await contain(owner)
+            if close_scopes(owner, inside):
+                raised = None  # a cancellation by a scope that was left open
+        if raised is not None:
+            raise raised
+
+
 def close_scopes(owner: object, until: object) -> bool:
     """Close the cancel scopes that application code has left open in the current task. Otherwise
     they could cancel the code that this task runs next.

@@ -27,7 +27,9 @@ STORIES = {
     },
     "sockets": {
         "joining": "membership and room: what happens in a room while somebody is on the way in",
+        "harm": "rooms, clients and their tasks: what goes wrong for one harms nobody else",
         "lifecycle": "from upgrade to client: on_connect and on_disconnect run exactly once",
+        "missed": "membership and the backplane: what a client gets that comes back",
         "order": "from link to workers: the messages of one client are handled in order",
     },
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from finch.cluster.history import Position, read_position
 from finch.errors import HTTPError
 from finch.http.request import Request
@@ -16,6 +18,13 @@ LONGEST_NAME: Final = 256
 
 LARGEST_META: Final = 4096
 """Bytes of a meta that a client sends: every member gets it."""
+
+_SHALLOW: Final = 100
+"""Bytes of a meta that is certainly not nested too deeply."""
+
+_ROOM: Final = 400
+"""Levels of nesting that must be left. A meta is decoded once. Then it is encoded inside other
+values and under other calls, and Python's limit counts all of them."""
 
 
 def positions(request: Request) -> dict[str, Position]:
@@ -66,4 +75,12 @@ def last_of(fields: Mapping[str, Any]) -> int:
 def meta_of(message: Message) -> Any:
     if len(message.raw) > LARGEST_META:
         raise HTTPError(413, f"the data of finch.join has at most {LARGEST_META} bytes")
+    if len(message.raw) > _SHALLOW:
+        nested = b"[" * _ROOM + bytes(message.raw) + b"]" * _ROOM
+        try:
+            msgspec.json.decode(nested)
+        except RecursionError:
+            raise HTTPError(400, "the data of finch.join is nested too deeply") from None
+        except msgspec.DecodeError:
+            pass  # a number is too large: the data itself says so
     return message.data

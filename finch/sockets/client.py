@@ -21,7 +21,7 @@ from finch.sockets.lag import Lag
 from finch.sockets.membership import Member
 from finch.sockets.outgoing import drafted, new_envelope, read_answer
 from finch.sockets.outlet import Host, Outlet
-from finch.tasks import contain
+from finch.tasks import within
 from finch.turns import account
 from finch.wire.envelope import Envelope
 from finch.wire.message import Reply
@@ -238,14 +238,15 @@ class SocketClient(Member):
         self.host.spawn(partial(self._run_task, partial(function, *args), scope))
 
     async def _run_task(self, function: Callable[[], Any], scope: trio.CancelScope) -> None:
-        with scope:
-            _, error = await attempt(function)
-            if error is not None and not self._is_over(error):
-                report(_log, "a task of %r raised", self, error=error)
-                await self._tell_on_error(error, None)
+        await within(scope, partial(self._attempt, function), f"a task of {self!r}")
         if self._scopes is not None:
             self._scopes.discard(scope)
-        await contain(self)
+
+    async def _attempt(self, function: Callable[[], Any]) -> None:
+        _, error = await attempt(function)
+        if error is not None and not self._is_over(error):
+            report(_log, "a task of %r raised", self, error=error)
+            await self._tell_on_error(error, None)
 
     def _drop_answer(self) -> None:
         self.manager.dropped_answers += 1

@@ -8,18 +8,18 @@ was published meanwhile and that moment.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
 from finch.calls import attempt
-from finch.cluster.backplane import Missed
 from finch.cluster.history import Position
 from finch.encoding import encode
 from finch.errors import ClientGone, HTTPError
-from finch.explain import shown
+from finch.explain import shown, why_no_json
 from finch.failures import failure_of, report
 from finch.http.request import Request
 from finch.sockets.asked import (
@@ -30,9 +30,11 @@ from finch.sockets.asked import (
     positions,
     since_of,
 )
+from finch.sockets.event import RESERVED
 from finch.sockets.identity import STAY_AWAY, AnotherUser
 from finch.sockets.inbox import Inbox
-from finch.sockets.outgoing import epoch_ms, means_refusal
+from finch.sockets.members import UserId
+from finch.sockets.outgoing import epoch_ms, joined_envelope, means_refusal
 from finch.turns import account
 from finch.wire.envelope import Envelope
 from finch.wire.message import Message
@@ -52,6 +54,7 @@ class Member(Inbox):
 
     manager: SocketManager
     identity: Any
+    user_id: UserId | None
     request: Request
     # not a dict, which would cost an idle client 150 bytes more; it is in few rooms
     _rooms: tuple[Room, ...]
@@ -78,18 +81,18 @@ class Member(Inbox):
 
         Raises:
             TypeError: if ``name`` is not text, or ``meta`` has no JSON form.
-            ValueError: if the name is empty or too long.
+            ValueError: if the name is empty, too long, or begins with ``finch.``.
             ClientGone: if the client has left.
             RuntimeError: if it is in ``Limits.max_rooms`` rooms.
         """
         room = self.manager.room(name)
         if not name or len(name) > LONGEST_NAME:
             raise ValueError(f"a room's name has 1 to {LONGEST_NAME} characters, not {len(name)}")
-        if meta is not None:
-            try:
-                encode(meta)
-            except Exception as error:
-                raise TypeError(f"the meta of a member cannot be sent: {error}") from None
+        if name.startswith(RESERVED):
+            raise ValueError(f"the name {name!r} is Finch's own; choose another name")
+        fault = self._cannot_be_shown(meta)
+        if fault is not None:
+            raise TypeError(f"the meta of a member cannot be sent: {fault}")
         if self._outlet.left:
             raise ClientGone(f"{self!r} has left, so it cannot join {name!r}")
         if self._room(name) is not None:
@@ -98,10 +101,11 @@ class Member(Inbox):
             raise RuntimeError(f"{self!r} is in {self._most_rooms} rooms, which is max_rooms")
         hall = self._admit(room, meta)
         told, caught_up = hall.told, True
-        if room.kept is not None:
-            caught_up = await self._catch_up(room, None, 0, None, hall.people())
-        elif room.declared is not None:
-            await self._send_one(_joined(room, None, None, hall.people()))
+        async with self._coming_into(room):
+            if room.kept is not None:
+                caught_up = await self._catch_up(room, None, 0, None, hall.people())
+            elif room.declared is not None:
+                await self._send_one(joined_envelope(room.label, None, None, hall.people()))
         if caught_up:
             self._enter(room, told)
         if account.spend():
@@ -151,6 +155,15 @@ class Member(Inbox):
                 return room
         return None
 
+    def _cannot_be_shown(self, meta: Any) -> str | None:
+        """Why others cannot be told of this client; None if they can. One entry that has no JSON
+        form would keep all others from joining."""
+        try:
+            encode((self.user_id, meta))
+        except Exception as error:
+            return why_no_json((self.user_id, meta)) or str(error)
+        return None
+
     def _admit(self, room: Room, meta: Any) -> Any:
         hall = self.manager.halls.admit(room, self, meta)  # type: ignore[arg-type]
         self._rooms += (hall.room,)
@@ -159,6 +172,19 @@ class Member(Inbox):
     def _enter(self, room: Room, told: int) -> None:
         if not self._outlet.left and self._room(room.name) is not None:
             self.manager.halls.enter(room, self, told)  # type: ignore[arg-type]
+
+    @asynccontextmanager
+    async def _coming_into(self, room: Room) -> AsyncIterator[None]:
+        """If a join fails or is cancelled in here, the client is not in the room. Otherwise it
+        would be a member that hears nothing, and could not join again."""
+        try:
+            yield
+        except BaseException:
+            # if it has left, its goodbye comes with the others
+            if not self._outlet.left and self._exit(room.name) is not None:
+                with trio.move_on_after(self._outlet.host.limits.leave_grace, shield=True):
+                    await self._said_goodbye_to(room)
+            raise
 
     def _exit(self, name: object) -> Room | None:
         room = self._room(name)
@@ -246,6 +272,11 @@ class Member(Inbox):
                 meta = self.identity.meta  # the application knows better than its client
             if declared.joins is not None:
                 meta = await self._ask_on_join(declared, room, meta)
+            fault = self._cannot_be_shown(meta)
+            if fault is not None:
+                text = "the meta or the user id of %r in the room %r cannot be sent: %s"
+                report(_log, text, self, name, fault)
+                raise HTTPError(500, "Internal Server Error")
             if self._outlet.left:
                 # on_join has let it in, so on_leave says goodbye
                 await self._said_goodbye_to(room)
@@ -254,15 +285,20 @@ class Member(Inbox):
         else:
             hall = manager.halls.get(name)
         people, told = ({}, 0) if hall is None else (hall.people(), hall.told)
-        if room.kept is None:
-            await self._send_one(_joined(room, message, None, people))
-        elif known:  # it hears the room already, so it has missed nothing
-            missed = await manager.backplane.missed(room.channel, room.kept, None, 0)
-            missed = missed._replace(recovered=True)
-            await self._send_one(_joined(room, message, missed, people))
-        elif not await self._catch_up(room, since, last, message, people):
+        if known:  # it hears the room already, so it has missed nothing
+            missed = None
+            if room.kept is not None:
+                missed = await manager.backplane.missed(room.channel, room.kept, None, 0)
+                missed = missed._replace(recovered=True)
+            await self._send_one(joined_envelope(room.label, message, missed, people))
             return
-        if not known:
+        caught_up = True
+        async with self._coming_into(room):
+            if room.kept is None:
+                await self._send_one(joined_envelope(room.label, message, None, people))
+            else:
+                caught_up = await self._catch_up(room, since, last, message, people)
+        if caught_up:
             self._enter(room, told)
 
     async def _ask_on_join(self, declared: Any, room: Room, meta: Any) -> Any:
@@ -288,16 +324,6 @@ class Member(Inbox):
                 self,
             )
             raise HTTPError(403)
-        try:
-            encode(value)
-        except Exception as wrong:
-            report(
-                _log,
-                "on_join of the room %r returned a meta that cannot be sent: %s",
-                room.name,
-                wrong,
-            )
-            raise HTTPError(500, "Internal Server Error") from None
         return value
 
     async def _catch_up(
@@ -313,7 +339,7 @@ class Member(Inbox):
         assert kept is not None
         backplane, channel = self.manager.backplane, audience.channel
         missed = await backplane.missed(channel, kept, since, last)
-        await self._send_one(_joined(audience, message, missed, people))
+        await self._send_one(joined_envelope(audience.label, message, missed, people))
         while True:
             for _, envelope in missed.messages:
                 if not await self._send_one(envelope):
@@ -351,19 +377,6 @@ class Member(Inbox):
         data = {"expires_at": identity.expires_at}
         if message.id is not None:
             await self._send_one(Envelope(data, "finch.auth", 200, epoch_ms(), message.id))
-
-
-def _joined(
-    audience: Audience, message: Message | None, missed: Missed | None, people: dict[str, Any]
-) -> Envelope:
-    """The answer to a join; ``message`` is None if the server let the client in."""
-    data: dict[str, Any] = {"recovered": missed is not None and missed.recovered, **people}
-    more: dict[str, Any] = {"room": audience.label}
-    if missed is not None:
-        data["missed"] = len(missed.messages)  # so a client knows when it has caught up
-        more["seq"], more["epoch"] = missed.position.seq, missed.position.epoch
-    reply = None if message is None else message.id
-    return Envelope(data, "finch.join", 200, epoch_ms(), reply, more)
 
 
 _RESERVED: Final[dict[str, Callable[[Member, Message], Coroutine[Any, Any, None]]]] = {

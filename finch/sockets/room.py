@@ -21,7 +21,7 @@ from finch.sockets.outgoing import epoch_ms, new_envelope
 from finch.sockets.outlet import Host
 from finch.sockets.presence import Change, Entry, Presence
 from finch.sockets.rooms import Rooms
-from finch.tasks import contain
+from finch.tasks import within
 from finch.wire.envelope import Envelope
 
 if TYPE_CHECKING:
@@ -155,13 +155,14 @@ class Hall:
         self.host.spawn(partial(self._run, function, named, scope))
 
     async def _run(self, function: Callable[[], Any], named: str, scope: trio.CancelScope) -> None:
-        with scope:
-            _, error = await attempt(function)
-            if error is not None:
-                report(_log, "%s raised", named, error=error)
-                await self._tell_on_error(error)
+        await within(scope, partial(self._attempt, function, named), named)
         self._scopes.discard(scope)
-        await contain(named)
+
+    async def _attempt(self, function: Callable[[], Any], named: str) -> None:
+        _, error = await attempt(function)
+        if error is not None:
+            report(_log, "%s raised", named, error=error)
+            await self._tell_on_error(error)
 
     async def _tell_on_error(self, error: BaseException) -> None:
         declared = self.room.declared

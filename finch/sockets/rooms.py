@@ -262,7 +262,13 @@ def made_rooms(path: str, event: object, dec_hook: DecHook | None) -> Rooms:
 
 
 def find_rooms(declared: Mapping[str, Rooms], name: str) -> tuple[Rooms, dict[str, Any]] | None:
-    """The declaration of a room, and the room's parameters; None if it is not declared."""
+    """The declaration of a room, and the room's parameters; None if it is not declared.
+
+    Names that begin with ``finch.`` are Finch's own, though a pattern may match them: such a room
+    would be one with the audience of everyone.
+    """
+    if name.startswith(RESERVED):
+        return None
     for rooms in declared.values():
         params = rooms.match(name)
         if params is not None:

@@ -98,7 +98,7 @@ def test_it_cannot_name_anything_else(function):
     with pytest.raises(ConfigurationError) as raised:
         Bound(function, FIXED, OFFERED, "the callback of the rooms")
     said = str(raised.value)
-    assert said.startswith("the callback of the rooms is called with (socket, data)")
+    assert said.startswith("the callback of the rooms takes (socket, data) first")
     assert "room, name, number" in said
     assert function.__name__ in said
     assert "test_binding.py" in said

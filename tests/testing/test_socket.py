@@ -53,12 +53,12 @@ def app():
 
 
 @pytest.fixture
-async def client(app, autojump_clock):
+async def client(app):
     async with TestClient(app) as client:
         yield client
 
 
-async def test_a_join_says_where_the_room_is_and_who_is_in_it(client):
+async def test_a_join_says_where_the_room_is_and_who_is_in_it(client, autojump_clock):
     async with client.socket() as ada, client.socket() as bob:
         await ada.join("chat/lobby", {"name": "Ada"})
         await ada.call("say", "hi", room="chat/lobby")
@@ -71,7 +71,7 @@ async def test_a_join_says_where_the_room_is_and_who_is_in_it(client):
         assert joined.count == 2
 
 
-async def test_a_room_without_history_and_presence_says_neither(client):
+async def test_a_room_without_history_and_presence_says_neither(client, autojump_clock):
     async with client.socket() as socket:
         joined = await socket.join("plain/one")
         assert (joined.seq, joined.epoch, joined.presence, joined.count) == (None,) * 4
@@ -79,7 +79,7 @@ async def test_a_room_without_history_and_presence_says_neither(client):
             _ = joined.position
 
 
-async def test_what_was_missed_follows_a_join(client):
+async def test_what_was_missed_follows_a_join(client, autojump_clock):
     async with client.socket() as ada, client.socket() as bob:
         begin = await ada.join("chat/lobby")
         for text in "abcd":
@@ -99,7 +99,7 @@ async def test_what_was_missed_follows_a_join(client):
         assert (await bob.receive()).data == "e"
 
 
-async def test_a_refusal_has_its_status(client):
+async def test_a_refusal_has_its_status(client, autojump_clock):
     async with client.socket() as socket:
         with pytest.raises(Refused, match="'chat/staff' was answered with 403: staff") as refused:
             await socket.join("chat/staff")
@@ -113,7 +113,7 @@ async def test_a_refusal_has_its_status(client):
         assert refused.value.status == 404
 
 
-async def test_other_messages_are_kept_while_an_answer_is_waited_for(client):
+async def test_other_messages_are_kept_while_an_answer_is_waited_for(client, autojump_clock):
     async with client.socket() as socket:
         await socket.send("echo", 1)
         await socket.send("echo", 2, id=2)
@@ -123,19 +123,19 @@ async def test_other_messages_are_kept_while_an_answer_is_waited_for(client):
         assert kept[3].reply == 2
 
 
-async def test_an_answer_that_does_not_come_is_an_error_that_says_so(client):
+async def test_an_answer_that_does_not_come_is_an_error_that_says_so(client, autojump_clock):
     async with client.socket() as socket:
         with pytest.raises(WaitedTooLong, match="2 s for the answer to 'hang'"):
             await socket.call("hang", timeout=2)
 
 
-async def test_a_socket_that_closes_ends_the_wait_for_an_answer(client):
+async def test_a_socket_that_closes_ends_the_wait_for_an_answer(client, autojump_clock):
     async with client.socket() as socket:
         with pytest.raises(SocketClosed, match="4000"):
             await socket.call("leave")
 
 
-async def test_a_streamed_answer_is_iterated(client):
+async def test_a_streamed_answer_is_iterated(client, autojump_clock):
     async with client.socket() as socket:
         assert [number async for number in socket.call_stream("count", 2)] == [0, 1]
         stream = socket.call_stream("count", 3)
@@ -146,7 +146,7 @@ async def test_a_streamed_answer_is_iterated(client):
             await anext(stream)
 
 
-async def test_a_streamed_answer_can_be_cancelled(client):
+async def test_a_streamed_answer_can_be_cancelled(client, autojump_clock):
     async with client.socket() as socket:
         stream = socket.call_stream("count", 0)
         async with trio.open_nursery() as nursery:
@@ -161,7 +161,7 @@ async def test_a_streamed_answer_can_be_cancelled(client):
         assert refused.value.status == 499
 
 
-async def test_one_value_and_a_stream_are_not_mistaken_for_each_other(client):
+async def test_one_value_and_a_stream_are_not_mistaken_for_each_other(client, autojump_clock):
     async with client.socket() as socket:
         with pytest.raises(FinchError, match=r"socket\.call_stream\(\)"):
             await socket.call("count", 2)
@@ -184,7 +184,7 @@ async def confirmed(question):
         (confirmed, "sure? yes"),
     ],
 )
-async def test_calls_of_the_server_are_answered_meanwhile(client, answer, got):
+async def test_calls_of_the_server_are_answered_meanwhile(client, answer, got, autojump_clock):
     async with client.socket() as socket:
         socket.answer("confirm", answer)
         assert await socket.call("ask", "sure?") == got
@@ -192,7 +192,7 @@ async def test_calls_of_the_server_are_answered_meanwhile(client, answer, got):
         assert (await socket.receive()).data == got
 
 
-async def test_a_call_can_be_answered_with_an_error(client):
+async def test_a_call_can_be_answered_with_an_error(client, autojump_clock):
     def refuse(question):
         raise HTTPError(423, "not now")
 
@@ -203,7 +203,7 @@ async def test_a_call_can_be_answered_with_an_error(client):
         assert refused.value.status == 500
 
 
-async def test_a_call_that_nothing_answers_is_an_ordinary_message(client):
+async def test_a_call_that_nothing_answers_is_an_ordinary_message(client, autojump_clock):
     async with client.socket() as socket:
         await socket.send("ask", "sure?", id=1)
         call = await socket.receive()
