@@ -88,7 +88,9 @@ class Crowd:
         self._epoll = select.epoll()
         self._clients: dict[int, Client] = {}
         self._view = memoryview(bytearray(1 << 18))
-        self._size = 0  # of a right answer; the next one is most likely as long
+        # of the last right answer, and of the last one of another size: the next one is most likely
+        # as long as one of them
+        self._size = self._other_size = -1
 
     # Connecting
 
@@ -163,7 +165,7 @@ class Crowd:
             except OSError as error:
                 self._lose(client, error.strerror or "error")
                 continue
-            if size == self._size and client.fast:
+            if (size == self._size or size == self._other_size) and client.fast:
                 on_answer(client, True)
             elif size:
                 self._read_slowly(client, size)
@@ -183,7 +185,7 @@ class Crowd:
         return bool(event & ~_OUT) and client.fd in self._clients
 
     def _read_slowly(self, client: Client, size: int) -> None:
-        if client.fast and self._size and size % self._size == 0:
+        if client.fast and self._size > 0 and size % self._size == 0:
             for _ in range(size // self._size):
                 self.on_answer(client, True)
             return
@@ -205,7 +207,8 @@ class Crowd:
                 if client.step == dialect.steps:
                     self.ready.append(client)
             elif kind is Kind.ANSWER:
-                self._size = size
+                if size != self._size:
+                    self._size, self._other_size = size, self._size
                 self.on_answer(client, True)
             elif kind is Kind.WRONG:
                 self.on_answer(client, False)

@@ -2,12 +2,15 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
 from benchmarks import compare, dialects, floods, peers, process
+from benchmarks.crowd import Crowd
 from benchmarks.dialects import Kind
 from benchmarks.frames import client_frame
 
@@ -111,6 +114,30 @@ def test_each_client_who_joins_and_leaves_names_the_room_of_its_group(name):
             join, leave = f'421["join","{room}"]', f'421["leave","{room}"]'
         assert dialect.message == client_frame(join.encode())
         assert dialect.undo == client_frame(leave.encode())
+
+
+@pytest.mark.parametrize("answers", [0, 1, 2])
+def test_a_server_that_closes_is_an_error_and_no_answer(answers):
+    dialect = dialects.raw_echo("localhost", "/raw", size=4)
+    right = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        crowd = Crowd(listener.getsockname(), [dialect], 1)
+        crowd.on_answer = lambda client, correct: right.append(correct)
+        crowd.connect(timeout=0)  # begins
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.recv(4096).startswith(b"GET /raw")
+            connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+            crowd.connect(timeout=5)
+            for number in range(answers):
+                connection.sendall(_server_frame("abcd" * (number + 1)))
+                crowd.turn(5)
+            assert right == [True] * answers
+            assert not crowd.errors - Counter({"not connected in time": 1})
+        crowd.turn(5)
+    crowd.close()
+    assert right == [True] * answers
+    assert crowd.errors["closed by the server"] == 1
 
 
 def _server_frame(text):
