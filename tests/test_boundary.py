@@ -781,10 +781,10 @@ SITES = {
     "sockets.inbox._greet: attempt": ["on_connect", "on_connect_in_a_thread"],
     "sockets.inbox._say_goodbye: attempt": ["on_disconnect", "on_disconnect_in_a_thread"],
     "sockets.dispatch._tell_on_error: attempt": ["on_error", "on_error_of_a_room"],
-    "sockets.client._run_task: attempt": ["socket_spawn", "socket_spawn_in_a_thread"],
+    "sockets.client._attempt: attempt": ["socket_spawn", "socket_spawn_in_a_thread"],
     "sockets.membership._ask_on_join: attempt": ["on_join", "on_join_in_a_thread"],
     "sockets.membership._said_goodbye_to: attempt": ["on_leave", "on_leave_in_a_thread"],
-    "sockets.room._run: attempt": ["task_of_a_room", "room_spawn"],
+    "sockets.room._attempt: attempt": ["task_of_a_room", "room_spawn"],
     "sockets.room._tell_on_error: attempt": ["on_error_of_a_rooms_task"],
     "sockets.identities.identify: attempt": ["authorize", "authorize_in_a_thread"],
     "sockets.identities.renew: attempt": ["renew"],
@@ -831,6 +831,7 @@ def sites():
 
 # what has such a name and is Finch's own: its callers are responsible
 OWN = {
+    "tasks.within: function": "calls attempt, and is told what was left open",
     "calls.call: function": "attempt, or who else uses call",
     "calls.<lambda>: function": "the same, in a thread",
     "calls.run: function": "the same, in a thread",

@@ -159,6 +159,7 @@ class Joined(msgspec.Struct, frozen=True):
     Attributes:
         room: the room.
         recovered: whether the messages that follow are all that was missed.
+        missed: how many messages follow at once; None if the room has no history.
         seq, epoch: the position of the room's newest message; None if the room has no history.
         presence: who is in the room, as the server sends it; None if the room has no presence.
         count: how many are in the room; None if the room has no presence.
@@ -166,6 +167,7 @@ class Joined(msgspec.Struct, frozen=True):
 
     room: str
     recovered: bool
+    missed: int | None = None
     seq: int | None = None
     epoch: str | None = None
     presence: list[dict[str, Any]] | None = None

@@ -39,7 +39,7 @@ async def test_a_member_that_comes_back_gets_what_it_missed(app, autojump_clock)
         async with client.socket() as socket:
             again = await socket.join("chat/a", since=str(sent.position))
             assert again.recovered
-            assert (again.epoch, again.seq) == (joined.epoch, 3)
+            assert (again.epoch, again.seq, again.missed) == (joined.epoch, 3, 2)
             missed = await read(socket, 2)
             assert [(one.path, one.data, one.seq) for one in missed] == [
                 ("said", "two", 2),
@@ -203,7 +203,7 @@ async def test_who_falls_behind_what_is_kept_is_closed_and_comes_back(reader, au
             for _ in range(100):
                 await room.send("y" * 100)
             if reader == "task":  # in memory there is room for all of it
-                assert (await slow.receive()).data == {"recovered": True}
+                assert (await slow.receive()).data == {"recovered": True, "missed": 40}
                 assert [one.seq for one in await read(slow, 140)] == list(range(2, 142))
                 return
             assert (await slow.wait_closed()).code == 1013
@@ -235,7 +235,7 @@ async def test_everyone_and_the_user_are_joined_at_the_handshake(manager, autoju
                 ("finch.join", "finch.everyone", 0),
                 ("finch.join", "finch.user", 0),
             ]
-            assert [one.data for one in joined] == [{"recovered": False}] * 2
+            assert [one.data for one in joined] == [{"recovered": False, "missed": 0}] * 2
             assert await manager.everyone.send("all") == 1
             assert await manager.user("ada").send("you") == 1
             assert [(one.data, one.room, one.seq) for one in await read(socket, 2)] == [
@@ -250,9 +250,9 @@ async def test_everyone_and_the_user_are_joined_at_the_handshake(manager, autoju
         async with client.socket(f"/ws?user=ada&{since}") as socket:
             messages = await read(socket, 4)
             assert [(one.path, one.room, one.seq, one.data) for one in messages] == [
-                ("finch.join", "finch.everyone", 2, {"recovered": True}),
+                ("finch.join", "finch.everyone", 2, {"recovered": True, "missed": 1}),
                 ("", "finch.everyone", 2, "all again"),
-                ("finch.join", "finch.user", 2, {"recovered": True}),
+                ("finch.join", "finch.user", 2, {"recovered": True, "missed": 1}),
                 ("", "finch.user", 2, "you again"),
             ]
             await quiet(socket)
