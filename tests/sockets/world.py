@@ -45,6 +45,7 @@ ROOMS = (
     "nowhere/f",  # no pattern has it
     "hidden",  # only the server lets clients in
 )
+WHO = (0, 0, 0, 0, 1, 1, 2, 3, 4, 5)  # some do more than others, so that more happens to them
 GRACE = 3.0
 LIMITS = Limits(max_outbox=16 * 1024, backpressure=4 * 1024, max_rooms=4)
 HISTORIES = {
@@ -97,7 +98,7 @@ def a_step(random: Random) -> Step:
     """Any step."""
     return Step(
         random.choice(VERBS),
-        random.randrange(6),
+        random.choice(WHO),
         random.randrange(8),
         random.randrange(8),
         random.random() < 0.6,
@@ -496,9 +497,14 @@ class World:
 
     async def do_whisper(self, who, tab, what, how):
         if tab is not None and tab.id is not None and tab.reads:
-            self.number += 1
-            if await self.manager.send_to_client(tab.id, {"n": self.number}, path="whisper"):
-                tab.whispered.append(self.number)
+            await self.whisper(tab)
+
+    async def whisper(self, tab, pad=0):
+        """Send to one client."""
+        self.number += 1
+        n = self.number
+        if await self.manager.send_to_client(tab.id, {"n": n, "pad": "x" * pad}, path="whisper"):
+            tab.whispered.append(n)
 
     async def do_freeze(self, who, tab, what, how):
         if tab is not None:
@@ -510,10 +516,7 @@ class World:
         if tab is not None and tab.id is not None:
             await self.do_freeze(who, tab, what, how)
             for _ in range(2 + how % 3):
-                self.number += 1
-                data = {"n": self.number, "pad": "x" * 3000}
-                if await self.manager.send_to_client(tab.id, data, path="whisper"):
-                    tab.whispered.append(self.number)
+                await self.whisper(tab, 3000)
 
     async def do_thaw(self, who, tab, what, how):
         for tab in self.live():
@@ -559,14 +562,15 @@ class World:
             return
         sure = [tab.id for tab in self.hearers(room) if tab.reads]
         self.number += 1
+        n = self.number
         answers = {}
         with trio.move_on_after(0.01):
             async for client, answer in room.call(
-                {"mode": 0, "n": self.number}, path="confirm", as_type=int
+                {"mode": 0, "n": n}, path="confirm", as_type=int
             ):
                 assert client.id not in answers
                 answers[client.id] = answer
-        assert set(answers.values()) <= {self.number}
+        assert set(answers.values()) <= {n}
         assert set(sure) <= set(answers)
 
     async def answer(self, tab, message):
@@ -780,6 +784,7 @@ class World:
         seq, epoch = message["seq"], message["epoch"]
         if known:
             assert recovered
+            assert not data["missed"]
             assert epoch == known.epoch
             self.skipped(tab, label, known, seq + 1)
             return
@@ -797,6 +802,7 @@ class World:
             able = known_epoch == epoch and 0 <= seq - int(known_seq) <= kept
         assert recovered == able, (label, since, f"{epoch}:{seq}", kept)
         first = int(known_seq) + 1 if able else seq - min(last, kept) + 1
+        assert data["missed"] == seq + 1 - first
         tab.rooms[label] = Heard(epoch, first)
         tab.positions[label] = (epoch, first - 1)
 
