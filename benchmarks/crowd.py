@@ -11,7 +11,7 @@ import socket
 import struct
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -29,10 +29,12 @@ _BIND_ADDRESS_NO_PORT: Final = 24
 class Client:
     """One connection."""
 
-    __slots__ = ("buffer", "fast", "fd", "late", "read", "sent", "sock", "step", "unsent")
+    __slots__ = ("buffer", "fast", "fd", "group", "late", "read", "sent", "sock", "step", "unsent")
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, group: int) -> None:
         self.sock = sock
+        self.group = group
+        """Which of the crowd's dialects it speaks."""
         self.fd = sock.fileno()
         self.read: Callable[[memoryview], int] = sock.recv_into
         self.step = 0
@@ -51,13 +53,14 @@ class Crowd:
 
     Parameters:
         address: host and port.
-        dialect: what they speak.
+        dialects: what they speak; if there are several, the clients are dealt out to them in turn.
         count: how many.
         first: the number of the first among all processes' clients, which chooses its source
             address.
         window: how many connect at the same time.
 
     Attributes:
+        dialect: the first of the dialects.
         on_answer: called with the client and whether the answer was right.
         errors: what went wrong, and how often.
     """
@@ -65,13 +68,14 @@ class Crowd:
     def __init__(
         self,
         address: tuple[str, int],
-        dialect: Dialect,
+        dialects: Sequence[Dialect],
         count: int,
         *,
         first: int = 0,
         window: int = 64,
     ) -> None:
-        self.dialect = dialect
+        self.dialects = dialects
+        self.dialect = dialects[0]
         self.errors: Counter[str] = Counter()
         self.on_answer: Callable[[Client, bool], None] = _ignore
         self.ready: list[Client] = []
@@ -134,8 +138,8 @@ class Crowd:
             self.errors[f"connect: {error.strerror}"] += 1
             sock.close()
             return
-        client = Client(sock)
-        client.unsent = self.dialect.hello
+        client = Client(sock, number % len(self.dialects))
+        client.unsent = self.dialects[client.group].hello
         self._clients[client.fd] = client
         self._epoll.register(client.fd, _IN | _OUT)
 
@@ -185,8 +189,9 @@ class Crowd:
             return
         buffer = client.buffer
         buffer += self._view[:size]
+        dialect = self.dialects[client.group]
         while buffer and client.fd >= 0:
-            piece = self.dialect.next_piece(buffer, client.step)
+            piece = dialect.next_piece(buffer, client.step)
             if piece is None:
                 break
             size, kind, reply, problem = piece
@@ -197,7 +202,7 @@ class Crowd:
                 self.send(client, reply)
             if kind is Kind.STEP:
                 client.step += 1
-                if client.step == self.dialect.steps:
+                if client.step == dialect.steps:
                     self.ready.append(client)
             elif kind is Kind.ANSWER:
                 self._size = size
@@ -206,7 +211,7 @@ class Crowd:
                 self.on_answer(client, False)
             elif kind is Kind.END:
                 self._lose(client, "")
-        client.fast = not buffer and client.step == self.dialect.steps
+        client.fast = not buffer and client.step == dialect.steps
 
     def send(self, client: Client, frame: bytes) -> None:
         """Send, or keep what the kernel does not take for later."""

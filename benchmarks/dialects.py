@@ -8,9 +8,15 @@ from __future__ import annotations
 import enum
 import json
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from benchmarks import frames
+
+# Socket.IO over its WebSocket transport: each text begins with Engine.IO's type (4 is a message),
+# then Socket.IO's (0 connects, 2 is an event, 3 its acknowledgement), then the event's number.
+_SOCKET_IO: Final = "/socket.io/?EIO=4&transport=websocket"
+_CONNECT: Final = frames.client_frame(b"40")
+_PONG: Final = frames.client_frame(b"3")
 
 
 class Kind(enum.Enum):
@@ -46,6 +52,8 @@ class Dialect(Protocol):
     """How many steps the opening has."""
     message: bytes
     """What is sent again and again."""
+    undo: bytes
+    """What undoes the message, for loads that send both in turn."""
 
     def next_piece(self, buffer: bytearray, step: int) -> Piece | None:
         """The first whole piece of what was received, or None while it is incomplete.
@@ -67,6 +75,9 @@ class WebSocketDialect:
         greeting: what follows the handshake: each message of the server is answered by the next of
             these (``b""`` for nothing), and then the client is ready.
         heartbeat: the answer to a message of a single byte; none where empty.
+        opening: what is sent as soon as the handshake is done.
+        welcome: what the last message of the greeting must hold.
+        undo: the frame that undoes ``message``.
     """
 
     hello: bytes
@@ -74,6 +85,9 @@ class WebSocketDialect:
     expected: bytes
     greeting: tuple[bytes, ...] = ()
     heartbeat: bytes = b""
+    opening: bytes = b""
+    welcome: bytes = b""
+    undo: bytes = b""
     steps: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,7 +96,7 @@ class WebSocketDialect:
     def next_piece(self, buffer: bytearray, step: int) -> Piece | None:
         """See :class:`Dialect`."""
         if step == 0:
-            return _upgrade_response(buffer)
+            return _upgrade_response(buffer, self.opening)
         frame = frames.first_frame(buffer)
         if frame is None:
             return None
@@ -96,7 +110,10 @@ class WebSocketDialect:
         if opcode == frames.PONG or not final:
             return Piece(end, Kind.CONTROL)
         if step < self.steps:
-            return Piece(end, Kind.STEP, self.greeting[step - 1])
+            last = step == self.steps - 1
+            wrong = last and buffer.find(self.welcome, start, end) < 0
+            problem = "another greeting than expected" if wrong else ""
+            return Piece(end, Kind.STEP, self.greeting[step - 1], problem)
         if self.heartbeat and end - start == 1:
             return Piece(end, Kind.CONTROL, self.heartbeat)
         if opcode != frames.CONTINUATION and buffer.find(self.expected, start, end) < 0:
@@ -111,6 +128,7 @@ class HTTPDialect:
     message: bytes
     expected: bytes
     hello: bytes = b""
+    undo: bytes = b""
     steps: int = 0
 
     def next_piece(self, buffer: bytearray, step: int) -> Piece | None:
@@ -134,14 +152,14 @@ class HTTPDialect:
         return Piece(end, Kind.ANSWER)
 
 
-def _upgrade_response(buffer: bytearray) -> Piece | None:
+def _upgrade_response(buffer: bytearray, opening: bytes) -> Piece | None:
     head = buffer.find(b"\r\n\r\n")
     if head < 0:
         return None
     line = bytes(buffer[: buffer.find(b"\r\n")]).decode("latin-1")
     if line.split(" ")[1:2] != ["101"]:
         return Piece(len(buffer), Kind.END, problem=f"no upgrade: {line[:60]}")
-    return Piece(head + 4, Kind.STEP)
+    return Piece(head + 4, Kind.STEP, opening)
 
 
 def raw_echo(host: str, target: str, size: int = 64) -> WebSocketDialect:
@@ -153,20 +171,67 @@ def raw_echo(host: str, target: str, size: int = 64) -> WebSocketDialect:
 def envelope(host: str, target: str, path: str, size: int = 64) -> WebSocketDialect:
     """Finch's JSON messages to ``path`` with ``size`` bytes of data, which the answer holds."""
     data = _text(size)
-    message = json.dumps({"path": path, "data": data.decode()}, separators=(",", ":")).encode()
-    return WebSocketDialect(frames.handshake(host, target), frames.client_frame(message), data)
+    message = _json_frame({"path": path, "data": data.decode()})
+    return WebSocketDialect(frames.handshake(host, target), message, data)
+
+
+def envelope_in_room(host: str, target: str, room: str, size: int = 64) -> WebSocketDialect:
+    """Finch's JSON messages to a room's path ``say``; each client first joins the room."""
+    data = _text(size)
+    return WebSocketDialect(
+        frames.handshake(host, target),
+        _json_frame({"path": "say", "room": room, "data": data.decode()}),
+        data,
+        greeting=(b"",),
+        opening=_json_frame({"path": "finch.join", "id": 1, "room": room}),
+        welcome=_joined(room),
+    )
+
+
+def envelope_joins(host: str, target: str, room: str) -> WebSocketDialect:
+    """Finch's JSON messages that join a room and leave it."""
+    return WebSocketDialect(
+        frames.handshake(host, target),
+        _json_frame({"path": "finch.join", "id": 1, "room": room}),
+        _joined(room),
+        undo=_json_frame({"path": "finch.leave", "id": 1, "room": room}),
+    )
 
 
 def socketio(host: str, event: str, size: int = 64) -> WebSocketDialect:
     """Socket.IO events over its WebSocket transport (Engine.IO protocol 4), no acknowledgement."""
     data = _text(size)
-    message = b"42" + json.dumps([event, data.decode()], separators=(",", ":")).encode()
     return WebSocketDialect(
-        frames.handshake(host, "/socket.io/?EIO=4&transport=websocket"),
-        frames.client_frame(message),
+        frames.handshake(host, _SOCKET_IO),
+        _json_frame([event, data.decode()], b"42"),
         data,
-        greeting=(frames.client_frame(b"40"), b""),
-        heartbeat=frames.client_frame(b"3"),
+        greeting=(_CONNECT, b""),
+        heartbeat=_PONG,
+    )
+
+
+def socketio_in_room(host: str, room: str, size: int = 64) -> WebSocketDialect:
+    """Socket.IO events ``say`` to a room; each client first joins it, with acknowledgement."""
+    data = _text(size)
+    return WebSocketDialect(
+        frames.handshake(host, _SOCKET_IO),
+        _json_frame(["say", room, data.decode()], b"42"),
+        data,
+        greeting=(_CONNECT, _json_frame(["join", room], b"421"), b""),
+        heartbeat=_PONG,
+        welcome=f'431["{room}"]'.encode(),
+    )
+
+
+def socketio_joins(host: str, room: str) -> WebSocketDialect:
+    """Socket.IO events that join a room and leave it; both are acknowledged."""
+    return WebSocketDialect(
+        frames.handshake(host, _SOCKET_IO),
+        _json_frame(["join", room], b"421"),
+        f'431["{room}"]'.encode(),
+        greeting=(_CONNECT, b""),
+        heartbeat=_PONG,
+        undo=_json_frame(["leave", room], b"421"),
     )
 
 
@@ -174,6 +239,14 @@ def http_get(host: str, target: str, expected: bytes) -> HTTPDialect:
     """A GET whose body holds ``expected``."""
     request = f"GET {target} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n\r\n"
     return HTTPDialect(request.encode("ascii"), expected)
+
+
+def _joined(room: str) -> bytes:
+    return f'"reply":1,"room":"{room}"'.encode()  # an error names no room
+
+
+def _json_frame(value: object, prefix: bytes = b"") -> bytes:
+    return frames.client_frame(prefix + json.dumps(value, separators=(",", ":")).encode())
 
 
 def _text(size: int) -> bytes:

@@ -211,7 +211,7 @@ def measure(server: Server, flood: Flood | None, seconds: float, connections: in
 
 
 def _canary(server: Server, dialect: dialects.Dialect, seconds: float) -> tuple[Histogram, int]:
-    crowd = Crowd(server.address, dialect, _CLIENTS)
+    crowd = Crowd(server.address, [dialect], _CLIENTS)
     try:
         crowd.connect(10)
         missing = _CLIENTS - len(crowd.ready)

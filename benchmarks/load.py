@@ -1,4 +1,5 @@
-"""Who sends when: closed loop, open loop at a fixed rate, broadcasts. Each run ends by itself.
+"""Who sends when: closed loop, open loop at a fixed rate, broadcasts, rooms, to and fro. Each run
+ends by itself.
 
 Closed: a client sends its next message when the answer to the last one came. It finds the greatest
 throughput; its latencies are those of a server that is always busy.
@@ -122,6 +123,67 @@ def broadcast(crowd: Crowd, bounds: Bounds) -> Measured:
 
     seconds = _turn(crowd, bounds, lambda: delivered - base, restart)
     return Measured(delivered - base, seconds, Histogram())
+
+
+def rooms(crowd: Crowd, bounds: Bounds) -> Measured:
+    """In each room, the first client says something when all have what it said before. What counts
+    are the messages that all clients get. Each group of the crowd is a room."""
+    members: list[list[Client]] = [[] for _ in crowd.dialects]
+    for client in crowd.ready:
+        members[client.group].append(client)
+    sizes = [len(group) for group in members]
+    missing = list(sizes)
+    delivered = base = 0
+
+    def answer(client: Client, right: bool) -> None:
+        nonlocal delivered
+        delivered += right
+        room = client.group
+        missing[room] -= 1
+        if not missing[room]:
+            missing[room] = sizes[room]
+            crowd.send(members[room][0], crowd.dialects[room].message)
+
+    crowd.on_answer = answer
+    for group, dialect in zip(members, crowd.dialects, strict=True):
+        if group:
+            crowd.send(group[0], dialect.message)
+
+    def restart() -> None:
+        nonlocal base
+        base = delivered
+
+    seconds = _turn(crowd, bounds, lambda: delivered - base, restart)
+    return Measured(delivered - base, seconds, Histogram())
+
+
+def to_and_fro(crowd: Crowd, bounds: Bounds) -> Measured:
+    """Every client sends its message, then what undoes it, then its message again, each when the
+    one before is answered. What counts are the messages, not what undoes them."""
+    done: set[Client] = set()
+    answered = 0
+
+    def answer(client: Client, right: bool) -> None:
+        nonlocal answered
+        dialect = crowd.dialects[client.group]
+        if client in done:
+            done.remove(client)
+            crowd.send(client, dialect.message)
+        else:
+            answered += right
+            done.add(client)
+            crowd.send(client, dialect.undo)
+
+    crowd.on_answer = answer
+    for client in list(crowd.ready):
+        crowd.send(client, crowd.dialects[client.group].message)
+
+    def restart() -> None:
+        nonlocal answered
+        answered = 0
+
+    seconds = _turn(crowd, bounds, lambda: answered, restart)
+    return Measured(answered, seconds, Histogram())
 
 
 def _turn(

@@ -42,7 +42,7 @@ class Peer:
         command: what starts it on a port.
         modules: what must be importable (for Node: resolvable).
         packages: whose versions the report names.
-        can: of "raw", "http" and "envelope" (Finch's messages; Socket.IO otherwise).
+        can: of "raw", "http", "rooms" and "envelope" (Finch's messages; Socket.IO otherwise).
     """
 
     name: str
@@ -119,6 +119,7 @@ PEERS: Final = (
         _python("finch", "benchmarks.servers.finch_app:app", "--no-access-log", "--port", "PORT"),
         ("finch",),
         ("finch-trio", "trio", "h11", "wsproto", "msgspec"),
+        frozenset({"envelope", "raw", "http", "rooms"}),
     ),
     Peer(
         "websockets",
@@ -171,7 +172,7 @@ PEERS: Final = (
         _uvicorn("--loop", "uvloop", "--http", "httptools", app="socketio_app:app"),
         ("socketio", "uvicorn", "uvloop", "httptools", "websockets"),
         ("python-socketio", "uvicorn", "uvloop", "websockets"),
-        frozenset(),
+        frozenset({"rooms"}),
     ),
     Peer(
         "trio-websocket",
@@ -195,7 +196,7 @@ PEERS: Final = (
         "Socket.IO (Node)",
         _node("node_socketio.js"),
         ("socket.io",),
-        can=frozenset(),
+        can=frozenset({"rooms"}),
         node=True,
     ),
 )
@@ -242,6 +243,18 @@ class Server:
         """What asks for a broadcast of JSON."""
         return self._event("broadcast", 64)
 
+    def in_rooms(self, count: int) -> list[dialects.WebSocketDialect]:
+        """For each room, what joins it and then asks for messages to it."""
+        if "envelope" in self.peer.can:
+            return [dialects.envelope_in_room(self.host, "/ws", name) for name in _names(count)]
+        return [dialects.socketio_in_room(self.host, name) for name in _names(count)]
+
+    def joins(self, count: int) -> list[dialects.WebSocketDialect]:
+        """For each room, what joins it and leaves it."""
+        if "envelope" in self.peer.can:
+            return [dialects.envelope_joins(self.host, "/ws", name) for name in _names(count)]
+        return [dialects.socketio_joins(self.host, name) for name in _names(count)]
+
     def _event(self, name: str, size: int) -> dialects.WebSocketDialect:
         if "envelope" in self.peer.can:
             return dialects.envelope(self.host, "/ws", name, size)
@@ -250,6 +263,11 @@ class Server:
     def raw(self, size: int = 64) -> dialects.WebSocketDialect:
         """What asks for an echo of the text itself."""
         return dialects.raw_echo(self.host, "/raw", size)
+
+
+def _names(count: int) -> list[str]:
+    # all are equally long, so that all answers are
+    return [f"lounge/{number:04}" for number in range(count)]
 
 
 @contextmanager

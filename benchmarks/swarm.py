@@ -124,7 +124,7 @@ def run(plan: Plan, say: Say) -> Result:
 
 
 def _run_here(plan: Plan, server: _Server, say: Say) -> Result:
-    crowd = Crowd(plan.address, plan.dialect, plan.clients, first=plan.first)
+    crowd = Crowd(plan.address, [plan.dialect], plan.clients, first=plan.first)
     try:
         connecting = crowd.connect(
             plan.connect_timeout, lambda count: say(f"{count:,} of {plan.clients:,} connected")
@@ -204,7 +204,7 @@ def _run_children(plan: Plan, server: _Server, say: Say) -> Result:
 
 
 def _child(plan: Plan, pipe: Connection) -> None:
-    crowd = Crowd(plan.address, plan.dialect, plan.clients, first=plan.first)
+    crowd = Crowd(plan.address, [plan.dialect], plan.clients, first=plan.first)
     connecting = crowd.connect(plan.connect_timeout)
     connected = len(crowd.ready)
     pipe.send((connected, connecting))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -41,9 +41,9 @@ class Workload:
 
 
 @contextmanager
-def _crowd(server: Server, dialect: Dialect, count: int) -> Iterator[Crowd]:
+def _crowd(server: Server, dialects: Sequence[Dialect], count: int) -> Iterator[Crowd]:
     raise_file_limit(count + 100)
-    crowd = Crowd(server.address, dialect, count)
+    crowd = Crowd(server.address, dialects, count)
     gc.disable()
     try:
         yield crowd
@@ -68,9 +68,9 @@ Drive = Callable[[Crowd, load.Bounds], load.Measured]
 
 
 def _measure(
-    server: Server, seconds: float, dialect: Dialect, clients: int, drive: Drive
+    server: Server, seconds: float, dialects: Sequence[Dialect], clients: int, drive: Drive
 ) -> Figures:
-    with _crowd(server, dialect, clients) as crowd:
+    with _crowd(server, dialects, clients) as crowd:
         crowd.connect(60)
         connected = len(crowd.ready)
         cpu = own = 0.0
@@ -95,12 +95,12 @@ def _measure(
 
 def json_echo(clients: int, server: Server, seconds: float) -> Figures:
     """Messages/s: parse JSON, look the path up, answer with the envelope."""
-    return _measure(server, seconds, server.echo(), clients, load.closed_loop)
+    return _measure(server, seconds, [server.echo()], clients, load.closed_loop)
 
 
 def raw_echo(clients: int, size: int, server: Server, seconds: float) -> Figures:
     """Messages/s: the same text back."""
-    return _measure(server, seconds, server.raw(size), clients, load.closed_loop)
+    return _measure(server, seconds, [server.raw(size)], clients, load.closed_loop)
 
 
 def paced_echo(clients: int, rate: float, server: Server, seconds: float) -> Figures:
@@ -109,7 +109,7 @@ def paced_echo(clients: int, rate: float, server: Server, seconds: float) -> Fig
     def drive(crowd: Crowd, bounds: load.Bounds) -> load.Measured:
         return load.open_loop(crowd, bounds, rate)
 
-    figures = _measure(server, seconds, server.echo(), clients, drive)
+    figures = _measure(server, seconds, [server.echo()], clients, drive)
     figures["rate"] = figures["value"]
     figures["value"] = figures.get("p99_us", 0.0)
     return figures
@@ -117,13 +117,23 @@ def paced_echo(clients: int, rate: float, server: Server, seconds: float) -> Fig
 
 def broadcast(clients: int, server: Server, seconds: float) -> Figures:
     """Deliveries/s of broadcasts."""
-    return _measure(server, seconds, server.broadcast(), clients, load.broadcast)
+    return _measure(server, seconds, [server.broadcast()], clients, load.broadcast)
+
+
+def rooms(count: int, clients: int, server: Server, seconds: float) -> Figures:
+    """Deliveries/s: somebody talks in each of ``count`` rooms of ``clients``."""
+    return _measure(server, seconds, server.in_rooms(count), count * clients, load.rooms)
+
+
+def joins(count: int, clients: int, server: Server, seconds: float) -> Figures:
+    """Joins/s: the clients of ``count`` rooms of ``clients`` join, leave and join again."""
+    return _measure(server, seconds, server.joins(count), count * clients, load.to_and_fro)
 
 
 def http(target: str, expected: bytes, server: Server, seconds: float) -> Figures:
     """Requests/s on 64 keep-alive connections."""
     dialect = dialects.http_get(server.host, target, expected)
-    return _measure(server, seconds, dialect, 64, load.closed_loop)
+    return _measure(server, seconds, [dialect], 64, load.closed_loop)
 
 
 def handshakes(count: int, server: Server, seconds: float) -> Figures:
@@ -131,7 +141,7 @@ def handshakes(count: int, server: Server, seconds: float) -> Figures:
     opened = errors = 0
     spent = cpu = 0.0
     while spent < seconds:
-        with _crowd(server, server.echo(), count) as crowd:
+        with _crowd(server, [server.echo()], count) as crowd:
             before = cpu_seconds(server.pid)
             spent += crowd.connect(30)
             cpu += cpu_seconds(server.pid) - before
@@ -144,14 +154,20 @@ def handshakes(count: int, server: Server, seconds: float) -> Figures:
     return {"value": opened / spent, "cpu_us": cpu / opened * 1e6, "errors": float(errors)}
 
 
-def idle_memory(clients: int, server: Server, seconds: float) -> Figures:
-    """Bytes of resident memory that one silent connection takes."""
-    with _crowd(server, server.echo(), 20) as crowd:
+def idle_memory(clients: int, server: Server, seconds: float, *, rooms: int = 0) -> Figures:
+    """Bytes of resident memory that one silent connection takes.
+
+    Parameters:
+        rooms: so many rooms share the clients, each of which is in one; no rooms if 0.
+    """
+    dialects = server.in_rooms(rooms) if rooms else [server.echo()]
+    with _crowd(server, dialects, 20) as crowd:
         crowd.connect(10)
     before = resident_bytes(server.pid)
-    with _crowd(server, server.echo(), clients) as crowd:
+    with _crowd(server, dialects, clients) as crowd:
         spent = crowd.connect(120)
-        rest = time.perf_counter() + 1
+        # Finch asks clients that were sent something whether they have read it, and forgets it then
+        rest = time.perf_counter() + (4 if rooms else 1)
         while time.perf_counter() < rest:
             crowd.turn(0.1)
         connected = len(crowd.ready)
@@ -170,6 +186,7 @@ def cold_start(server: Server, seconds: float) -> Figures:
 
 _RAW: Final = frozenset({"raw"})
 _HTTP: Final = frozenset({"http"})
+_ROOMS: Final = frozenset({"rooms"})
 
 WORKLOADS: Final = (
     Workload("cold-start", "cold start, ms", cold_start, higher_is_better=False),
@@ -190,6 +207,8 @@ WORKLOADS: Final = (
     ),
     Workload("broadcast-1000", "broadcast to 1,000, deliveries/s", partial(broadcast, 1000)),
     Workload("broadcast-5000", "broadcast to 5,000, deliveries/s", partial(broadcast, 5000)),
+    Workload("room-64x16", "64 rooms of 16, deliveries/s", partial(rooms, 64, 16), _ROOMS),
+    Workload("join", "joins/s, each with a leave, 64 conns", partial(joins, 16, 4), _ROOMS),
     Workload("handshakes", "handshakes/s", partial(handshakes, 1000)),
     Workload("http-hello", "GET /, 64 conns, requests/s", partial(http, "/", b"hello"), _HTTP),
     Workload("http-user", "GET /users/{id}, requests/s", partial(http, "/users/42", b"42"), _HTTP),
@@ -197,6 +216,14 @@ WORKLOADS: Final = (
         "idle-10000",
         "RSS of an idle connection, 10,000 conns, bytes",
         partial(idle_memory, 10_000),
+        higher_is_better=False,
+        fresh=True,
+    ),
+    Workload(
+        "idle-in-room",
+        "the same, each in one room of 16, bytes",
+        partial(idle_memory, 10_000, rooms=625),
+        _ROOMS,
         higher_is_better=False,
         fresh=True,
     ),

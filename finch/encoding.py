@@ -10,13 +10,17 @@ from typing import Any, Final
 
 import msgspec
 
+_NAME: Final = type.__dict__["__name__"].__get__
+
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, int):
+    # a bool comes here only as a key, and is not meant to be the key "1"
+    if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
     if isinstance(value, float):
         return float(value)
-    raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
+    name = _NAME(type(value))  # a metaclass may have a __name__ of its own, and that may raise
+    raise TypeError(f"Encoding objects of type {name} is unsupported")
 
 
 encode: Final[Callable[[Any], bytes]] = msgspec.json.Encoder(enc_hook=_plain).encode

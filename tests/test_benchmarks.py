@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-from benchmarks import compare, floods, process
+from benchmarks import compare, dialects, floods, peers, process
+from benchmarks.dialects import Kind
+from benchmarks.frames import client_frame
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
@@ -27,7 +29,9 @@ def test_compare_writes_figures_table_and_chart(tmp_path):
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "| raw echo, 1 conns, msg/s |" in run.stdout
     assert (tmp_path / "results.svg").read_text().startswith("<svg")
-    assert json.loads((tmp_path / "results.json").read_text())
+    figures = json.loads((tmp_path / "results.json").read_text())["figures"]["finch"]
+    assert set(figures) == {"raw-1", "handshakes", "http-hello", "room-64x16", "join"}
+    assert [one["errors"] for rounds in figures.values() for one in rounds] == [0] * 5
 
 
 def test_an_unknown_workload_is_named(capsys):
@@ -38,9 +42,91 @@ def test_an_unknown_workload_is_named(capsys):
 
 def _arguments(folder):
     return [
-        *("--only", "finch", "--workloads", "raw-1,handshakes,http-hello"),
+        *("--only", "finch", "--workloads", "raw-1,handshakes,http-hello,room-64x16,join"),
         *("--rounds", "1", "--seconds", "0.4", "--out", str(folder)),
     ]
+
+
+def test_a_client_of_socketio_connects_then_joins_then_hears_its_room():
+    dialect = dialects.socketio_in_room("localhost", "lounge/7", size=4)
+    said = _conversation(
+        dialect,
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        _server_frame('0{"sid":"x","pingInterval":25000}'),
+        _server_frame('40{"sid":"y"}'),
+        _server_frame('431["lounge/7"]'),
+        _server_frame("2"),
+        _server_frame('42["say",{"data":"abcd","room":"lounge/7"}]'),
+        _server_frame('42["say",{"data":"wxyz","room":"lounge/7"}]'),
+    )
+    assert said == [
+        (Kind.STEP, b"", ""),
+        (Kind.STEP, client_frame(b"40"), ""),
+        (Kind.STEP, client_frame(b'421["join","lounge/7"]'), ""),
+        (Kind.STEP, b"", ""),
+        (Kind.CONTROL, client_frame(b"3"), ""),
+        (Kind.ANSWER, b"", ""),
+        (Kind.WRONG, b"", "an answer without the data that was sent"),
+    ]
+
+
+def test_a_client_of_finch_joins_as_soon_as_it_is_connected():
+    dialect = dialects.envelope_in_room("localhost", "/ws", "lounge/7", size=4)
+    said = _conversation(
+        dialect,
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        _server_frame('{"path":"finch.join","reply":1,"room":"lounge/7"}'),
+        _server_frame('{"path":"say","data":"abcd","room":"lounge/7"}'),
+    )
+    join = client_frame(b'{"path":"finch.join","id":1,"room":"lounge/7"}')
+    assert said == [(Kind.STEP, join, ""), (Kind.STEP, b"", ""), (Kind.ANSWER, b"", "")]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "refusal"),
+    [
+        (
+            dialects.envelope_in_room("localhost", "/ws", "lounge/7"),
+            '{"path":"error","data":{"message":"no room \'lounge/7\'"},"reply":1}',
+        ),
+        (dialects.socketio_in_room("localhost", "lounge/7"), '431["full"]'),
+    ],
+    ids=["finch", "socketio"],
+)
+def test_a_client_that_does_not_get_into_its_room_is_an_error(dialect, refusal):
+    piece = dialect.next_piece(bytearray(_server_frame(refusal)), dialect.steps - 1)
+    assert piece.problem == "another greeting than expected"
+
+
+@pytest.mark.parametrize("name", ["finch", "socketio", "node-socketio"])
+def test_each_client_who_joins_and_leaves_names_the_room_of_its_group(name):
+    [peer] = peers.named(name)
+    server = peers.Server(peer, os.getpid(), 8400)
+    for number, dialect in enumerate(server.joins(3)):
+        room = f"lounge/000{number}"
+        if name == "finch":
+            join = f'{{"path":"finch.join","id":1,"room":"{room}"}}'
+            leave = f'{{"path":"finch.leave","id":1,"room":"{room}"}}'
+        else:
+            join, leave = f'421["join","{room}"]', f'421["leave","{room}"]'
+        assert dialect.message == client_frame(join.encode())
+        assert dialect.undo == client_frame(leave.encode())
+
+
+def _server_frame(text):
+    return bytes((0x81, len(text))) + text.encode()
+
+
+def _conversation(dialect, *received):
+    """What a client makes of each thing that it receives: kind, reply, problem."""
+    said, step = [], 0
+    for data in received:
+        piece = dialect.next_piece(bytearray(data), step)
+        assert piece.size == len(data)
+        step += piece.kind is Kind.STEP
+        said.append((piece.kind, piece.reply, piece.problem))
+    assert step == dialect.steps
+    return said
 
 
 def test_floods_print_what_the_others_notice():

@@ -9,6 +9,7 @@ each that they find must name the places here that go through it.
 import ast
 import asyncio
 import inspect
+import re
 import threading
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from finch import (
     HTTPError,
     Limits,
     Response,
+    Room,
+    Rooms,
+    SocketClient,
     SocketEvent,
     SocketManager,
     StreamingResponse,
@@ -145,11 +149,15 @@ async def head(client, thrower):
     await trio.aclose_forcefully(stream)
 
 
-def talk(path="/ws", message="bad"):
+def talk(path="/ws", message="bad", room=None):
     async def drive(client, thrower):
         try:
             async with client.socket(path) as socket:
-                await socket.send(message, {"x": 1}, id=1)
+                fields = {}
+                if room is not None:
+                    await socket.send("finch.join", room=room)
+                    fields["room"] = room
+                await socket.send(message, {"x": 1}, id=1, **fields)
                 await thrower.entered.wait()
                 if thrower.moment == "when the client has left":
                     await trio.aclose_forcefully(socket.stream)
@@ -169,6 +177,41 @@ async def let_go(client, thrower):
     """Whatever is called when a client has left."""
     async with client.socket("/ws"):
         pass
+    thrower.leave()
+    await thrower.entered.wait()
+
+
+async def shake_hands(client, thrower):
+    stream = client.connect()
+    await stream.send_all(
+        b"GET /bad HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    await thrower.entered.wait()
+    if thrower.moment != "when the client has left":
+        with trio.move_on_after(1):
+            assert not (await stream.receive_some()).startswith(b"HTTP/1.1 101")
+    await trio.aclose_forcefully(stream)
+    thrower.leave()
+
+
+async def come_in(client, thrower):
+    """Join a room, in which something is called."""
+    async with client.socket("/ws") as socket:
+        await socket.send("finch.join", id=1, room="bad/1")
+        await thrower.entered.wait()
+        if thrower.moment != "when the client has left":
+            with trio.move_on_after(1):
+                await socket.receive(timeout=2)
+        await trio.aclose_forcefully(socket.stream)
+        thrower.leave()
+
+
+async def come_and_go(client, thrower):
+    """Whatever is called when a member has left."""
+    async with client.socket("/ws") as socket:
+        await socket.send("finch.join", id=1, room="bad/1")
+        await socket.receive()
     thrower.leave()
     await thrower.entered.wait()
 
@@ -444,6 +487,136 @@ def on_disconnect_in_a_thread(app, thrower):
         thrower.throw_in_thread()
 
 
+# Rooms
+
+
+@place(come_in)
+def on_join(app, thrower):
+    @app.rooms("bad/{name}").on_join
+    async def bad(socket, room):
+        await thrower.throw()
+
+
+@place(come_in)
+def on_join_in_a_thread(app, thrower):
+    @app.rooms("bad/{name}").on_join
+    def bad(socket):
+        thrower.throw_in_thread()
+
+
+@place(come_and_go)
+def on_leave(app, thrower):
+    @app.rooms("bad/{name}").on_leave
+    async def bad(socket, room):
+        await thrower.throw()
+
+
+@place(come_and_go)
+def on_leave_in_a_thread(app, thrower):
+    @app.rooms("bad/{name}").on_leave
+    def bad(socket):
+        thrower.throw_in_thread()
+
+
+@place(come_in)
+def task_of_a_room(app, thrower):
+    @app.rooms("bad/{name}").task
+    async def bad(room):
+        await thrower.throw()
+
+
+@place(talk(room="bad/1"))
+def message_handler_of_a_room(app, thrower):
+    @app.rooms("bad/{name}").socket("bad")
+    async def bad(socket, data, room):
+        await thrower.throw()
+
+
+@place(talk(room="bad/1"))
+def concurrent_message_handler_of_a_room(app, thrower):
+    @app.rooms("bad/{name}").socket("bad", concurrent=True)
+    def bad(socket, data, name):
+        thrower.throw_in_thread()
+
+
+@place(talk(room="bad/1"))
+def on_error_of_a_room(app, thrower):
+    rooms = app.rooms("bad/{name}")
+
+    @rooms.on_error
+    async def answer(socket, error):
+        assert isinstance(socket, SocketClient)
+        await thrower.throw()
+
+    @rooms.socket("bad")
+    async def bad(socket, data):
+        raise KeyError("first")
+
+
+@place(come_in)
+def on_error_of_a_rooms_task(app, thrower):
+    rooms = app.rooms("bad/{name}")
+
+    @rooms.on_error
+    async def answer(room, error):
+        assert isinstance(room, Room)
+        await thrower.throw()
+
+    @rooms.task
+    async def bad(room):
+        raise KeyError("first")
+
+
+@place(talk(room="bad/1"))
+def room_spawn(app, thrower):
+    @app.rooms("bad/{name}").socket("bad")
+    async def bad(socket, data, room):
+        room.spawn(thrower.throw)
+
+
+@place(talk())
+def socket_spawn(app, thrower):
+    @app.socket("bad")
+    async def bad(socket, data):
+        socket.spawn(thrower.throw)
+
+
+@place(talk())
+def socket_spawn_in_a_thread(app, thrower):
+    @app.socket("bad")
+    async def bad(socket, data):
+        socket.spawn(thrower.throw_in_thread)
+
+
+# Identities
+
+
+@place(shake_hands)
+def authorize(app, thrower):
+    manager = SocketManager(app, path="/bad")
+
+    @manager.authorize
+    async def bad(request):
+        await thrower.throw()
+
+
+@place(shake_hands)
+def authorize_in_a_thread(app, thrower):
+    def bad(request):
+        thrower.throw_in_thread()
+
+    SocketManager(app, path="/bad", authorize=bad)
+
+
+@place(talk("/other", "finch.auth"))
+def renew(app, thrower):
+    manager = SocketManager(app, path="/other")
+
+    @manager.renew
+    async def bad(socket, data):
+        await thrower.throw()
+
+
 # Raw sockets
 
 
@@ -593,13 +766,28 @@ SITES = {
         "generator_of_a_discarded_response",
     ],
     "sockets.dispatch._run: convert": ["converter"],
-    "sockets.dispatch._run: function": ["message_handler", "root_on_message"],
-    "sockets.dispatch._run: call": ["message_handler_in_a_thread", "concurrent_message_handler"],
+    "sockets.dispatch._run: function": [
+        "message_handler",
+        "root_on_message",
+        "message_handler_of_a_room",
+    ],
+    "sockets.dispatch._run: call": [
+        "message_handler_in_a_thread",
+        "concurrent_message_handler",
+        "concurrent_message_handler_of_a_room",
+    ],
     "sockets.dispatch._stream: chunks": ["generator_of_answers"],
     "sockets.dispatch._stream: close_iterator": ["generator_of_answers"],
     "sockets.inbox._greet: attempt": ["on_connect", "on_connect_in_a_thread"],
     "sockets.inbox._say_goodbye: attempt": ["on_disconnect", "on_disconnect_in_a_thread"],
-    "sockets.dispatch._failed: attempt": ["on_error"],
+    "sockets.dispatch._tell_on_error: attempt": ["on_error", "on_error_of_a_room"],
+    "sockets.client._run_task: attempt": ["socket_spawn", "socket_spawn_in_a_thread"],
+    "sockets.membership._ask_on_join: attempt": ["on_join", "on_join_in_a_thread"],
+    "sockets.membership._said_goodbye_to: attempt": ["on_leave", "on_leave_in_a_thread"],
+    "sockets.room._run: attempt": ["task_of_a_room", "room_spawn"],
+    "sockets.room._tell_on_error: attempt": ["on_error_of_a_rooms_task"],
+    "sockets.identities.identify: attempt": ["authorize", "authorize_in_a_thread"],
+    "sockets.identities.renew: attempt": ["renew"],
     "sockets.raw.run: attempt": ["raw_handler", "raw_handler_in_a_thread"],
 }
 CALLED = {
@@ -649,6 +837,8 @@ OWN = {
     "sockets.upgrade.raw_headers: raw_headers": "Response.raw_headers, by the connection",
     "http.paths._refuse_unsent: index": "str.index",
     "http.routing.match: convert": "of the path's converters, which are Finch's own",
+    "sockets.rooms.match: convert": "the same",
+    "sockets.audience.__call__: call": "SocketClient.call, which calls nothing of an application",
     "http.sending.hand_over: raw_headers": "Upgrade is Finch's own",
     "http.sending.refuse: raw_headers": "TextResponse is Finch's own",
 }
@@ -664,34 +854,54 @@ def test_every_call_of_application_code_is_among_the_places():
 
 
 TAKES_A_FUNCTION = {
-    "route": "handler",
-    "get": "handler",
-    "post": "handler",
-    "put": "handler",
-    "patch": "handler",
-    "delete": "handler",
-    "websocket": "raw_handler",
-    "socket": "message_handler",
-    "on_connect": "on_connect",
-    "on_message": "root_on_message",
-    "on_disconnect": "on_disconnect",
-    "on_error": "on_error",
-    "middleware": "middleware_before",
-    "error_handler": "error_handler",
-    "on_startup": None,
-    "on_shutdown": None,
-    "background_task": "background_task",
+    "FinchApp.route": "handler",
+    "FinchApp.get": "handler",
+    "FinchApp.post": "handler",
+    "FinchApp.put": "handler",
+    "FinchApp.patch": "handler",
+    "FinchApp.delete": "handler",
+    "FinchApp.websocket": "raw_handler",
+    "FinchApp.middleware": "middleware_before",
+    "FinchApp.error_handler": "error_handler",
+    "FinchApp.on_startup": None,
+    "FinchApp.on_shutdown": None,
+    "FinchApp.background_task": "background_task",
+    "Rooms.on_join": "on_join",
+    "Rooms.on_leave": "on_leave",
+    "Rooms.task": "task_of_a_room",
+    "Rooms.on_error": "on_error_of_a_room",
+    "Rooms.socket": "message_handler_of_a_room",
+    "SocketClient.spawn": "socket_spawn",
+    "Room.spawn": "room_spawn",
+} | {
+    f"{owner}.{name}": place
+    for owner in ("FinchApp", "SocketManager")
+    for name, place in {
+        "socket": "message_handler",
+        "on_connect": "on_connect",
+        "on_message": "root_on_message",
+        "on_disconnect": "on_disconnect",
+        "on_error": "on_error",
+        "authorize": "authorize",
+        "renew": "renew",
+    }.items()
 }
+
+
+def takes_a_function(method):
+    """Whether it is a decorator, makes one, or is given something to call."""
+    signature = inspect.signature(method)
+    annotations = [str(parameter.annotation) for parameter in signature.parameters.values()]
+    decorates = re.search(r"\bF\b", str(signature.return_annotation))
+    return bool(decorates) or any("Callable" in annotation for annotation in annotations)
 
 
 def test_everything_that_takes_a_function_is_among_the_places():
     takers = {
-        name
-        for owner in (FinchApp, SocketManager)
-        for name, method in ((name, getattr(owner, name)) for name in vars(owner))
-        if inspect.isfunction(method)
-        and not name.startswith("_")
-        and "F" in str(inspect.signature(method).return_annotation).replace("Finch", "")
+        f"{owner.__name__}.{name}"
+        for owner in (FinchApp, SocketManager, Rooms, SocketClient, Room)
+        for name, method in inspect.getmembers(owner, inspect.isfunction)
+        if not name.startswith("_") and takes_a_function(method)
     }
     assert takers == set(TAKES_A_FUNCTION)
     assert set(TAKES_A_FUNCTION.values()) - {None} <= set(PLACES)

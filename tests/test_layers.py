@@ -119,6 +119,7 @@ cli
 testing.answers
 testing.asking
 testing.cookies
+testing.streamed
 testing.socket
 testing.client
 """.split()

@@ -19,14 +19,17 @@ STORIES = {
         "fast_path": "frames and websocket: the fast path and wsproto give the same results",
         "framing": "http and handshake: how a response is framed is decided once for both",
         "longest": "all of wire, and others who read input: nothing takes quadratic time",
+        "vectors": "envelope and message: the exchanges that test a client in any language",
         "rfc": "http, head and body: what the RFCs say, section by section",
     },
     "http": {
         "values": "request, body, cookies and language: all that a handler reads from a request",
     },
     "sockets": {
+        "joining": "membership and room: what happens in a room while somebody is on the way in",
         "harm": "rooms, clients and their tasks: what goes wrong for one harms nobody else",
         "lifecycle": "from upgrade to client: on_connect and on_disconnect run exactly once",
+        "missed": "membership and the backplane: what a client gets that comes back",
         "order": "from link to workers: the messages of one client are handled in order",
     },
 }

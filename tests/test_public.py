@@ -7,10 +7,11 @@ import sys
 import finch
 
 NAMES = """
-Address ConfigurationError ConnectionClosed Controller Disconnected FinchApp FinchError FinchRoute
-HTMLResponse HTTPError Headers JSONResponse Limits Message Methods ProtocolError QueryParams
-RedirectResponse Request Response SocketClient SocketController SocketEvent SocketManager
-StreamingResponse TextResponse Upgrade WebSocket run serve
+Address Audience CallFailed ClientGone ConfigurationError ConnectionClosed Controller Disconnected
+Entry Everyone FinchApp FinchError FinchRoute HTMLResponse HTTPError Headers History Identity
+JSONResponse Kept Limits Message Methods Position ProtocolError QueryParams RedirectResponse Request
+Response Room Rooms Sent SocketClient SocketController SocketEvent SocketManager SocketRooms
+StreamingResponse TextResponse Upgrade User WebSocket run serve
 """.split()
 
 EXTRAS = {"coredis", "multipart", "jinja2", "itsdangerous", "watchfiles", "prometheus_client"}

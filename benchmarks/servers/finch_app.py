@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from finch import FinchApp, Request, SocketClient, WebSocket
+from finch import FinchApp, Request, Room, SocketClient, WebSocket
 
 app = FinchApp()
 
@@ -17,6 +17,14 @@ async def echo(socket: SocketClient, data: Any) -> Any:
 @app.socket("broadcast")
 async def broadcast(socket: SocketClient, data: Any) -> None:
     await socket.manager.send_to_all(data, path="broadcast")
+
+
+lounge = app.rooms("lounge/{name}")
+
+
+@lounge.socket("say")
+async def say(socket: SocketClient, data: Any, room: Room) -> None:
+    await room.send(data, path="say")
 
 
 @app.websocket("/raw")

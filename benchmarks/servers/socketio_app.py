@@ -15,7 +15,7 @@ server = socketio.AsyncServer(async_mode="asgi", http_compression=False)
 app = socketio.ASGIApp(server)
 
 
-def _envelope(path: str, data: Any) -> dict[str, Any]:
+def _envelope(path: str, data: Any, **more: str) -> dict[str, Any]:
     return {
         "path": path,
         "status": 200,
@@ -23,6 +23,7 @@ def _envelope(path: str, data: Any) -> dict[str, Any]:
         "language": "en",
         "client": CLIENT,
         "data": data,
+        **more,
     }
 
 
@@ -34,5 +35,22 @@ async def broadcast(client: str, data: Any) -> None:
     await server.emit("broadcast", _envelope("broadcast", data))
 
 
+async def join(client: str, room: str) -> str:
+    await server.enter_room(client, room)
+    return room
+
+
+async def leave(client: str, room: str) -> str:
+    await server.leave_room(client, room)
+    return room
+
+
+async def say(client: str, room: str, data: Any) -> None:
+    await server.emit("say", _envelope("say", data, room=room), to=room)
+
+
 server.on("echo", echo)
 server.on("broadcast", broadcast)
+server.on("join", join)
+server.on("leave", leave)
+server.on("say", say)

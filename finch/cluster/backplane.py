@@ -126,6 +126,12 @@ class InProcess(Backplane):
         self._local = local
         # the archives, the one that was looked at longest ago first
         self._archives: OrderedDict[Channel, Archive[Envelope]] = OrderedDict()
+        # those that nothing was written to
+        self._unwritten: OrderedDict[Channel, Archive[Envelope]] = OrderedDict()
+        # The epoch of new archives. It changes whenever an archive with messages is forgotten. An
+        # archive without messages may begin anew with the same epoch: a client whose position in
+        # it is 0 has still missed nothing.
+        self._epoch = new_epoch()
 
     async def publish(self, channel: Channel, draft: Draft, history: History | None) -> Sent:
         if history is None or draft.volatile:
@@ -134,6 +140,9 @@ class InProcess(Backplane):
         archive = self._archive(channel, history, now)
         envelope = draft.make(archive.next_seq)
         seq = archive.append(envelope, now)
+        if seq == 1:
+            del self._unwritten[channel]
+            self._archives[channel] = archive
         sent = Sent(self._local.deliver(channel, envelope, draft))
         sent.position = Position(archive.epoch, seq)
         return sent
@@ -156,15 +165,25 @@ class InProcess(Backplane):
         return await self._local.close(channel, code, reason, skip)
 
     def _archive(self, channel: Channel, history: History, now: float) -> Archive[Envelope]:
-        archive = self._archives.get(channel)
+        archive = self._archives.get(channel) or self._unwritten.get(channel)
         if archive is None:
-            archive = self._archives[channel] = Archive(history, new_epoch())
-        # Forget archives of which nothing is kept any longer. Each call looks at two and adds one
-        # at the most. So even a client that joins new rooms all the time cannot make many.
-        for _ in range(2):
-            name, oldest = next(iter(self._archives.items()))
-            if name == channel or not oldest.expired(now) or self._local.count(name):
-                self._archives.move_to_end(name)
-            else:
-                del self._archives[name]
+            archive = self._unwritten[channel] = Archive(history, self._epoch)
+        if self._forget(self._archives, channel, now):
+            self._epoch = new_epoch()
+        self._forget(self._unwritten, channel, now)
         return archive
+
+    def _forget(
+        self, archives: OrderedDict[Channel, Archive[Envelope]], but: Channel, now: float
+    ) -> bool:
+        """Forget archives of which nothing is kept any longer, a few at a time. Returns whether
+        there were any."""
+        forgotten = False
+        for _ in range(min(2, len(archives))):
+            name, archive = next(iter(archives.items()))
+            if name == but or not archive.expired(now) or self._local.count(name):
+                archives.move_to_end(name)  # others may be forgotten sooner
+            else:
+                del archives[name]
+                forgotten = True
+        return forgotten

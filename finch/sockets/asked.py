@@ -45,10 +45,6 @@ def positions(request: Request) -> dict[str, Position]:
     return found
 
 
-def text_of(room: object) -> str:
-    return room if isinstance(room, str) else ""
-
-
 def no_member(declared: Mapping[str, Rooms], name: object) -> HTTPError:
     if not isinstance(name, str):
         return HTTPError(400, "the room of a message is text")
@@ -57,8 +53,8 @@ def no_member(declared: Mapping[str, Rooms], name: object) -> HTTPError:
     return HTTPError(403, f"you are not in the room {name[:LONGEST_NAME]!r}; join it first")
 
 
-def since_of(message: Message) -> Position | None:
-    since = message.get("since")
+def since_of(fields: Mapping[str, Any]) -> Position | None:
+    since = fields.get("since")
     if since is None:
         return None
     try:
@@ -67,8 +63,8 @@ def since_of(message: Message) -> Position | None:
         raise HTTPError(400, f"since is wrong: {error}") from None
 
 
-def last_of(message: Message) -> int:
-    last = message.get("last")
+def last_of(fields: Mapping[str, Any]) -> int:
+    last = fields.get("last")
     if last is None:
         return 0
     if isinstance(last, bool) or not isinstance(last, int) or not 0 <= last <= 2**31:

@@ -14,6 +14,10 @@ from finch.errors import ConfigurationError
 from finch.explain import where
 
 _NAMED: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_POSITIONAL: Final = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+)
 
 
 class Bound:
@@ -63,18 +67,17 @@ def _names(
     except ValueError:  # a builtin without a signature
         return ()
     parameters = list(signature.parameters.values())
+    first = [one.name for one in parameters if one.kind in _POSITIONAL][: len(fixed)]
     if any(one.kind is one.VAR_KEYWORD for one in parameters):
-        taken = {one.name for one in parameters[: len(fixed)]}
-        names = tuple(name for name in offered if name not in taken)
+        names = tuple(name for name in offered if name not in first)
     else:
-        has_args = any(one.kind is one.VAR_POSITIONAL for one in parameters)
-        rest = parameters if has_args else parameters[len(fixed) :]
         names = tuple(
             one.name
-            for one in rest
-            if one.kind in _NAMED and (one.name in offered or one.default is one.empty)
+            for one in parameters
+            if one.name not in first
+            and one.kind in _NAMED
+            and (one.name in offered or one.default is one.empty)
         )
-    first = [one.name for one in parameters[: len(fixed)]]
     swapped = [name for name in first if name in offered and name not in fixed]
     unknown = [name for name in names if name not in offered]
     try:

@@ -29,6 +29,7 @@ from finch.wire.websocket import check_close
 
 if TYPE_CHECKING:
     from finch.sockets.manager import SocketManager
+    from finch.sockets.room import Room
 
 _log = logging.getLogger("finch.sockets")
 
@@ -86,7 +87,7 @@ class SocketClient(Member):
         self._lag: Lag | None = None  # set while it may not have read everything
         self._waiting: Waiting[Late] | None = None  # volatile messages, while it is behind
         self._scopes: set[trio.CancelScope] | None = None  # of the tasks that end with it
-        self._rooms = None
+        self._rooms = ()
         super().__init__(id, outlet, manager.table, manager.members)
 
     @property
@@ -243,7 +244,7 @@ class SocketClient(Member):
 
     async def _attempt(self, function: Callable[[], Any]) -> None:
         _, error = await attempt(function)
-        if error is not None:
+        if error is not None and not self._is_over(error):
             report(_log, "a task of %r raised", self, error=error)
             await self._tell_on_error(error, None)
 
@@ -253,6 +254,13 @@ class SocketClient(Member):
     def end(self, code: int, reason: str) -> None:
         """Close the connection without waiting."""
         self._outlet.close(code, reason)
+
+    def _exit(self, name: object) -> Room | None:
+        room = super()._exit(name)
+        if room is not None and self._waiting:
+            # after the answer to its leave, a client gets no message of the room
+            self._waiting.drop(lambda key: key[0] == name)  # type: ignore[index]  # see drafted()
+        return room
 
     def _vanish(self) -> None:
         super()._vanish()

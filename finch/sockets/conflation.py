@@ -7,7 +7,7 @@ message replaces the one of the same path and key that still waits.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 M = TypeVar("M")
@@ -80,6 +80,12 @@ class Waiting(Generic[M]):
         self._messages.clear()
         self.size = 0
         return taken
+
+    def drop(self, unwanted: Callable[[Hashable], bool]) -> None:
+        """Let the messages whose key is unwanted wait no longer: nobody shall get them."""
+        messages = self._messages
+        for which in [which for which in messages if unwanted(which[1])]:
+            self.size -= messages.pop(which)[1]
 
     def __len__(self) -> int:
         """How many messages wait."""

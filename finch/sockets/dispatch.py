@@ -14,7 +14,7 @@ from typing import Any, Final
 import trio
 
 from finch.calls import attempt, call
-from finch.errors import HTTPError
+from finch.errors import ClientGone, HTTPError
 from finch.failures import close_iterator, failure_of, report, report_no_status
 from finch.sockets.asks import is_call
 from finch.sockets.event import Handlers
@@ -168,9 +168,16 @@ class Dispatcher(ABC):
     ) -> None:
         """A callback raised: log it, call ``on_error``, and tell the client as little as
         possible."""
+        if self._is_over(error):
+            return
         report(_log, "%s raised for %r", what, self, error=error)
         await self._tell_on_error(error, on_error)
         await self._send_error(HTTPError(500, "Internal Server Error"), message)
+
+    def _is_over(self, error: BaseException) -> bool:
+        """Whether a callback has only noticed that its client leaves. That happens every day: it is
+        no mistake of the application, and nobody waits for an answer."""
+        return isinstance(error, ClientGone) and self._outlet.ending
 
     async def _tell_on_error(
         self, error: BaseException, on_error: Callable[..., Any] | None

@@ -15,7 +15,7 @@ from finch.explain import shown
 from finch.failures import report
 from finch.http.request import Request
 from finch.sockets.client import SocketClient
-from finch.sockets.identity import EXPIRED, STAY_AWAY, Identity, identity_of
+from finch.sockets.identity import EXPIRED, AnotherUser, Identity, identity_of
 from finch.sockets.outgoing import means_refusal
 
 _log = logging.getLogger("finch.sockets")
@@ -73,6 +73,7 @@ class Identities:
 
         Raises:
             HTTPError: if that is refused.
+            AnotherUser: if the identity is another user's; the client must then be closed.
         """
         if self.renewal is None:
             raise HTTPError(404, "finch.auth is unknown here")
@@ -83,8 +84,7 @@ class Identities:
             raise HTTPError(403)
         identity = identity_of(value)
         if identity.user_id != client.user_id or type(identity.user_id) is not type(client.user_id):
-            await client.close(STAY_AWAY, "the user cannot change")
-            raise HTTPError(403, "the user cannot change")
+            raise AnotherUser
         if identity.seconds_left() <= 0:
             raise HTTPError(401, "the new identity has expired already")
         client.identity = identity

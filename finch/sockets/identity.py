@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from finch.errors import HTTPError
 from finch.explain import kind, shown
 from finch.sockets.members import UserId
 
@@ -16,6 +17,13 @@ EXPIRED: Final = 4401
 
 STAY_AWAY: Final = 4500
 """The close code of a client that must not come back: 4500 to 4999 mean this."""
+
+
+class AnotherUser(HTTPError):
+    """A client has asked for an identity of another user. It is told so, and sent away."""
+
+    def __init__(self) -> None:
+        super().__init__(403, "the user cannot change")
 
 
 @dataclass(frozen=True, slots=True)

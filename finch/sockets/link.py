@@ -180,6 +180,10 @@ class Link(Outlet):
     def left(self) -> bool:
         return self.state is not _OPEN and self.state is not _CLOSING
 
+    @property
+    def ending(self) -> bool:
+        return self.state is not _OPEN
+
     def push(self, envelope: Envelope, language: str, client: bytes) -> bool:
         if self.protocol.compressed:
             return self.send(envelope.text(language, client))

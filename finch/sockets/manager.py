@@ -121,6 +121,8 @@ class SocketManager(Registry):
         if event is not None:
             self.table.set_root(event)
             app.mount_manager(self)
+        if history is not None or user_history is not None:
+            app.mount_manager(self)  # its clients may only listen
         self.add_events(routes or {})
         if rooms is not None and not isinstance(rooms, Mapping):
             raise ConfigurationError(not_routes("rooms", rooms))
@@ -240,6 +242,9 @@ class SocketManager(Registry):
         """
         if not isinstance(name, str):
             raise TypeError(f"the name of a room is text, not {kind(name)}; write room('lobby')")
+        hall = self.halls.get(name)
+        if hall is not None:
+            return hall.room  # so that a thousand members share one
         declared, params = find_rooms(self.declared, name) or (None, {})
         return Room(self, name, declared, params)
 

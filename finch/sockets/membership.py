@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from finch.calls import attempt
-from finch.cluster.backplane import Missed
 from finch.cluster.history import Position
 from finch.encoding import encode
 from finch.errors import ClientGone, HTTPError
@@ -30,12 +29,12 @@ from finch.sockets.asked import (
     no_member,
     positions,
     since_of,
-    text_of,
 )
 from finch.sockets.event import RESERVED
+from finch.sockets.identity import STAY_AWAY, AnotherUser
 from finch.sockets.inbox import Inbox
 from finch.sockets.members import UserId
-from finch.sockets.outgoing import epoch_ms, means_refusal
+from finch.sockets.outgoing import epoch_ms, joined_envelope, means_refusal
 from finch.turns import account
 from finch.wire.envelope import Envelope
 from finch.wire.message import Message
@@ -57,7 +56,8 @@ class Member(Inbox):
     identity: Any
     user_id: UserId | None
     request: Request
-    _rooms: dict[str, Room] | None
+    # not a dict, which would cost an idle client 150 bytes more; it is in few rooms
+    _rooms: tuple[Room, ...]
 
     @property
     def rooms(self) -> Mapping[str, Room]:
@@ -67,7 +67,7 @@ class Member(Inbox):
 
             if "chat/lobby" in socket.rooms: ...
         """
-        return {} if self._rooms is None else dict(self._rooms)
+        return {room.name: room for room in self._rooms}
 
     async def join(self, name: str, meta: Any = None) -> Room:
         """Let this client join a room: any room, declared or not. Its ``on_join`` is not asked.
@@ -95,7 +95,7 @@ class Member(Inbox):
             raise TypeError(f"the meta of a member cannot be sent: {fault}")
         if self._outlet.left:
             raise ClientGone(f"{self!r} has left, so it cannot join {name!r}")
-        if name in self.rooms:
+        if self._room(name) is not None:
             return room
         if self._has_too_many():
             raise RuntimeError(f"{self!r} is in {self._most_rooms} rooms, which is max_rooms")
@@ -105,7 +105,7 @@ class Member(Inbox):
             if room.kept is not None:
                 caught_up = await self._catch_up(room, None, 0, None, hall.people())
             elif room.declared is not None:
-                await self._tell_joined(room, None, None, hall.people())
+                await self._send_one(joined_envelope(room.label, None, None, hall.people()))
         if caught_up:
             self._enter(room, told)
         if account.spend():
@@ -146,7 +146,14 @@ class Member(Inbox):
         return self._outlet.host.limits.max_rooms
 
     def _has_too_many(self) -> bool:
-        return self._rooms is not None and len(self._rooms) >= self._most_rooms
+        return len(self._rooms) >= self._most_rooms
+
+    def _room(self, name: object) -> Room | None:
+        """The room with this name, if it is in it."""
+        for room in self._rooms:
+            if room.name == name:
+                return room
+        return None
 
     def _cannot_be_shown(self, meta: Any) -> str | None:
         """Why others cannot be told of this client; None if they can. One entry that has no JSON
@@ -158,13 +165,12 @@ class Member(Inbox):
         return None
 
     def _admit(self, room: Room, meta: Any) -> Any:
-        if self._rooms is None:
-            self._rooms = {}
-        self._rooms[room.name] = room
-        return self.manager.halls.admit(room, self, meta)  # type: ignore[arg-type]
+        hall = self.manager.halls.admit(room, self, meta)  # type: ignore[arg-type]
+        self._rooms += (hall.room,)
+        return hall
 
     def _enter(self, room: Room, told: int) -> None:
-        if not self._outlet.left and self._rooms is not None and room.name in self._rooms:
+        if not self._outlet.left and self._room(room.name) is not None:
             self.manager.halls.enter(room, self, told)  # type: ignore[arg-type]
 
     @asynccontextmanager
@@ -180,15 +186,16 @@ class Member(Inbox):
                     await self._said_goodbye_to(room)
             raise
 
-    def _exit(self, name: str) -> Room | None:
-        room = None if self._rooms is None else self._rooms.pop(name, None)
+    def _exit(self, name: object) -> Room | None:
+        room = self._room(name)
         if room is not None:
+            self._rooms = tuple(one for one in self._rooms if one is not room)
             self.manager.halls.exit(room, self)  # type: ignore[arg-type]
         return room
 
     def _vanish(self) -> None:
         """The peer has left: no room counts it any longer. ``on_leave`` follows, in its turn."""
-        for room in (self._rooms or {}).values():
+        for room in self._rooms:
             self.manager.halls.exit(room, self)  # type: ignore[arg-type]
         if self._arrives:
             for audience in self.manager.arrivals(self):  # type: ignore[arg-type]
@@ -196,7 +203,8 @@ class Member(Inbox):
 
     async def _leave_all(self) -> None:
         while self._rooms:
-            room = self._rooms.pop(next(iter(self._rooms)))
+            room, *rest = self._rooms
+            self._rooms = tuple(rest)
             await self._said_goodbye_to(room)
 
     async def _said_goodbye_to(self, room: Room) -> None:
@@ -213,7 +221,7 @@ class Member(Inbox):
 
     def _handle_in_room(self, message: Message) -> Coroutine[Any, Any, object] | None:
         """A message that is addressed to a room."""
-        room = None if self._rooms is None else self._rooms.get(text_of(message.room))
+        room = self._room(message.room)
         if room is None:
             return self._send_error(no_member(self.manager.declared, message.room), message)
         handlers = None if room.declared is None else room.declared.event_of(message.path)
@@ -248,14 +256,14 @@ class Member(Inbox):
         name = message.room
         if not isinstance(name, str):
             raise HTTPError(400, 'finch.join needs a room, such as "room": "chat/lobby"')
-        since, last = since_of(message), last_of(message)
+        since, last = since_of(message.fields), last_of(message.fields)
         if len(name) > LONGEST_NAME:
             raise HTTPError(400, f"a room's name has at most {LONGEST_NAME} characters")
         room = manager.room(name)
         declared = room.declared
         if declared is None:
             raise HTTPError(404, f"there is no room {name!r}")
-        known = self._rooms is not None and name in self._rooms
+        known = self._room(name) is not None
         if not known:
             if self._has_too_many():
                 raise HTTPError(429, f"you are in {self._most_rooms} rooms, which is the most")
@@ -282,12 +290,12 @@ class Member(Inbox):
             if room.kept is not None:
                 missed = await manager.backplane.missed(room.channel, room.kept, None, 0)
                 missed = missed._replace(recovered=True)
-            await self._tell_joined(room, message, missed, people)
+            await self._send_one(joined_envelope(room.label, message, missed, people))
             return
         caught_up = True
         async with self._coming_into(room):
             if room.kept is None:
-                await self._tell_joined(room, message, None, people)
+                await self._send_one(joined_envelope(room.label, message, None, people))
             else:
                 caught_up = await self._catch_up(room, since, last, message, people)
         if caught_up:
@@ -298,7 +306,7 @@ class Member(Inbox):
         wanted = bound.arguments({"room": room, "meta": meta, **room.params})
         value, error = await attempt(partial(bound.function, self, **wanted))
         if error is not None:
-            if isinstance(error, HTTPError):
+            if isinstance(error, HTTPError) or self._is_over(error):
                 raise error
             what = f"on_join of the room {room.name!r}"
             report(_log, "%s raised for %r", what, self, error=error)
@@ -331,7 +339,7 @@ class Member(Inbox):
         assert kept is not None
         backplane, channel = self.manager.backplane, audience.channel
         missed = await backplane.missed(channel, kept, since, last)
-        await self._tell_joined(audience, message, missed, people)
+        await self._send_one(joined_envelope(audience.label, message, missed, people))
         while True:
             for _, envelope in missed.messages:
                 if not await self._send_one(envelope):
@@ -348,34 +356,24 @@ class Member(Inbox):
             if not missed.messages:
                 return True
 
-    async def _tell_joined(
-        self,
-        audience: Audience,
-        message: Message | None,
-        missed: Missed | None,
-        people: dict[str, Any],
-    ) -> None:
-        data: dict[str, Any] = {"recovered": missed is not None and missed.recovered, **people}
-        more: dict[str, Any] = {"room": audience.label}
-        if missed is not None:
-            data["missed"] = len(missed.messages)  # so a client knows when it has caught up
-            more["seq"], more["epoch"] = missed.position.seq, missed.position.epoch
-        reply = None if message is None else message.id
-        await self._send_one(Envelope(data, "finch.join", 200, epoch_ms(), reply, more))
-
     async def _asked_to_leave(self, message: Message) -> None:
-        name = message.room
-        if self._rooms is None or text_of(name) not in self._rooms:
-            raise no_member(self.manager.declared, name)
-        await self.leave(name)
-        answer = Envelope(None, "finch.leave", 200, epoch_ms(), message.id, {"room": name})
-        await self._send_one(answer)
+        room = self._exit(message.room)
+        if room is None:
+            raise no_member(self.manager.declared, message.room)
+        await self._said_goodbye_to(room)
+        more = {"room": room.name}
+        await self._send_one(Envelope(None, "finch.leave", 200, epoch_ms(), message.id, more))
 
     async def _asked_to_cancel(self, message: Message) -> None:
         """Too late: by its turn in the inbox, everything before it is handled."""
 
     async def _asked_to_renew(self, message: Message) -> None:
-        identity = await self.manager.identities.renew(self, message.data)  # type: ignore[arg-type]
+        try:
+            identity = await self.manager.identities.renew(self, message.data)  # type: ignore[arg-type]
+        except AnotherUser as error:
+            await self._send_error(error, message)  # after a Close nothing can be sent
+            self._outlet.close(STAY_AWAY, error.message)
+            return
         data = {"expires_at": identity.expires_at}
         if message.id is not None:
             await self._send_one(Envelope(data, "finch.auth", 200, epoch_ms(), message.id))

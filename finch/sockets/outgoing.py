@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from finch.cluster.backplane import Draft
+from finch.cluster.backplane import Draft, Missed
 from finch.conversions import DecHook, checked_hook
 from finch.errors import CallFailed, HTTPError
 from finch.explain import kind, not_text, where, why_no_json
@@ -111,6 +111,26 @@ def read_answer(reply: Reply, as_type: Any, dec_hook: DecHook | None) -> Any:
     except (msgspec.DecodeError, RecursionError, TypeError) as error:
         raise CallFailed(422, f"the answer does not fit: {error}") from None
     raise CallFailed(reply.status, data)
+
+
+def joined_envelope(
+    room: str | None, message: Message | None, missed: Missed | None, people: dict[str, Any]
+) -> Envelope:
+    """The envelope that tells a client that it has joined an audience.
+
+    Parameters:
+        room: the audience's ``room``.
+        message: the client's message; None if the server let it in.
+        missed: what follows; None if the audience has no history.
+        people: who is present, if that is told.
+    """
+    data: dict[str, Any] = {"recovered": missed is not None and missed.recovered, **people}
+    more: dict[str, Any] = {"room": room}
+    if missed is not None:
+        data["missed"] = len(missed.messages)  # so a client knows when it has caught up
+        more["seq"], more["epoch"] = missed.position.seq, missed.position.epoch
+    reply = None if message is None else message.id
+    return Envelope(data, "finch.join", 200, epoch_ms(), reply, more)
 
 
 def error_envelope(error: HTTPError, message: Message | None) -> Envelope:

@@ -101,6 +101,11 @@ class Outlet(ABC):
     def left(self) -> bool:
         """Whether the peer has ended: :meth:`Owner.peer_left` was called."""
 
+    @property
+    @abstractmethod
+    def ending(self) -> bool:
+        """Whether either side has ended the conversation."""
+
     @abstractmethod
     def pause(self) -> None:
         """Stop reading. The peer must then wait."""

@@ -171,6 +171,7 @@ class Registry(ABC):
         check_takes(function, "authorize", "(request)")
         check_no_yield(function, "authorize", "write 'return user_id'")
         self.identities.set("authorize", function)
+        self._mount()
         return function
 
     @bare

@@ -41,13 +41,14 @@ class Room(Audience):
     Attributes:
         name: its name, such as ``chat/lobby``.
         params: the parameters that its pattern finds in the name.
+        declared: its declaration; None for a room that only the server's ``socket.join`` knows.
 
     Example::
 
         await app.room("chat/lobby").send("the server restarts at noon", path="notice")
     """
 
-    __slots__ = ("_declared", "name", "params")
+    __slots__ = ("declared", "name", "params")
 
     def __init__(
         self,
@@ -59,20 +60,15 @@ class Room(Audience):
         super().__init__(manager)
         self.name = name
         self.params = params
-        self._declared = declared
+        self.declared = declared
 
     @property
     def channel(self) -> Channel:
         return Channel("room", self.name)
 
     @property
-    def declared(self) -> Rooms | None:
-        """Its declaration; None for a room that only the server's ``socket.join`` knows."""
-        return self._declared
-
-    @property
     def kept(self) -> History | None:
-        return None if self._declared is None else self._declared.history
+        return None if self.declared is None else self.declared.history
 
     @property
     def label(self) -> str | None:
@@ -122,15 +118,15 @@ class Hall:
         host: the server in which its tasks run.
     """
 
-    __slots__ = ("_changed", "_room", "_scopes", "_telling", "host", "presence", "told")
+    __slots__ = ("_changed", "_scopes", "_telling", "host", "presence", "room", "told")
 
     def __init__(self, room: Room, host: Host) -> None:
         declared = room.declared
-        self._room = room
+        self.room = room
         self.host = host
         self._scopes: set[trio.CancelScope] = set()
         self._telling = False
-        self._changed = trio.Event()
+        self._changed: trio.Event | None = None  # set while it tells who has come and gone
         self.told = 0  # times that the members were told who has come and gone
         self.presence: Presence | None = None
         if declared is not None and declared.presence:
@@ -140,17 +136,17 @@ class Hall:
 
     def begin(self) -> None:
         """The first member has come: begin the room's task."""
-        declared = self._room.declared
+        declared = self.room.declared
         if declared is not None and declared.runs is not None:
             bound = declared.runs
-            wanted = bound.arguments({"room": self._room, **self._room.params})
+            wanted = bound.arguments({"room": self.room, **self.room.params})
             self.start(partial(bound.function, **wanted), f"the task of the room {self._name}")
 
     def end(self) -> None:
         """The last member has left: cancel all tasks."""
-        scopes, self._scopes = self._scopes, set()
-        for scope in scopes:
+        for scope in self._scopes:
             scope.cancel()
+        self._scopes.clear()
 
     def start(self, function: Callable[[], Any], named: str) -> None:
         """Run a function as a task of the room."""
@@ -169,11 +165,11 @@ class Hall:
             await self._tell_on_error(error)
 
     async def _tell_on_error(self, error: BaseException) -> None:
-        declared = self._room.declared
+        declared = self.room.declared
         on_error = None if declared is None else declared.on_error_function
-        on_error = on_error or self._room.manager.table.root.on_error
+        on_error = on_error or self.room.manager.table.root.on_error
         if on_error is not None:
-            _, failed = await attempt(on_error, self._room, error)
+            _, failed = await attempt(on_error, self.room, error)
             if failed is not None:
                 report(_log, "on_error raised for the room %s", self._name, error=failed)
 
@@ -191,6 +187,10 @@ class Hall:
             self.presence.exit(client.user_id, client.id, trio.current_time())
             self._tell_soon()
 
+    def give_up(self) -> None:
+        """The server ends: nobody can be told any longer that a grace is over."""
+        self.presence = None
+
     @property
     def empty(self) -> bool:
         """Whether nobody is present, and nobody must be told so."""
@@ -198,7 +198,7 @@ class Hall:
 
     def people(self) -> dict[str, Any]:
         """What a joiner is told: who is here, and how many."""
-        declared, presence = self._room.declared, self.presence
+        declared, presence = self.room.declared, self.presence
         if declared is None or presence is None:
             return {}
         entries = presence.entries()
@@ -207,7 +207,8 @@ class Hall:
         return {"presence": entries, "count": len(entries)}
 
     def _tell_soon(self) -> None:
-        self._changed.set()
+        if self._changed is not None:
+            self._changed.set()
         if not self._telling:
             self.host.spawn(self._tell)
             self._telling = True
@@ -218,25 +219,26 @@ class Hall:
         assert presence is not None
         try:
             while True:
-                self._changed = trio.Event()
+                self._changed = changed = trio.Event()
                 await trio.sleep(_GATHER)
                 change = presence.collect(trio.current_time())
                 if change is not None:
                     await self._publish(change)
                 due = presence.due()
-                if due is None and not self._changed.is_set():
+                if due is None and not changed.is_set():
                     return
                 with trio.move_on_at(trio.current_time() if due is None else due):
-                    await self._changed.wait()
+                    await changed.wait()
         except trio.Cancelled:
-            self.presence = None  # the server ends; who is in a grace cannot come back to it
+            self.give_up()
             raise
         finally:
             self._telling = False
-            self._room.manager.halls.forget_if_empty(self._room.name)
+            self._changed = None
+            self.room.manager.halls.forget_if_empty(self.room.name)
 
     async def _publish(self, change: Change) -> None:
-        room, declared = self._room, self._room.declared
+        room, declared = self.room, self.room.declared
         counted = declared is not None and declared.presence == "count"
 
         def make(_: int | None) -> Envelope:
@@ -254,16 +256,16 @@ class Hall:
 
     def _draft(self, make: Callable[[int | None], Envelope]) -> Draft:
         # changes would be lost if one replaced another: so who is behind gets the list
-        name = self._room.name
+        name = self.room.name
         key = (name, "finch.presence")
         return Draft(make, "finch.presence", True, key, None, self._people_envelope)
 
     def _people_envelope(self) -> Envelope:
-        return new_envelope(self.people(), "finch.presence", 200, {"room": self._room.name})
+        return new_envelope(self.people(), "finch.presence", 200, {"room": self.room.name})
 
     @property
     def _name(self) -> str:
-        return repr(self._room.name)
+        return repr(self.room.name)
 
 
 class Halls:
@@ -317,10 +319,11 @@ class Halls:
             return
         if self._manager.members.rooms.remove(room.name, client.id):
             hall.end()
-        try:
-            hall.exit(client)
-        except RuntimeError:  # the server has ended: there is nobody left to tell
-            hall.presence = None
+        if hall.presence is not None:
+            try:
+                hall.exit(client)
+            except RuntimeError:  # the server has ended
+                hall.give_up()
         self.forget_if_empty(room.name)
 
     def forget_if_empty(self, name: str) -> None:

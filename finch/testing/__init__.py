@@ -17,7 +17,9 @@ deadline, and the error says what it waited for.
 from finch.testing.answers import (
     DEADLINE,
     HandshakeRefused,
+    Joined,
     NotAnEnvelope,
+    Refused,
     ResponseCut,
     ServerMessage,
     SocketClosed,
@@ -26,14 +28,18 @@ from finch.testing.answers import (
 )
 from finch.testing.client import TestClient
 from finch.testing.socket import TestSocket
+from finch.testing.streamed import Streamed
 
 __all__ = [
     "DEADLINE",
     "HandshakeRefused",
+    "Joined",
     "NotAnEnvelope",
+    "Refused",
     "ResponseCut",
     "ServerMessage",
     "SocketClosed",
+    "Streamed",
     "TestClient",
     "TestResponse",
     "TestSocket",

@@ -83,6 +83,21 @@ class SocketClosed(FinchError):
         self.reason = reason
 
 
+class Refused(FinchError):
+    """The server answered a message with an error.
+
+    Attributes:
+        status: the status, as in HTTP.
+        data: the data of the answer: an object with the error's ``message``.
+    """
+
+    def __init__(self, what: str, status: int, data: Any) -> None:
+        said = data.get("message") if isinstance(data, dict) else data
+        super().__init__(f"{what} was answered with {status}: {said}")
+        self.status = status
+        self.data = data
+
+
 class TestResponse:
     """A response: ``status``, ``headers``, ``body``, ``text`` and ``json()``."""
 
@@ -107,7 +122,16 @@ class TestResponse:
 
 
 class ServerMessage(msgspec.Struct):
-    """An envelope from the server. Its fields are attributes and also items."""
+    """An envelope from the server. Its fields are attributes and also items.
+
+    Attributes:
+        reply: the ``id`` of the message that this one answers.
+        room: the room that it comes from.
+        seq: its number in that room; None if the room has no history.
+        epoch: the numbering of ``seq``, in the answer to a join.
+        id: set if the server asks for an answer: ``await socket.send(path, data, reply=id)``.
+        more: whether another item of the same answer follows.
+    """
 
     path: str
     status: int
@@ -116,12 +140,47 @@ class ServerMessage(msgspec.Struct):
     client: str
     data: Any
     reply: Any = None
+    room: str | None = None
+    seq: int | None = None
+    epoch: str | None = None
+    id: Any = None
+    more: bool = False
 
     def __getitem__(self, key: str) -> Any:
         try:
             return getattr(self, key)
         except AttributeError:
             raise KeyError(key) from None
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """The answer to a join.
+
+    Attributes:
+        room: the room.
+        recovered: whether the messages that follow are all that was missed.
+        seq, epoch: the position of the room's newest message; None if the room has no history.
+        presence: who is in the room, as the server sends it; None if the room has no presence.
+        count: how many are in the room; None if the room has no presence.
+    """
+
+    room: str
+    recovered: bool
+    seq: int | None = None
+    epoch: str | None = None
+    presence: list[dict[str, Any]] | None = None
+    count: int | None = None
+
+    @property
+    def position(self) -> str:
+        """The position of the room's newest message: the ``since`` of a later join.
+
+        Raises:
+            FinchError: if the room has no history.
+        """
+        if self.epoch is None or self.seq is None:
+            raise FinchError(f"the room {self.room!r} has no history, so there are no positions")
+        return f"{self.epoch}:{self.seq}"
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import msgspec
@@ -14,14 +15,18 @@ from wsproto.events import (
     TextMessage,
 )
 
+from finch.errors import FinchError, HTTPError
 from finch.testing.answers import (
     DEADLINE,
+    Joined,
     NotAnEnvelope,
+    Refused,
     ServerMessage,
     SocketClosed,
     TestResponse,
     deadline,
 )
+from finch.testing.streamed import Streamed, addressed, named
 
 
 class TestSocket:
@@ -46,6 +51,9 @@ class TestSocket:
         self._pieces: list[Any] = []
         self._closed: SocketClosed | None = None
         self._events = self._protocol.events()
+        self._kept: list[str | bytes] = []  # came while something else was waited for
+        self._asked = 0  # messages that were sent with an id of our own
+        self._answers: dict[str, Any] = {}  # what answers the server's calls, by path
 
     async def send(self, path: str, data: Any = msgspec.UNSET, **fields: Any) -> None:
         """Send an envelope.
@@ -74,19 +82,199 @@ class TestSocket:
             NotAnEnvelope: if the message is not an envelope; those of raw sockets are not.
         """
         message = await self.receive_raw(timeout)
-        try:
-            return msgspec.json.decode(message, type=ServerMessage)
-        except (msgspec.DecodeError, UnicodeError):
-            raise NotAnEnvelope(message, self._path) from None
+        envelope = _read(message)
+        if envelope is None:
+            raise NotAnEnvelope(message, self._path)
+        return envelope
 
     async def receive_raw(self, timeout: float = DEADLINE) -> str | bytes:
         """The server's next message as it is. Answers pings. Raises ``WaitedTooLong`` and
         ``SocketClosed`` as :meth:`receive`."""
         with deadline(timeout, f"a message at {self._path}"):
-            while True:
-                message = await self._next()
-                if message is not None:
-                    return message
+            return self._kept.pop(0) if self._kept else await self._arriving()
+
+    # Messages that are answered
+
+    async def call(
+        self,
+        path: str,
+        data: Any = msgspec.UNSET,
+        *,
+        room: str | None = None,
+        timeout: float = DEADLINE,
+    ) -> Any:
+        """Send a message with an ``id``, and wait for its answer. Other messages that come
+        meanwhile are kept for :meth:`receive`.
+
+        Parameters:
+            path: the channel.
+            data: its data. If left out, the envelope has no ``data``.
+            room: the room that the message is addressed to.
+            timeout: seconds to wait.
+
+        Returns:
+            The data of the answer.
+
+        Raises:
+            Refused: if the answer is an error.
+            WaitedTooLong, SocketClosed: as :meth:`receive`.
+
+        Example::
+
+            assert await socket.call("say", {"text": "hi"}, room="chat/lobby") == "said"
+        """
+        what = named(path, room)
+        answer = await self._ask(what, timeout, path, data, addressed(room))
+        if answer.more:
+            raise FinchError(f"{what} is answered by a stream; read it with socket.call_stream()")
+        return answer.data
+
+    def call_stream(
+        self,
+        path: str,
+        data: Any = msgspec.UNSET,
+        *,
+        room: str | None = None,
+        timeout: float = DEADLINE,
+    ) -> Streamed:
+        """Send a message whose handler yields several answers.
+
+        Parameters:
+            path, data, room: as for :meth:`call`.
+            timeout: seconds to wait for each answer.
+
+        Returns:
+            An asynchronous iterator over the data of the answers.
+
+        Example::
+
+            async for row in socket.call_stream("rows", {"table": "birds"}):
+                ...
+        """
+        return Streamed(self, timeout, path, data, room)
+
+    async def join(
+        self,
+        room: str,
+        meta: Any = msgspec.UNSET,
+        *,
+        since: str | None = None,
+        last: int | None = None,
+        timeout: float = DEADLINE,
+    ) -> Joined:
+        """Join a room. The messages that were missed follow: read them with :meth:`receive`.
+
+        Parameters:
+            room: the room's name.
+            meta: the data of the message, for presence.
+            since: the position of the last message that the test has seen.
+            last: how many of the newest messages to get, if ``since`` is left out or unknown.
+            timeout: seconds to wait.
+
+        Raises:
+            Refused: if the client may not join; its ``status`` says why.
+            WaitedTooLong, SocketClosed: as :meth:`receive`.
+
+        Example::
+
+            joined = await socket.join("chat/lobby")
+            ...
+            again = await other.join("chat/lobby", since=joined.position)
+            assert again.recovered
+        """
+        fields: dict[str, Any] = {"room": room}
+        if since is not None:
+            fields["since"] = str(since)
+        if last is not None:
+            fields["last"] = last
+        answer = await self._ask(named("finch.join", room), timeout, "finch.join", meta, fields)
+        return msgspec.convert(
+            {**answer.data, "room": answer.room, "seq": answer.seq, "epoch": answer.epoch}, Joined
+        )
+
+    async def leave(self, room: str, *, timeout: float = DEADLINE) -> None:
+        """Leave a room.
+
+        Raises:
+            Refused: if the client is not in it.
+            WaitedTooLong, SocketClosed: as :meth:`receive`.
+        """
+        what = named("finch.leave", room)
+        await self._ask(what, timeout, "finch.leave", msgspec.UNSET, {"room": room})
+
+    def answer(self, path: str, answer: Any) -> None:
+        """Answer the server's calls of a path from now on, while the test waits for messages.
+
+        Without it, :meth:`receive` returns such a call; its ``id`` is the ``reply`` of the answer.
+
+        Parameters:
+            path: the path of the calls.
+            answer: the answer; or a function that is called with the call's data, and returns the
+                answer. If it raises :class:`finch.HTTPError`, the answer is an error.
+
+        Example::
+
+            socket.answer("confirm", lambda question: question == "really?")
+            assert await socket.call("delete") == "deleted"
+        """
+        self._answers[path] = answer
+
+    async def _ask(
+        self, what: str, timeout: float, path: str, data: Any, fields: dict[str, Any]
+    ) -> ServerMessage:
+        id = await self._send_numbered(path, data, fields)
+        return await self._answer_to(id, what, timeout)
+
+    async def _send_numbered(self, path: str, data: Any, fields: dict[str, Any]) -> str:
+        self._asked += 1
+        id = f"test-{self._asked}"
+        await self.send(path, data, id=id, **fields)
+        return id
+
+    async def _answer_to(self, id: str, what: str, timeout: float) -> ServerMessage:
+        """The next answer to the message with this id."""
+        with deadline(timeout, f"the answer to {what}"):
+            for place, message in enumerate(self._kept):
+                answer = _read(message)
+                if answer is not None and answer.reply == id:
+                    del self._kept[place]
+                    break
+            else:
+                while True:
+                    message = await self._arriving()
+                    answer = _read(message)
+                    if answer is not None and answer.reply == id:
+                        break
+                    self._kept.append(message)
+        if answer.path == "error" and answer.status >= 400:
+            raise Refused(what, answer.status, answer.data)
+        return answer
+
+    async def _arriving(self) -> str | bytes:
+        """The next message that is not a call which :meth:`answer` has an answer for."""
+        while True:
+            message = await self._next()
+            if message is None:
+                continue
+            call = _read(message) if self._answers else None
+            if call is None or call.id is None or call.path not in self._answers:
+                return message
+            await self._answer_call(call)
+
+    async def _answer_call(self, call: ServerMessage) -> None:
+        answer = self._answers[call.path]
+        try:
+            if callable(answer):
+                answer = answer(call.data)
+                if inspect.isawaitable(answer):
+                    answer = await answer
+        except HTTPError as error:
+            data = {"message": error.message}
+            await self.send(call.path, data, reply=call.id, status=error.status)
+        else:
+            await self.send(call.path, answer, reply=call.id)
+
+    # The end
 
     async def wait_closed(self, timeout: float = DEADLINE) -> SocketClosed:
         """Wait until the server closes the socket. Messages that come before are dropped.
@@ -97,6 +285,7 @@ class TestSocket:
         Raises:
             WaitedTooLong: if the server does not close it within ``timeout`` seconds.
         """
+        self._kept.clear()
         with deadline(timeout, f"the server to close {self._path}"):
             while True:
                 try:
@@ -147,3 +336,10 @@ class TestSocket:
             await self.stream.send_all(self._protocol.send(event.response()))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
+
+
+def _read(message: str | bytes) -> ServerMessage | None:
+    try:
+        return msgspec.json.decode(message, type=ServerMessage)
+    except (msgspec.DecodeError, UnicodeError):
+        return None

@@ -45,7 +45,10 @@ class Envelope:
         frame = envelope.frame("en", client_id)
     """
 
-    __slots__ = ("_after", "_before", "_frames", "_tail")
+    __slots__ = ("_before", "_frames", "_head", "_language", "_length", "_tail")
+
+    _head: bytes
+    _length: int
 
     def __init__(
         self,
@@ -62,15 +65,18 @@ class Envelope:
             timestamp,
         )
         if more is not None:
-            added = b"".join(b',"%b":%b' % (key.encode(), encode(more[key])) for key in more)
-            if reply is not None:
-                added = b',"reply":%b%b' % (encode(reply), added)
+            added = b"" if reply is None else b',"reply":%b' % encode(reply)
+            for key in more:
+                added += b',"%b":%b' % (key.encode(), encode(more[key]))
             self._tail = b'","data":%b%b}' % (encode(data), added)
         elif reply is None:
             self._tail = b'","data":%b}' % encode(data)
         else:
             self._tail = b'","data":%b,"reply":%b}' % (encode(data), encode(reply))
-        self._frames: dict[tuple[str, int], bytes] = {}
+        # What frames begin with, for recipients of one language. Most messages have one recipient,
+        # or many of one language: they need no dict of what frames begin with for the others.
+        self._language: str | None = None
+        self._frames: dict[tuple[str, int], bytes] | None = None
 
     @classmethod
     def from_json(
@@ -101,13 +107,23 @@ class Envelope:
             language: the recipient's language tag.
             client: the recipient's id, plain ASCII.
         """
-        key = (language, len(client))
-        head = self._frames.get(key)
+        length = len(client)
+        if language == self._language and length == self._length:
+            return b"".join((self._head, client, self._tail))
+        if self._language is None:
+            self._language, self._length = language, length
+            self._head = self._new_head(language, length)
+            return b"".join((self._head, client, self._tail))
+        if self._frames is None:
+            self._frames = {}
+        head = self._frames.get((language, length))
         if head is None:
-            text = b'%b%b,"client":"' % (self._before, encode(language))
-            length = len(text) + len(client) + len(self._tail)
-            head = self._frames[key] = frame_header(TEXT, length) + text
+            head = self._frames[language, length] = self._new_head(language, length)
         return b"".join((head, client, self._tail))
+
+    def _new_head(self, language: str, length: int) -> bytes:
+        text = b'%b%b,"client":"' % (self._before, encode(language))
+        return frame_header(TEXT, len(text) + length + len(self._tail)) + text
 
     def text(self, language: str, client: bytes) -> str:
         """The message for one recipient without a frame, for a connection with compression."""

@@ -136,3 +136,12 @@ def test_it_is_like_a_list_that_is_searched(most, puts):
         assert some.size == sum(entry[3] for entry in there)
         assert len(some) == len(there)
         assert bool(some) == bool(there)
+
+
+def test_what_became_unwanted_waits_no_longer():
+    some = Waiting(10)
+    for key in (("a", 1), ("b", 1), ("a", 2)):
+        some.put("moved", key, key, 3)
+    some.drop(lambda key: key[0] == "a")
+    assert some.size == 3
+    assert some.take() == [("b", 1)]

@@ -344,3 +344,29 @@ def test_a_mistake_in_registering_is_told_at_once(register, says):
     with pytest.raises(ConfigurationError) as error:
         register(FinchApp())
     assert says in str(error.value)
+
+
+async def test_a_client_that_leaves_before_it_answers_is_no_error(autojump_clock, caplog):
+    app = FinchApp()
+    told = []
+
+    @app.on_error
+    async def on_error(socket, error):
+        told.append(error)
+
+    @app.socket("ask")
+    async def ask(socket, data):
+        socket.spawn(socket.call, "and you?")
+        await socket.call("are you sure?")
+
+    @app.rooms("chat/{name}").on_join
+    async def on_join(socket):
+        await socket.call("may I?")
+
+    async with TestClient(app) as client:
+        for message in ({"path": "ask"}, {"path": "finch.join", "room": "chat/a"}):
+            async with client.socket() as socket:
+                await socket.send(**message)
+                assert "id" in await socket.receive_raw()
+    assert not told
+    assert not caplog.records

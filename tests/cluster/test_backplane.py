@@ -1,0 +1,67 @@
+"""The world of one process: what it forgets, and what it still knows after that."""
+
+import pytest
+import trio
+
+from finch.cluster.backplane import Channel, Draft, InProcess, Local
+from finch.cluster.history import History, Position
+
+HISTORY = History(messages=3, seconds=10)
+ANN, BOB = Channel("user", "ann"), Channel("user", "bob")
+
+
+class Nobody(Local):
+    """The clients of a process that has none."""
+
+    def deliver(self, channel, envelope, draft):
+        return 0
+
+    def count(self, channel):
+        return 0
+
+    async def close(self, channel, code, reason, skip):
+        return 0
+
+
+@pytest.fixture
+def world(autojump_clock):
+    return InProcess(Nobody())
+
+
+async def publish(world, channel, text="hello"):
+    return await world.publish(channel, Draft(lambda seq: (seq, text), "said"), HISTORY)
+
+
+async def missed(world, channel, since=None):
+    return await world.missed(channel, HISTORY, since, 0)
+
+
+async def test_who_left_before_the_first_message_gets_it_though_others_came_meanwhile(world):
+    ann = (await missed(world, ANN)).position
+    assert ann.seq == 0
+    for number in range(5):
+        await missed(world, Channel("user", number))
+    await publish(world, BOB)
+    await publish(world, ANN)
+    position, recovered, messages = await missed(world, ANN, ann)
+    assert (position, recovered, messages) == (Position(ann.epoch, 1), True, [(1, (1, "hello"))])
+
+
+async def test_a_numbering_that_is_forgotten_begins_anew_with_another_epoch(world):
+    before = (await publish(world, ANN)).position
+    await trio.sleep(11)
+    await publish(world, BOB)  # looks for what may be forgotten
+    assert (await publish(world, ANN)).position.seq == 1
+    position, recovered, messages = await missed(world, ANN, before)
+    assert (position.epoch != before.epoch, recovered, messages) == (True, False, [])
+    assert not (await missed(world, ANN, Position(before.epoch, 0))).recovered
+
+
+async def test_names_that_nothing_is_sent_to_are_not_kept(world):
+    for number in range(1000):
+        await missed(world, Channel("room", f"chat/{number}"))
+    await trio.sleep(11)
+    await publish(world, ANN)  # is kept, and would be in front of those that come after it
+    for number in range(1000):
+        await missed(world, Channel("room", f"chat/{number}"))
+    assert len(world._archives) + len(world._unwritten) < 5
