@@ -143,7 +143,9 @@ def _selected(tests, mutant, longest):
             of_module[test] = seconds
             if here & wanted:
                 reaching[test] = seconds
-    chosen = reaching or (of_module if imported else {})
+    chosen = reaching
+    if not chosen and imported:  # of a module that only has values, any test that imports it
+        chosen = of_module or {test: tests[test][0] for test in tests if not tests[test][2]}
     total = 0.0
     selected = {}
     for test in sorted(chosen, key=chosen.__getitem__):
