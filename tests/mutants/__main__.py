@@ -37,7 +37,7 @@ def main(arguments=None):
         sample = sorted(everything, key=lambda mutant: mutant.rank(options.seed))
         sample = sample[: options.sample] if options.sample else sample
         tests = _tests(settings, folder)
-        if not all_is_well(sample[0].module, _selected(tests, sample[0], 10), settings):
+        if sample and not all_is_well(sample[0].module, _selected(tests, sample[0], 10), settings):
             raise SystemExit("the tests fail without a mutant")
         outcomes = Counter()
         begun = time.monotonic()
