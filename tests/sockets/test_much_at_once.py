@@ -57,3 +57,37 @@ async def test_a_burst_longer_than_the_outbox_reaches_a_client_that_reads(serve)
         assert sent == [1] * 50
         await stream.send_all(masked(Opcode.PING, b"still there"))
         assert await hear(stream, 13) == b"\x8a\x0bstill there"
+
+
+async def send_what_goes(stream, data, sent, most=100_000_000):
+    """Send this again and again until nobody takes more; how many bytes were sent, all together."""
+    while sent < most:
+        with trio.move_on_after(0.2) as waited:
+            sent += await stream.socket.send(data[sent % len(data) :])
+        if waited.cancelled_caught:
+            break
+    return sent
+
+
+async def test_a_client_is_read_no_faster_than_it_is_handled(serve):
+    app = FinchApp(limits=Limits(inbox=4, leave_grace=0.1))
+    gate = trio.Semaphore(0)
+    handled = 0
+
+    @app.socket("n")
+    async def count(socket, data):
+        nonlocal handled
+        await gate.acquire()
+        handled += 1
+
+    async with serve(app) as running:
+        stream = await upgraded(running)
+        data = masked(Opcode.TEXT, b'{"path":"n"}') * 10_000
+        before = await send_what_goes(stream, data, 0)
+        for _ in range(100):
+            gate.release()
+            await trio.testing.wait_all_tasks_blocked()
+        assert handled == 100
+        after = await send_what_goes(stream, data, before, before + 1_000_000)
+        # a hundred messages are 1,800 bytes; what is read for them comes in pieces of 64 KiB
+        assert after - before <= 4 * 64 * 1024
