@@ -108,7 +108,11 @@ async def test_a_close_that_a_client_which_was_not_read_ignores_is_over_after_it
     autojump_clock,
 ):
     app, _ = app_with_gate(inbox=1)
-    gone = []
+    connected, gone = [], []
+
+    @app.on_connect
+    async def keep(socket):
+        connected.append(socket)
 
     @app.on_disconnect
     async def note(socket):
@@ -117,8 +121,7 @@ async def test_a_close_that_a_client_which_was_not_read_ignores_is_over_after_it
     async with TestClient(app) as client, client.socket() as socket:
         await fill_inbox(socket, 2)
         begun = trio.current_time()
-        for connected in list(app.socket_manager.registry):
-            await connected.close(4000)
+        await connected[0].close(4000)
         assert (await next_bytes(socket))[0].startswith(b"\x88\x02\x0f\xa0")
         await trio.sleep(15)
         assert len(gone) == 1
