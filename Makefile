@@ -16,7 +16,7 @@ check: $(VENV)/.installed-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/test_layers.py
+	$(BIN)/python -m pytest tests/test_layers.py tests/test_mirror.py
 
 # make fuzz SECONDS=60 TARGET=head
 SECONDS ?= 600

@@ -34,10 +34,10 @@ from finch.http.response import (
     JSONResponse,
     RedirectResponse,
     Response,
-    StreamingResponse,
     TextResponse,
 )
 from finch.http.routing import FinchRoute, Methods
+from finch.http.streaming import StreamingResponse
 from finch.net.address import Address
 from finch.serving import run, serve
 from finch.sockets.client import SocketClient

@@ -36,7 +36,7 @@ class LineHandler(logging.StreamHandler[TextIO]):
         try:
             self.stream.write("".join(lines))
             self.flush()
-        except Exception:  # as in logging: a log that cannot be written stops nothing
+        except Exception:  # as in logging: if the log cannot be written, all else goes on
             pass
         finally:
             self.release()

@@ -4,35 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from typing import Any, TypeVar, Unpack
 
-from finch.config import Limits, check_limit
+from finch.config import Limits
 from finch.conversions import DecHook, check_hook
-from finch.declaring import bare, check_no_yield, check_takes
+from finch.declaring import Guarded, bare
 from finch.errors import ConfigurationError
-from finch.explain import closest, kind, shown, where
-from finch.failures import meant_by
+from finch.explain import kind
 from finch.http.language import check_languages
 from finch.http.paths import parse_path
-from finch.http.pipeline import Pipeline
+from finch.http.pipeline import Pipeline, check_error
 from finch.http.request import Request
 from finch.http.response import Response
-from finch.http.routing import FinchRoute, Methods, Router
+from finch.http.routing import FinchRoute, Methods, Router, listed_routes
 from finch.lifespan import Lifespan
 from finch.sockets.event import SocketEvent
 from finch.sockets.manager import SocketManager
+from finch.sockets.options import OfApplication, OfSocket, SocketOptions, takes_options
 from finch.sockets.raw import RawSocketRoute
-from finch.sockets.upgrade import SocketOptions, check_compression, origins
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_TWO_HALVES: Final = (
-    "write what is before the yield as an @app.on_startup function, and what is after it as an "
-    "@app.on_shutdown function"
-)
 
-
-class FinchApp:
+class FinchApp(Guarded):
     """A web application: routes, sockets, middleware and background tasks.
 
     Parameters:
@@ -40,13 +34,11 @@ class FinchApp:
             a handler. Finch does not mount it if this is None, or if you have a route with that
             path.
         languages: the language tags that the application speaks, the default first.
-        allowed_origins: the origins whose pages may open sockets. Pages of the host itself always
-            may. ``"*"`` allows every origin.
-        compression: whether sockets accept permessage-deflate. It costs memory for each client.
-        max_message_size: bytes of one socket message; the default is ``limits.max_message_size``.
-        limits: all other limits.
+        limits: the limits; ``Limits()`` if left out.
         dec_hook: converts JSON to types that msgspec does not know. It is called with the type and
             the parsed JSON, as in ``lambda cls, value: cls.model_validate(value)``.
+        options: the options of all its sockets: see :class:`finch.sockets.options.SocketOptions`.
+            The default of ``max_message_size`` is that of ``limits``.
 
     Example::
 
@@ -64,21 +56,18 @@ class FinchApp:
     socket_manager: SocketManager
     """The manager of the app's own sockets; usable from anywhere in the app."""
 
+    @takes_options(OfApplication)
     def __init__(
         self,
         *,
         socket_path: str | None = "/ws",
         languages: Iterable[str] = ("en",),
-        allowed_origins: Iterable[str] | str = (),
-        compression: bool = False,
-        max_message_size: int | None = None,
         limits: Limits | None = None,
         dec_hook: DecHook | None = None,
+        **options: Unpack[OfApplication],
     ) -> None:
         if limits is not None and not isinstance(limits, Limits):
             raise ConfigurationError(f"limits is a Limits, not {kind(limits)}: write Limits(...)")
-        if max_message_size is not None:
-            check_limit("max_message_size", max_message_size)
         if dec_hook is not None:
             check_hook(dec_hook)
         self.dec_hook = dec_hook
@@ -86,13 +75,8 @@ class FinchApp:
         self.languages = check_languages(languages)
         if socket_path is not None:
             parse_path(socket_path)
-        check_compression(compression)
         self.socket_path = socket_path
-        self.socket_options = SocketOptions(
-            allowed_origins=origins(allowed_origins),
-            compression=compression,
-            max_message_size=max_message_size or self.limits.max_message_size,
-        )
+        self.socket_options = SocketOptions.of_application(options, self.limits)
         self.state: dict[str, Any] = {}
         """A dict in which the application may keep whatever it wants."""
         self._router = Router()
@@ -101,46 +85,6 @@ class FinchApp:
         self._mount: FinchRoute | None = None
         self._implicit: SocketManager | None = None
         self._implicit = SocketManager(self)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if callable(getattr(type(self), name, None)):
-            raise AttributeError(
-                f"app.{name} is Finch's own; write @app.{name} above a function, and keep things "
-                "of your own in app.state"
-            )
-        if callable(value) and not name.startswith("_") and not hasattr(self, name):
-            meant = closest(name, [one for one in dir(type(self)) if not one.startswith("_")])
-            if meant is not None and callable(getattr(type(self), meant)):
-                raise AttributeError(
-                    f"FinchApp has no {name}; did you mean {meant}? Write @app.{meant} above a "
-                    "function, and keep things of your own in app.state"
-                )
-        super().__setattr__(name, value)
-
-    if not TYPE_CHECKING:  # with a __getattr__, a type checker would accept every name
-
-        def __getattr__(self, name: str) -> NoReturn:
-            error = AttributeError(f"FinchApp has no attribute {name!r}", name=name, obj=self)
-            meant = "" if name.startswith("_") else meant_by(error)
-            error.args = (f"{error}; did you mean {meant!r}?",) if meant else error.args
-            raise error
-
-    def __call__(self, *arguments: object, **options: object) -> NoReturn:
-        """Always raises: Finch has its own server, so nobody needs to call an application.
-
-        Raises:
-            ConfigurationError: always. It says what to write or run instead.
-        """
-        if len(arguments) == 1 and (callable(arguments[0]) or isinstance(arguments[0], str)):
-            raise ConfigurationError(
-                "an application is not a decorator; write @app.get('/path') for a handler, or "
-                "@app.socket('name')"
-            )
-        raise ConfigurationError(
-            "a FinchApp is neither an ASGI nor a WSGI application: it has a server of its own, "
-            "and uvicorn, hypercorn and gunicorn cannot serve it; run: finch app:app (or python "
-            "-m finch app:app), or call finch.run(app)"
-        )
 
     # Routes
 
@@ -187,11 +131,10 @@ class FinchApp:
         """Register routes that already exist.
 
         Raises:
-            ConfigurationError: where a path and method are taken, or ``routes`` is not a list of
-                :class:`FinchRoute`.
+            ConfigurationError: if a path and method are already registered, or if ``routes`` is
+                not a list of :class:`FinchRoute`.
         """
-        listed = _listed(routes)
-        for route in listed:
+        for route in listed_routes(routes):
             if self._mount is not None and route.path == self._mount.path:
                 self._router.remove(self._mount)
                 self._mount = None
@@ -202,21 +145,14 @@ class FinchApp:
         """All registered routes."""
         return self._router.routes()
 
-    def websocket(
-        self,
-        path: str,
-        *,
-        subprotocols: Iterable[str] = (),
-        compression: bool | None = None,
-        allowed_origins: Iterable[str] | str | None = None,
-        max_message_size: int | None = None,
-    ) -> Callable[[F], F]:
+    @takes_options(OfSocket)
+    def websocket(self, path: str, **options: Unpack[OfSocket]) -> Callable[[F], F]:
         """Register the handler of a raw socket: ``async def handler(ws)``, without envelopes.
 
         Parameters:
             path: the socket's path. Its parameters are in ``ws.request.path_params``.
-            subprotocols: the subprotocols that the server accepts, the preferred one first.
-            compression, allowed_origins, max_message_size: the defaults are the application's.
+            options: the options of this socket: see :class:`finch.sockets.options.SocketOptions`.
+                The defaults are the application's.
 
         Example::
 
@@ -226,12 +162,10 @@ class FinchApp:
                     await ws.send(message)
         """
         parse_path(path)
-        options = self.socket_options.varied(
-            allowed_origins, subprotocols, compression, max_message_size
-        )
+        accepted = self.socket_options.varied(options)
 
         def register(handler: F) -> F:
-            self.add_routes([FinchRoute(path, RawSocketRoute(handler, options))])
+            self.add_routes([FinchRoute(path, RawSocketRoute(handler, accepted))])
             return handler
 
         return register
@@ -275,7 +209,7 @@ class FinchApp:
         return self.socket_manager.socket(path, concurrent=concurrent)
 
     def add_socket_route(self, path: str, event: SocketEvent) -> None:
-        """Register the event of a named socket path (the seed's ``addSocketRoute``)."""
+        """Register the event of a named socket path (Dart's ``addSocketRoute``)."""
         self.socket_manager.add_socket_route(path, event)
 
     @bare
@@ -341,17 +275,7 @@ class FinchApp:
             ConfigurationError: if ``what`` is neither of these, or if the function takes other
                 arguments.
         """
-        is_type = isinstance(what, type) and issubclass(what, Exception)
-        if not is_type and (isinstance(what, bool) or not isinstance(what, int)):
-            raise ConfigurationError(
-                f"error_handler takes a status or a type of exception, not {what!r}; write "
-                "@app.error_handler(404) or @app.error_handler(ValueError)"
-            )
-        if isinstance(what, int) and not 400 <= what <= 599:
-            raise ConfigurationError(
-                f"error_handler takes the status of an error, 400 to 599, and {what} is never one; "
-                "middleware sees every response"
-            )
+        check_error(what)
 
         def register(function: F) -> F:
             self._pipeline.add_error_handler(what, function)
@@ -373,22 +297,13 @@ class FinchApp:
     def on_startup(self, callback: F) -> F:
         """Register a function without arguments that runs before the first connection is
         accepted."""
-        check_takes(callback, "on_startup", "()")
-        check_no_yield(callback, "the on_startup function", _TWO_HALVES)
-        if self._lifespan.has_begun:
-            raise ConfigurationError(
-                f"on_startup is given {where(callback)} while the application runs, and it would "
-                "not run any more; register it before, or write app.background_task(function)"
-            )
-        self._lifespan.startup.append(callback)
+        self._lifespan.add_startup(callback)
         return callback
 
     @bare
     def on_shutdown(self, callback: F) -> F:
         """Register a function without arguments that runs after the last connection is closed."""
-        check_takes(callback, "on_shutdown", "()")
-        check_no_yield(callback, "the on_shutdown function", _TWO_HALVES)
-        self._lifespan.shutdown.append(callback)
+        self._lifespan.add_shutdown(callback)
         return callback
 
     def background_task(self, function: F, *args: Any) -> F:
@@ -413,8 +328,8 @@ class FinchApp:
         return function
 
     def hurry(self, seconds: float) -> None:
-        """Give the ``on_shutdown`` functions at most this many seconds. Called at a second
-        signal."""
+        """Give the ``on_shutdown`` functions at most this many seconds. Called when a
+        second signal arrives."""
         self._lifespan.hurry(seconds)
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:
@@ -425,22 +340,3 @@ class FinchApp:
             BaseException: whatever a startup callback raises.
         """
         return self._lifespan.run(self.limits.shutdown_timeout)
-
-
-def _listed(routes: Any) -> list[FinchRoute]:
-    if isinstance(routes, FinchRoute):
-        raise ConfigurationError("add_routes takes a list: write app.add_routes([route])")
-    try:
-        listed = list(routes)
-    except TypeError:
-        raise ConfigurationError(
-            f"add_routes takes a list of FinchRoute, not {kind(routes)}; write "
-            "app.add_routes([FinchRoute('/path', handler)])"
-        ) from None
-    for route in listed:
-        if not isinstance(route, FinchRoute):
-            raise ConfigurationError(
-                f"add_routes takes a list of FinchRoute, and {shown(route)} is not one; write "
-                "app.add_routes([FinchRoute('/path', handler)])"
-            )
-    return listed

@@ -60,7 +60,9 @@ def where(error: BaseException, *, own: bool = True) -> str:
     if frame is None:
         return ""
     origin = _frames(error)[-1]
-    raised = "" if origin.filename == frame.filename else f"; raised in {_place(origin)}"
+    generated = origin.filename.startswith("<")  # such as a dataclass's __init__: no file to open
+    there = generated or origin.filename == frame.filename
+    raised = "" if there else f"; raised in {_place(origin)}"
     return f" ({_place(frame)}{raised})"
 
 

@@ -132,7 +132,7 @@ async def _in_thread(function: Callable[[], Any]) -> Any:
     except LookupError:  # not in a task of a server: somebody calls a handler directly
         threads = Threads()
     result, before, after = await threads.run(function)
-    # what it set is seen behind it, as if it had run here
+    # the caller sees the context variables that it set, as if it had run in this task
     for variable, value in after.items():
         if before.get(variable, _NOTHING) is not value:
             variable.set(value)

@@ -36,11 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the application that the command line names.
 
     Parameters:
-        arguments: the default is the arguments of the process.
+        arguments: by default, those of the process.
 
     Returns:
-        The exit code: 0 after a drain, 1 if it could not serve, 2 for a wrong command line, 130
-        after Ctrl-C before it could serve.
+        The exit code: 0 after a graceful stop, 1 if it could not serve, 2 for a wrong command line,
+        130 after Ctrl-C before it could serve.
     """
     try:
         return _serve(_parser().parse_args(arguments))

@@ -1,4 +1,4 @@
-"""Checks for wrong declarations, made where they are written: decorators and callbacks.
+"""Checks for wrong declarations, made where they are written: decorators, callbacks, attributes.
 
 Without these checks, such a mistake would show only when a client meets it. With them, it is an
 error at once, and the message says what to write.
@@ -10,16 +10,17 @@ import functools
 import inspect
 import types
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from finch.errors import ConfigurationError
-from finch.explain import where
+from finch.explain import closest, where
+from finch.failures import meant_by
 
 M = TypeVar("M", bound=Callable[..., Any])
 
 
 class _Bare:
-    """A decorator that is a method, and that nobody sets by mistake.
+    """A method that is a decorator. Setting it as an attribute raises an error.
 
     Parameters:
         function: the method.
@@ -38,8 +39,8 @@ class _Bare:
 
 
 def bare(method: M) -> M:
-    """A decorator that is written without parentheses says so if it is written with them, or is
-    set as an attribute."""
+    """Mark a method as a decorator that is written without parentheses. If somebody writes it with
+    parentheses, or sets it as an attribute, the error says what to write."""
     name = method.__name__
 
     @functools.wraps(method)
@@ -51,6 +52,54 @@ def bare(method: M) -> M:
         return method(self, *functions)
 
     return cast(M, _Bare(register))
+
+
+class Guarded:
+    """An object that applications declare things on: the base of a FinchApp.
+
+    Whoever sets what should decorate, misspells an attribute or calls the object is told what to
+    write instead.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if callable(getattr(type(self), name, None)):
+            raise AttributeError(
+                f"app.{name} is Finch's own; write @app.{name} above a function, and keep things "
+                "of your own in app.state"
+            )
+        if callable(value) and not name.startswith("_") and not hasattr(self, name):
+            meant = closest(name, [one for one in dir(type(self)) if not one.startswith("_")])
+            if meant is not None and callable(getattr(type(self), meant)):
+                raise AttributeError(
+                    f"FinchApp has no {name}; did you mean {meant}? Write @app.{meant} above a "
+                    "function, and keep things of your own in app.state"
+                )
+        super().__setattr__(name, value)
+
+    if not TYPE_CHECKING:  # with a __getattr__, a type checker would accept every name
+
+        def __getattr__(self, name: str) -> NoReturn:
+            error = AttributeError(f"FinchApp has no attribute {name!r}", name=name, obj=self)
+            meant = "" if name.startswith("_") else meant_by(error)
+            error.args = (f"{error}; did you mean {meant!r}?",) if meant else error.args
+            raise error
+
+    def __call__(self, *arguments: object, **options: object) -> NoReturn:
+        """Always raises: Finch has its own server, so nobody needs to call an application.
+
+        Raises:
+            ConfigurationError: always. It says what to write or run instead.
+        """
+        if len(arguments) == 1 and (callable(arguments[0]) or isinstance(arguments[0], str)):
+            raise ConfigurationError(
+                "an application is not a decorator; write @app.get('/path') for a handler, or "
+                "@app.socket('name')"
+            )
+        raise ConfigurationError(
+            "a FinchApp is neither an ASGI nor a WSGI application: it has a server of its own, "
+            "and uvicorn, hypercorn and gunicorn cannot serve it; run: finch app:app (or python "
+            "-m finch app:app), or call finch.run(app)"
+        )
 
 
 def check_parentheses(name: str, argument: object, example: str) -> None:
@@ -72,7 +121,7 @@ def check_parentheses(name: str, argument: object, example: str) -> None:
 
 
 def yields(function: Any) -> bool:
-    """Whether calling it only makes a generator, so that nothing of it runs."""
+    """Whether calling it only makes a generator, so that none of its code runs."""
     while isinstance(function, functools.partial):
         function = function.func
     if not inspect.isroutine(function) and not inspect.isclass(function):
@@ -83,11 +132,11 @@ def yields(function: Any) -> bool:
 
 
 def check_no_yield(function: Any, what: str, instead: str) -> None:
-    """Refuse a generator function in a place where nobody would go through what it yields.
+    """Refuse a generator function in a place where nobody would iterate over it.
 
     Parameters:
-        function: the application's.
-        what: its place, for the error.
+        function: the application's function.
+        what: what the function is used for, for the error.
         instead: what to write, for the error.
 
     Raises:

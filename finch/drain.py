@@ -61,8 +61,8 @@ class Drain:
         deadline = trio.current_time() + limits.shutdown_timeout
         if self._hurry is None:
             with self._in_peace:
-                # The last part of the time is kept for after the drop: by then, on_disconnect
-                # handlers still have to run. Without it, they would get no time at all.
+                # on_disconnect handlers run after the drop. So the last part of the time is kept
+                # for them. Otherwise they would get no time at all.
                 peace = min(limits.leave_grace, limits.shutdown_timeout / 2)
                 with trio.move_on_at(deadline - peace):
                     await self._say_goodbye()

@@ -26,7 +26,7 @@ from finch.errors import FinchError, HTTPError
 
 _log = logging.getLogger("finch.app")
 
-# What asyncio, and libraries made for it, say where no loop of theirs runs.
+# The messages of asyncio, and of libraries made for it, if no loop of asyncio runs.
 _ASYNCIO: Final = (
     "no running event loop",
     "no current event loop",
@@ -34,7 +34,7 @@ _ASYNCIO: Final = (
     "has no attribute 'create_future'",  # a queue or event of asyncio
 )
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-# What is called otherwise in other frameworks: Dart's Finch, Flask, Starlette, Socket.IO.
+# Names in other frameworks (Dart's Finch, Flask, Starlette, Socket.IO), and the names in Finch.
 _ELSEWHERE: Final = {
     "Request": {
         "args": "query",
@@ -102,8 +102,8 @@ def failure_of(error: BaseException) -> BaseException:
         error: just caught, in the task that ran the code.
 
     Returns:
-        The error. If it is a group with a single error of Finch's, then that error: a nursery in a
-        handler wraps whatever its tasks raise.
+        The error. If it is a group with only one error, which is one of Finch's, then that one: a
+        nursery in a handler puts whatever its tasks raise into a group.
 
     Raises:
         trio.Cancelled: if the error is one, alone or in a group, and the task is being cancelled.
@@ -120,7 +120,7 @@ def failure_of(error: BaseException) -> BaseException:
     if isinstance(error, BaseExceptionGroup):
         try:
             failure, goes_on = _judge_group(error)
-        except BaseException as second:  # a group of its own kind
+        except BaseException as second:  # an application's own group class raised
             return second
         if goes_on:
             raise failure
@@ -136,7 +136,7 @@ def failure_of(error: BaseException) -> BaseException:
 
 
 def _judge_group(group: BaseExceptionGroup[BaseException]) -> tuple[BaseException, bool]:
-    """What of a group counts, and whether it goes on."""
+    """Which error of a group counts, and whether it must be raised again."""
     leaf = alone(group)
     if isinstance(leaf, FinchError):
         return leaf, False
@@ -231,7 +231,7 @@ def report(
 
 
 def report_no_status(log: logging.Logger, error: BaseException) -> None:
-    """Tell the log of an error that is answered with 500 only because nobody gave it a status."""
+    """Log an HTTPError that is answered with 500 only because it has no status of its own."""
     if isinstance(error, HTTPError) and error.has_no_status:
         name = type(error).__name__
         report(

@@ -6,31 +6,58 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import trio
 
 from finch.calls import attempt
 from finch.declaring import check_no_yield, check_takes, shown
+from finch.errors import ConfigurationError
+from finch.explain import where
 from finch.failures import report
 from finch.tasks import caught, contain, plain_nursery
 
 _log = logging.getLogger("finch.app")
+
+_TWO_HALVES: Final = (
+    "write what is before the yield as an @app.on_startup function, and what is after it as an "
+    "@app.on_shutdown function"
+)
 
 
 class Lifespan:
     """The callbacks of startup and shutdown, and the background tasks."""
 
     def __init__(self) -> None:
-        self.startup: list[Callable[[], Any]] = []
-        self.shutdown: list[Callable[[], Any]] = []
+        self._startup: list[Callable[[], Any]] = []
+        self._shutdown: list[Callable[[], Any]] = []
         self._background: list[Callable[[], Awaitable[None]]] = []
         self._times: list[_Time] = []  # an application may be served several times at once
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether the functions of startup have run, and those of shutdown have not."""
-        return bool(self._times)
+    def add_startup(self, callback: Callable[[], Any]) -> None:
+        """Call a function before the first connection is accepted.
+
+        Raises:
+            ConfigurationError: if it takes arguments or yields, or if the application runs already.
+        """
+        check_takes(callback, "on_startup", "()")
+        check_no_yield(callback, "the on_startup function", _TWO_HALVES)
+        if self._times:
+            raise ConfigurationError(
+                f"on_startup got {where(callback)} while the application runs, which is too late: "
+                "it would not be called; register it before, or write app.background_task(function)"
+            )
+        self._startup.append(callback)
+
+    def add_shutdown(self, callback: Callable[[], Any]) -> None:
+        """Call a function after the last connection is closed.
+
+        Raises:
+            ConfigurationError: if it takes arguments or yields.
+        """
+        check_takes(callback, "on_shutdown", "()")
+        check_no_yield(callback, "the on_shutdown function", _TWO_HALVES)
+        self._shutdown.append(callback)
 
     def start_soon(self, function: Callable[..., Any], *args: Any) -> None:
         """Run a function now, or when the application starts. May be called from any thread.
@@ -67,7 +94,7 @@ class Lifespan:
             time = _Time(nursery)
             lasting = len(self._background)
             try:
-                for callback in self.startup:
+                for callback in self._startup:
                     _, error = await attempt(callback)
                     if error is not None:
                         raise error
@@ -85,17 +112,17 @@ class Lifespan:
                     if time.hurried is not None:
                         seconds = min(seconds, time.hurried)
                     time.farewell.deadline = trio.current_time() + seconds
-                    for callback in self.shutdown:
+                    for callback in self._shutdown:
                         _, error = await attempt(callback)
                         if error is not None:
                             report(_log, "on_shutdown %r raised", callback, error=error)
                 if time.farewell.cancelled_caught and time.hurried is None:
-                    report(_log, "on_shutdown took longer than %g s; it is cut", shutdown_timeout)
+                    report(_log, "on_shutdown was cancelled after %g s", shutdown_timeout)
                 self._times.remove(time)
                 nursery.cancel_scope.cancel()
 
     def hurry(self, seconds: float) -> None:
-        """Give the callbacks of shutdown no more than so many seconds."""
+        """Give the callbacks of shutdown at most this many seconds."""
         for time in self._times:
             time.hurried = seconds
             hurried = trio.current_time() + seconds
@@ -113,11 +140,12 @@ class _Time:
 
 
 def _start_from_outside(start: Callable[[], Any]) -> None:
-    """Start a task from outside: where its nursery is over by now, nothing is started."""
+    """Start a task on behalf of another thread. If the application has ended in the meantime, the
+    task is not started, and that is logged."""
     try:
         start()
     except RuntimeError as error:
-        report(_log, "a background task came too late", error=error)
+        report(_log, "a background task was not started: the application has ended", error=error)
 
 
 async def _in_background(function: Callable[..., Any], *args: Any) -> None:

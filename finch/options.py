@@ -70,7 +70,7 @@ def check_address(host: object, port: object, fd: object) -> None:
             "host is a name or an address as text, such as '127.0.0.1' ('0.0.0.0' for every "
             f"address), not {_a_value(host)}"
         )
-    if not host.strip():  # getaddrinfo takes it for every address
+    if not host.strip():  # getaddrinfo would return every address
         raise ConfigurationError(
             f"host is {host!r}; write '127.0.0.1' for this machine alone, or '0.0.0.0' for every "
             "address"

@@ -1,4 +1,4 @@
-"""The server: the nursery of all connections, the sweep for overdue ones, the drain at the end.
+"""The server: the nursery of all connections, from the accepted socket to its end.
 
 Error handling: each connection's task catches everything at its end. An exception that reached the
 nursery would end all other connections too.
@@ -6,7 +6,6 @@ nursery would end all other connections too.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import socket
 import ssl
@@ -20,11 +19,12 @@ import trio
 from finch.access import AccessLog
 from finch.app import FinchApp
 from finch.calls import Threads
+from finch.deferred import import_the_rest
 from finch.drain import Drain, Watched
 from finch.errors import HTTPError
 from finch.failures import failure_of, report
 from finch.http.connection import Connection
-from finch.http.response import TakeOver
+from finch.http.takeover import TakeOver
 from finch.logs import Seldom
 from finch.net.acceptor import Acceptor
 from finch.net.address import Address, address_of
@@ -33,15 +33,15 @@ from finch.net.proxies import Source, Trust, read_proxy_header
 from finch.net.readers import HAS_HUB, Hub, TaskReader
 from finch.net.streams import LingeringStream, StreamTransport
 from finch.net.transport import READ_SIZE, Flusher, SocketTransport, Transport
-from finch.sockets.link import Link, Prober
+from finch.sockets.link import Link
+from finch.sockets.outlet import Prober
 from finch.sockets.workers import Job, Worker, WorkerPool
-from finch.tasks import caught, change_context, plain_nursery
+from finch.sweep import sweep
+from finch.tasks import caught, change_context, plain_nursery, stopped_by_cancellation
 
 _log = logging.getLogger("finch.server")
 
 _REFUSALS: Final = 64  # connections that get a 503 at the same time; more are closed at once
-_SETTLED: Final = 0.1  # seconds; by then, clients that were waiting have been answered
-_DEFERRED: Final = ("finch.wire.authority", "finch.wire.body", "finch.wire.extensions")
 
 
 class Server:
@@ -52,7 +52,7 @@ class Server:
         access_log: whether each request is logged.
         hub: whether one task reads all plain sockets, if the platform supports it. False uses a
             task for each socket.
-        trust: the proxies that are believed; the default is none.
+        trust: the proxies that are trusted; none by default.
         proxy_protocol: whether every connection must begin with a PROXY header.
 
     Example::
@@ -91,7 +91,6 @@ class Server:
         self._seldom = Seldom(_log)
         self._threads = Threads()
         self._drain = Drain(self._watched, app.limits)
-        self._over = False
         self.lagging: dict[Prober, None] = {}
 
     async def run(
@@ -113,34 +112,18 @@ class Server:
             Exception: whatever a startup callback raises.
             ConfigurationError: if another process has begun to listen on an address.
         """
-        raised: list[BaseException] = []
-
-        async def house() -> None:
-            try:
-                await self._run(listeners, tls, task_status)
-            except BaseException as error:
-                raised.append(error)
-            self._over = True
-            outside.cancel_scope.cancel()
-
         trio.lowlevel.add_instrument(self._flusher)
         watchdog = None
         if _log.isEnabledFor(logging.DEBUG):
-            from finch.watchdog import Watchdog  # which nobody else needs
+            from finch.watchdog import Watchdog  # needed only for debugging
 
             watchdog = Watchdog()
             watchdog.start()
         try:
-            # If the caller cancels this call, everything inside ends at once, without goodbyes. So
-            # the server runs in a task that shields itself, and this task only waits for the
-            # cancellation, and then stops the server.
-            async with plain_nursery() as outside:
-                outside.start_soon(house)
-                try:
-                    await trio.Event().wait()  # until the caller or house() cancels it
-                finally:
-                    if not self._over:
-                        self.stop_at_once(self.limits.shutdown_timeout)
+            await stopped_by_cancellation(
+                partial(self._run, listeners, tls, task_status),
+                partial(self.stop_at_once, self.limits.shutdown_timeout),
+            )
         finally:
             close_listeners(listeners)
             for item in list(self._watched):
@@ -150,8 +133,6 @@ class Server:
             trio.lowlevel.remove_instrument(self._flusher)
             if watchdog is not None:
                 watchdog.stop()
-        if raised and not isinstance(raised[0], trio.Cancelled):
-            raise raised[0]
 
     async def _run(
         self,
@@ -166,8 +147,8 @@ class Server:
                 self.workers.home = copy_context()
                 async with plain_nursery() as nursery:
                     self._nursery = nursery
-                    nursery.start_soon(self._sweep)
-                    nursery.start_soon(self._import_the_rest)
+                    nursery.start_soon(sweep, self._watched, self.lagging, self.limits)
+                    nursery.start_soon(import_the_rest, self.limits.tick, self._seldom)
                     if self._wants_hub:
                         self._hub = Hub()
                         nursery.start_soon(self._hub.run)
@@ -267,7 +248,7 @@ class Server:
         return connection
 
     async def serve(self, transport: Transport, client: Address, scheme: str = "http") -> None:
-        """Serve one connection to its end. Never raises what happens on the connection."""
+        """Serve one connection to its end. Never raises what goes wrong on the connection."""
         await change_context(self.workers.home.copy())
         await self._serve(self._connection(transport, client, scheme))
 
@@ -330,7 +311,7 @@ class Server:
         if self._stop.is_set():
             self._drain.left()
 
-    def forget(self, link: Link) -> None:
+    def release(self, link: Link) -> None:
         """Remove a link that has ended, with its owner."""
         self._unwatch(link)
 
@@ -338,49 +319,6 @@ class Server:
         """Run a task beside the connections. If it raises, that is logged, and all else goes on."""
         assert self._nursery is not None, "the server does not run"
         self._nursery.start_soon(caught, task)
-
-    # Time
-
-    async def _import_the_rest(self) -> None:
-        """Import modules that the first responses do not need; this makes the start 10 % faster.
-
-        Nor are they left to the first connection that needs them: at that time there may be no free
-        descriptor to open a file, or the files may already be those of another release."""
-        left = [*_DEFERRED]
-        await trio.sleep(_SETTLED)  # not longer: all clients wait 30 ms, and they become more
-        while left:
-            try:
-                while left:
-                    importlib.import_module(left[-1])
-                    left.pop()
-            except OSError as error:
-                self._seldom.error("modules of Finch cannot be read yet: %s", error)
-                await trio.sleep(self.limits.tick)
-            except Exception as error:
-                report(_log, "%s cannot be imported; restart the server", left.pop(), error=error)
-
-    async def _sweep(self) -> None:
-        """Look at every connection once per tick: all share this one timer."""
-        tick = self.limits.tick
-        while True:
-            due = trio.current_time() + tick
-            await trio.sleep_until(due)
-            if trio.current_time() > due + tick:
-                # This process was held up, and so it has not yet read what peers sent meanwhile.
-                # Let it read and handle that first; else it would drop peers that are not late.
-                await trio.sleep(tick)
-            now = trio.current_time()
-            for item in list(self._watched):
-                try:
-                    if item.transport.stalled(now + tick, self.limits.write_timeout):
-                        item.drop()
-                    elif item.deadline <= now + tick:
-                        item.expire(now)
-                except Exception as error:
-                    report(_log, "a bug in Finch: the sweep of %r failed", item, error=error)
-            for prober in list(self.lagging):
-                if not prober.probe():
-                    self.lagging.pop(prober, None)
 
 
 class _Accepted(Job):

@@ -26,8 +26,8 @@ from finch.tasks import plain_nursery
 
 _log = logging.getLogger("finch.server")
 
-_obeying: list[Callable[[int], None]] = []  # whom a signal is for
-_before: dict[int, Any] = {}  # the handlers of signals before the first of them
+_obeying: list[Callable[[int], None]] = []  # called for a signal: one for each running server
+_before: dict[int, Any] = {}  # the signal handlers that Finch has replaced
 
 _importing: list[str] = []  # the command line that imports the application at the moment
 
@@ -74,7 +74,7 @@ async def serve(
     _check_place("serve")
     if not _trio_runs():
         raise ConfigurationError(
-            "finch.serve needs trio, which does not run here; write finch.run(app), or "
+            "finch.serve needs trio, which is not running here; write finch.run(app), or "
             "trio.run(functools.partial(finch.serve, app)), without asyncio"
         )
     check_app(app, "finch.serve")

@@ -40,6 +40,42 @@ async def plain_nursery() -> AsyncIterator[trio.Nursery]:
         raise raised
 
 
+async def stopped_by_cancellation(
+    task: Callable[[], Awaitable[None]], stop: Callable[[], None]
+) -> None:
+    """Run a task that shields itself. If the caller is cancelled, the task is told to stop.
+
+    A cancellation would end everything inside at once, without goodbyes. So the task runs in a
+    nursery, and the caller only waits: for the task's end, or for its own cancellation.
+
+    Parameters:
+        task: what runs to its end in any case.
+        stop: called if the caller is cancelled before that.
+
+    Raises:
+        BaseException: whatever the task raises.
+    """
+    raised: list[BaseException] = []
+    ended = trio.Event()
+
+    async def inside() -> None:
+        try:
+            await task()
+        except BaseException as error:
+            raised.append(error)
+        ended.set()
+
+    async with plain_nursery() as nursery:
+        nursery.start_soon(inside)
+        try:
+            await ended.wait()
+        finally:
+            if not ended.is_set():
+                stop()
+    if raised and not isinstance(raised[0], trio.Cancelled):
+        raise raised[0]
+
+
 async def caught(task: Callable[[], Awaitable[None]]) -> None:
     """Run a task to its end. What it raises is logged, not raised.
 
@@ -89,15 +125,15 @@ async def contain(owner: object) -> None:
 
 
 def close_scopes(owner: object, until: object) -> bool:
-    """Close the cancel scopes that application code has left open in the current task. Whoever
-    comes next in it would be cancelled by them.
+    """Close the cancel scopes that application code has left open in the current task. Otherwise
+    they could cancel the code that this task runs next.
 
     Parameters:
-        owner: whose code it was, for the log.
-        until: what :func:`innermost_scope` was before.
+        owner: the code that left them open, for the log.
+        until: what :func:`innermost_scope` returned before that code ran.
 
     Returns:
-        Whether there were any.
+        Whether any were left open.
     """
     task = trio.lowlevel.current_task()
     status: Any = innermost_scope(task)
@@ -105,8 +141,8 @@ def close_scopes(owner: object, until: object) -> bool:
         return False
     report(
         _log,
-        "%s left a cancel scope open, which is closed. Write 'with' around what it is for, in the "
-        "function that opens it; and a generator ends at GeneratorExit, without another yield",
+        "%s left a cancel scope open, and Finch has closed it. Open a cancel scope by 'with', in "
+        "one function; and let a generator end at GeneratorExit, without another yield",
         owner,
     )
     while status is not None and status is not until:
@@ -116,29 +152,30 @@ def close_scopes(owner: object, until: object) -> bool:
 
 
 def innermost_scope(task: trio.lowlevel.Task) -> object:
-    """Something that stands for the innermost cancel scope that a task is in. trio shows it to
-    nobody; ``tests/test_boundary.py`` tells if it is gone."""
+    """An object that identifies the innermost cancel scope of a task. It is a private attribute of
+    trio; if trio removes it, ``tests/test_boundary.py`` fails."""
     return task._cancel_status
 
 
 def is_same(context: Context, before: Context) -> bool:
-    """Whether nothing was set in a copy of a context. By identity: ``==`` would call what an
-    application has set, which may raise as an array does, and a new list equals another.
+    """Whether no variable was set in a copy of a context. Values are compared by identity: ``==``
+    would run code of the application's values, which may raise (numpy arrays do); and it would
+    not notice that a list was replaced by an equal one.
 
     Parameters:
         context: a copy of ``before``, some time later.
     """
     if len(context) != len(before):
         return False
-    # one is Finch's own: nobody else sets it
+    # if there is only one variable, it is Finch's own, which no application sets
     return len(before) < 2 or all(map(is_, context.values(), before.values()))
 
 
 async def change_context(context: Context) -> None:
-    """Let the current task go on in another context than the one that it is in.
+    """Let the current task continue in another context.
 
-    trio enters a context for a whole step of a task. So the new context counts only from the next
-    step, and this function ends the current one."""
+    trio enters a context for a whole step of a task. So the new context is used only from the
+    next step on, and this function ends the current step."""
     trio.lowlevel.current_task().context = context
     await trio.lowlevel.cancel_shielded_checkpoint()
 

@@ -581,7 +581,7 @@ SITES = {
     "http.pipeline._dispatch: index": ["handler", "handler_in_a_nursery", "upgrade_route"],
     "http.pipeline._handled: attempt": ["error_handler", "error_handler_in_a_thread"],
     "http.pipeline._through: middleware": ["middleware_before", "middleware_behind"],
-    "http.connection._head: raw_headers": ["response_of_its_own_kind"],
+    "http.sending._head: raw_headers": ["response_of_its_own_kind"],
     "http.streaming._make: anext": [
         "generator_before_its_first_chunk",
         "generator_between_chunks",
@@ -597,8 +597,8 @@ SITES = {
     "sockets.dispatch._run: call": ["message_handler_in_a_thread", "concurrent_message_handler"],
     "sockets.dispatch._stream: chunks": ["generator_of_answers"],
     "sockets.dispatch._stream: close_iterator": ["generator_of_answers"],
-    "sockets.client._run_connect: attempt": ["on_connect", "on_connect_in_a_thread"],
-    "sockets.client._say_goodbye: attempt": ["on_disconnect", "on_disconnect_in_a_thread"],
+    "sockets.inbox._greet: attempt": ["on_connect", "on_connect_in_a_thread"],
+    "sockets.inbox._say_goodbye: attempt": ["on_disconnect", "on_disconnect_in_a_thread"],
     "sockets.dispatch._failed: attempt": ["on_error"],
     "sockets.raw.run: attempt": ["raw_handler", "raw_handler_in_a_thread"],
 }
@@ -649,8 +649,8 @@ OWN = {
     "sockets.upgrade.raw_headers: raw_headers": "Response.raw_headers, by the connection",
     "http.paths._refuse_unsent: index": "str.index",
     "http.routing.match: convert": "of the path's converters, which are Finch's own",
-    "http.connection._hand_over: raw_headers": "Upgrade is Finch's own",
-    "http.connection._write_last: raw_headers": "TextResponse is Finch's own",
+    "http.sending.hand_over: raw_headers": "Upgrade is Finch's own",
+    "http.sending.refuse: raw_headers": "TextResponse is Finch's own",
 }
 
 

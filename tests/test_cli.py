@@ -63,6 +63,7 @@ MODULES = {
     "broken.py": "import json\n\n1 / 0\n",
     "typo.py": "def f(:\n",
     "evaluates.py": "\neval('1 +')\n",
+    "limits.py": "import finch\n\nfinch.Limits(max_body='1MB')\n",
     "missing.py": "\nimport no_such_library\n",
     "parses.py": "import json\n\njson.loads('x')\n",
     "arguments.py": "import argparse\nargparse.ArgumentParser(usage='').parse_args()\n",
@@ -205,6 +206,7 @@ def test_tls_and_a_unix_socket(folder):
         ([":app"], "':app' names no module; write module:attribute"),
         (["broken"], "cannot be imported: ZeroDivisionError: division by zero"),
         (["typo"], "cannot be imported: SyntaxError"),
+        (["limits"], "({folder}/limits.py, line 3)"),  # not in "<string>", which nobody can open
         (["missing"], "cannot be imported: ModuleNotFoundError: No module named 'no_such_library'"),
         (["missing"], f"missing.py, line 2); is it installed for {sys.executable}?"),
         (["uses"], "uses.py, line 1; raised in {folder}/site-packages/library.py, line 3)"),

@@ -450,7 +450,7 @@ async def test_parsers_that_cannot_be_read_yet_are_imported_later(
         if outcome is not None:
             raise outcome
 
-    monkeypatch.setattr("finch.server.importlib.import_module", import_module)
+    monkeypatch.setattr("finch.deferred.importlib.import_module", import_module)
     server = Server(app)
     async with trio.open_nursery() as nursery:
         await nursery.start(server.run, [])

@@ -148,7 +148,7 @@ async def test_a_loop_over_many_clients_gives_turns(serve_over):
     counted = []
 
     async def each():
-        for client in app.socket_manager.registry:
+        for client in app.socket_manager.members:
             for _ in range(TURN // 4):
                 await client.send("hello")
 

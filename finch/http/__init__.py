@@ -3,9 +3,10 @@
 cookies.py     reads the cookies of a request and writes the cookies that a response sets
 language.py    chooses the language for a client
 date.py        the Date header of responses
-response.py    response objects
+response.py    responses that have their whole body
+streaming.py   streamed responses, whose chunks are made in a task of their own
+takeover.py    the response after which another protocol has the connection
 returned.py    converts what a handler returns to a response, and what it yields to bytes
-streaming.py   makes the chunks of a response in a task of their own
 request.py     a request as a handler sees it
 paths.py       parses the path of a route
 patterns.py    matches paths against a route's pattern in linear time

@@ -16,7 +16,8 @@ from finch.explain import hint, kind, shown
 
 
 class Elsewhere:
-    """An attribute that other frameworks' responses have: whoever uses it is told Finch's own.
+    """An attribute of other frameworks' responses. Using it raises an error that says what to write
+    in Finch.
 
     Parameters:
         instead: what to write.

@@ -21,20 +21,15 @@ from finch.config import Limits
 from finch.errors import Disconnected, HTTPError, ProtocolError
 from finch.failures import failure_of, report
 from finch.http.body import Body, declared_length
-from finch.http.date import date_now
 from finch.http.request import Request
-from finch.http.response import (
-    Response,
-    StreamingResponse,
-    TakeOver,
-    TextResponse,
-)
-from finch.http.sending import SLICE, Sender
+from finch.http.response import Response, TextResponse
+from finch.http.sending import Sender
+from finch.http.takeover import TakeOver
 from finch.net.address import Address
 from finch.net.proxies import Source, Trust
 from finch.net.transport import Spawn, Transport
 from finch.tasks import change_context, is_same
-from finch.wire.head import RawHeaders, RequestHead
+from finch.wire.head import RequestHead
 from finch.wire.http import HTTPConnection
 
 _log = logging.getLogger("finch.app")
@@ -83,7 +78,6 @@ class Connection:
     """
 
     __slots__ = (
-        "_access_log",
         "_app",
         "_http",
         "_interrupted",
@@ -119,13 +113,16 @@ class Connection:
         self.client = client
         self._scheme = scheme
         self._trust = trust if trust is not None and trust.believes(client) else None
-        self._access_log = access_log
         self._waiting = _Waiting.REQUEST
         self._interrupted = False  # do not wait for more bytes from the peer
         self._stopping = False
         self._spawn = spawn
         self._sender = Sender(
-            transport, self._http, self._limits, partial(self._wait_for, _Waiting.STREAM)
+            transport,
+            self._http,
+            self._limits,
+            access_log,
+            partial(self._wait_for, _Waiting.STREAM),
         )
         self._refusal: HTTPError | None = None
 
@@ -141,7 +138,7 @@ class Connection:
             if taken is not None:
                 return taken
         except HTTPError as error:
-            self._refuse(error)
+            self._sender.refuse(error, self.client)
         except Disconnected:
             pass  # the client is gone, or a response broke off: nothing more can be sent
         await self._hang_up()
@@ -183,7 +180,10 @@ class Connection:
                 response = await self._app.handle(request)
                 if isinstance(response, TakeOver):
                     if response.request is request:
-                        return self._hand_over(request, response)
+                        self._http.read_body()  # a handshake has no body; this reads its end
+                        self._sender.hand_over(request, response)
+                        request.settle()
+                        return response, self._http.trailing_data
                     report(
                         _log,
                         "%s %s was answered with the upgrade of another request; each request "
@@ -192,7 +192,8 @@ class Connection:
                         request.raw_path,
                     )
                     response = TextResponse("Internal Server Error", 500)
-                last = await self._respond(request, response, body)
+                ending = self._stopping or self._interrupted
+                last = await self._sender.respond(request, response, body, ending)
                 if last or self._stopping or self._interrupted:
                     return None
                 if self._http.has_body and not await self._discard(body):
@@ -204,7 +205,7 @@ class Connection:
                 await self._close_streams(request)
             if not self._http.next_cycle():
                 return None
-            # what this request's code has set is not the next one's
+            # the next request must not see the context variables that this one has set
             if not is_same(trio.lowlevel.current_task().context, context):
                 await change_context(context.copy())
             if not self._http.idle:  # a pipelined request is here already: let others go first
@@ -283,7 +284,7 @@ class Connection:
 
     @property
     def holds_more(self) -> bool:
-        """Whether there are received bytes that nobody has used yet."""
+        """Whether bytes have arrived that nobody has read yet."""
         return not self._http.idle
 
     async def _discard(self, body: Body) -> bool:
@@ -292,82 +293,6 @@ class Connection:
             return await body.discard()
         except (HTTPError, Disconnected):
             return False
-
-    # Writing
-
-    async def _respond(self, request: Request, response: Response, body: Body) -> bool:
-        """Send a response. Returns whether it is the last one of the connection."""
-        http = self._http
-        try:
-            last, head, content = self._head(request, response, body)
-        except BaseException as raised:  # a subclass of the application's
-            error = failure_of(raised)
-            report(_log, "the response to %r cannot be sent", request, error=error)
-            response = TextResponse("Internal Server Error", 500)
-            last, head, content = self._head(request, response, body)
-        if isinstance(response, StreamingResponse):
-            await self._sender.send_stream(head, request, response)
-            self._wait_for(_Waiting.HANDLER, math.inf)
-        elif len(content) <= SLICE:
-            self.transport.write(head + http.send_body(content) + http.send_end())
-        else:
-            await self._sender.send_whole(head, content)
-        self._log(request, response.status)
-        if self.transport.pending > self._limits.backpressure:
-            await self.transport.drain(self._limits.backpressure)
-        return last
-
-    def _head(self, request: Request, response: Response, body: Body) -> tuple[bool, bytes, bytes]:
-        """Whether a response is the connection's last; its head; and its body, if that is known.
-
-        Raises:
-            BaseException: whatever a subclass of the application's does wrong.
-        """
-        http = self._http
-        headers, content, status = response.raw_headers(), response.body, response.status
-        if not isinstance(content, bytes):
-            raise TypeError(f"the body of {response!r} is bytes, not {type(content).__name__}")
-        if not 200 <= status <= 599:
-            raise ValueError(f"a response's status is 200 to 599, not {status}")
-        last = (
-            self._stopping
-            or self._interrupted
-            # of a peer that waits to be told to send it, the body is not worth waiting for either
-            or (http.has_body and (http.expects_continue or not body.worth_reading(status)))
-        )
-        length = None if isinstance(response, StreamingResponse) else len(content)
-        if length == 0 and request.method == "HEAD":
-            length = _said_length(headers)
-        head = http.send_head(status, headers, date=date_now(), close=last, length=length)
-        return last, head, content
-
-    def _hand_over(self, request: Request, taken: TakeOver) -> tuple[TakeOver, bytes]:
-        self._http.read_body()  # a handshake has no body; this reads its end
-        self.transport.write(self._http.send_upgrade(taken.raw_headers(), date_now()))
-        self._log(request, 101)
-        request.settle()
-        return taken, self._http.trailing_data
-
-    def _refuse(self, error: HTTPError) -> None:
-        """Answer a request that is too broken for a handler to see."""
-        if self._http.can_respond:
-            status, text, headers = error.answer()
-            self._write_last(TextResponse(text, status, headers))
-            if self._access_log is not None:
-                self._access_log.note(self.client, "-", status)
-
-    def _write_last(self, response: Response) -> None:
-        """Send the connection's last response."""
-        self.transport.write(
-            self._http.respond(
-                response.status, response.raw_headers(), response.body, date=date_now(), close=True
-            )
-        )
-
-    def _log(self, request: Request, status: int) -> None:
-        if self._access_log is not None:
-            line = f"{request.method} {request.raw_path} HTTP/{request.http_version}"
-            self._access_log.note(request.client, line, status)
 
     # Ending
 
@@ -417,11 +342,3 @@ class Connection:
         self._stopping = True
         if self._waiting is _Waiting.REQUEST:
             self._interrupt()
-
-
-def _said_length(headers: RawHeaders) -> int | None:
-    """The length for a HEAD whose handler made no body: None if the headers say one, that of the
-    body that a GET would get (RFC 9110, section 9.3.2)."""
-    return (
-        None if any(name == b"content-length" and value.isdigit() for name, value in headers) else 0
-    )

@@ -17,10 +17,13 @@ _LONGEST: Final = 100
 
 
 def check_languages(languages: Any) -> tuple[str, ...]:
-    """What an application speaks, as it is written: one language tag, or several.
+    """The languages of an application, as a tuple.
+
+    Parameters:
+        languages: as the application gives them: one language tag, or several.
 
     Raises:
-        ConfigurationError: if there are none, or one is not a language tag (RFC 4647, section 2.1).
+        ConfigurationError: if there is none, or one is not a language tag (RFC 4647, section 2.1).
 
     Example::
 

@@ -140,7 +140,8 @@ def _meant(inside: str) -> str:
 
 
 def _known(converter: str) -> str | None:
-    """Finch's name for the converter: "" for the default one, None if there is no such one."""
+    """Finch's name for the converter: "" for the default one, None if there is no such
+    converter."""
     if not converter or converter == "*":
         return ""
     converter = converter.lower()

@@ -16,13 +16,10 @@ from finch.declaring import check_no_yield, check_takes
 from finch.errors import ConfigurationError, Disconnected, HTTPError
 from finch.failures import alone, failure_of, report, report_no_status
 from finch.http.request import Request
-from finch.http.response import (
-    Response,
-    StreamingResponse,
-    TextResponse,
-)
+from finch.http.response import Response, TextResponse
 from finch.http.returned import chunk_to_bytes, to_response
 from finch.http.routing import FinchRoute, Match, Methods, Router
+from finch.http.streaming import StreamingResponse
 
 _log = logging.getLogger("finch.app")
 
@@ -68,13 +65,14 @@ class Pipeline:
         """Let a function answer errors of one status, or exceptions of one type.
 
         Raises:
-            ConfigurationError: if it does not take ``(request, error)``, or ``what`` has a handler.
+            ConfigurationError: if it does not take ``(request, error)``, or if ``what`` already
+                has a handler.
         """
         check_takes(function, f"the error handler {_name(function)}", "(request, error)")
         if what in self._error_handlers:
             raise ConfigurationError(
                 f"error_handler({getattr(what, '__name__', what)}) is already registered: "
-                f"{_name(self._error_handlers[what])}; {_name(function)} cannot be it too"
+                f"{_name(self._error_handlers[what])}; {_name(function)} cannot be registered, too"
             )
         self._error_handlers[what] = function
 
@@ -140,8 +138,8 @@ class Pipeline:
             )
         if value is None and request.accepted is not None:
             raise TypeError(
-                f"{origin} upgraded the request and returned nothing, so the client stays "
-                "without an answer; write 'return await manager.request_handle(request)', or "
+                f"{origin} upgraded the request and returned nothing, so the client "
+                "would get no answer; write 'return await manager.request_handle(request)', or "
                 "'return request.render_socket()' at its end"
             )
         response = to_response(value, origin=route.index)
@@ -186,6 +184,25 @@ class Pipeline:
         report_no_status(_log, error)
         status, text, headers = error.answer()
         return TextResponse(text, status, headers)
+
+
+def check_error(what: object) -> None:
+    """Refuse what no error handler can be for.
+
+    Raises:
+        ConfigurationError: if it is neither the status of an error nor a type of exception.
+    """
+    is_type = isinstance(what, type) and issubclass(what, Exception)
+    if not is_type and (isinstance(what, bool) or not isinstance(what, int)):
+        raise ConfigurationError(
+            f"error_handler takes a status or a type of exception, not {what!r}; write "
+            "@app.error_handler(404) or @app.error_handler(ValueError)"
+        )
+    if isinstance(what, int) and not 400 <= what <= 599:
+        raise ConfigurationError(
+            f"error_handler takes the status of an error, 400 to 599, not {what}; "
+            "write a middleware to see every response"
+        )
 
 
 async def _handled(handler: Callable[..., Any], request: Request, error: BaseException) -> Response:

@@ -194,7 +194,7 @@ class Request:
 
     @property
     def language(self) -> str:
-        """The one of the application's languages that suits the client best (RFC 4647)."""
+        """The application's language that suits the client best (RFC 4647)."""
         if self._language is None:
             languages: tuple[str, ...] = getattr(self.app, "languages", ("en",))
             if len(languages) == 1:
@@ -311,10 +311,10 @@ class Request:
                 ``list[int]``; or a type that the application's ``dec_hook`` makes.
 
         Raises:
-            HTTPError: 400 where it is not JSON; 422 where it does not fit the type, or has too many
-                elements for a set or dict (:mod:`finch.typed`); 413 as :meth:`body`, or for too
-                many numbers with an exponent (:mod:`finch.wire.numbers`).
-            TypeError: where JSON cannot be converted to the type.
+            HTTPError: 400 if it is not JSON; 422 if it does not fit the type, or has too many
+                elements for a set or dict (:mod:`finch.typed`); 413 as in :meth:`body`, or if it
+                has too many numbers with an exponent (:mod:`finch.wire.numbers`).
+            TypeError: if JSON cannot be converted to the type.
         """
         body = await self.body()
         if len(body) >= LONG and too_costly(body):
@@ -348,7 +348,7 @@ class Request:
             BaseException: whatever an iterator raises.
         """
         streams, self._streams = self._streams, None
-        self._spawn = None  # nobody would close what begins now
+        self._spawn = None  # no stream may begin now: nobody would close it
         raised: list[BaseException] = []
         for stream in streams or ():
             try:
@@ -364,7 +364,7 @@ class Request:
         """The response of a socket route: the upgrade that ``request_handle`` made for this
         request, or else 426 with the text "Socket is requested!".
 
-        Source: the seed, ``rq.renderSocket()``; RFC 9110, section 15.5.22.
+        Source: Dart's Finch, ``rq.renderSocket()``; RFC 9110, section 15.5.22.
         """
         if self.accepted is not None:
             return self.accepted

@@ -1,23 +1,17 @@
-"""Response objects: text, HTML, JSON, redirects and streams."""
+"""Responses that have their whole body: text, bytes, HTML, JSON and redirects."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterable, AsyncIterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from urllib.parse import quote
 
 import msgspec
 
-from finch.explain import hint, kind, not_text, shown, where, why_no_json
+from finch.explain import hint, kind, not_text, shown, why_no_json
 from finch.headers import CopiedHeaders, HeaderItems, Headers, check_header, header_items
-from finch.http.advice import (
-    Elsewhere,
-    body_advice,
-    status_advice,
-    stream_advice,
-)
+from finch.http.advice import Elsewhere, body_advice, status_advice
 from finch.http.cookies import needs_secure, set_cookie_header
 
 _encode_json = msgspec.json.Encoder().encode
@@ -51,9 +45,9 @@ class Response:
     """
 
     default_content_type: str | None = None
-    _returned = False  # whether a request has got its copy
+    _returned = False  # whether it was returned before: then a request has a copy of it
 
-    if not TYPE_CHECKING:  # a type checker is to find it by itself
+    if not TYPE_CHECKING:  # a type checker should report these by itself
         status_code = Elsewhere("response.status = 404")
         content_type = Elsewhere("response.set_header('content-type', 'text/plain')")
         media_type = Elsewhere("response.set_header('content-type', 'text/plain')")
@@ -181,7 +175,7 @@ class Response:
         """Remove every header of that name.
 
         Raises:
-            ValueError: it is not a header's name.
+            ValueError: if it is not a valid header name.
         """
         check_header(name, "")
         self._headers = [item for item in self._headers if item[0] != name.lower()]
@@ -237,8 +231,8 @@ class Response:
         self._headers.append(("set-cookie", header))
 
     def _check_not_kept(self, name: str) -> None:
-        """Refuse a cookie on a response that was returned before: who gets it next would get the
-        cookies of everybody before as well."""
+        """Refuse a cookie on a response that was returned before: the next visitor would also get
+        the cookies of all visitors before."""
         if name.lower() == "set-cookie":
             raise RuntimeError(
                 f"this {type(self).__name__} was returned before, and a cookie that is set on it "
@@ -315,15 +309,16 @@ class RedirectResponse(Response):
         super().__init__(b"", status, headers, TEXT)
         if self._status not in _REDIRECTS:
             raise ValueError(
-                f"a RedirectResponse has the status 301, 302, 303, 307 or 308, not {self._status}; "
-                "write Response(status=..., headers={'location': ...}) for any other"
+                "a RedirectResponse has the status 300, 301, 302, 303, 307 or 308, not "
+                f"{self._status}; for any other, "
+                "write Response(status=..., headers={'location': ...})"
             )
         self.set_header("location", quote(where_to, safe=":/%#?=@[]!$&'()*+,;~"))
 
 
 def _checked_location(location: Any) -> str:
     if not isinstance(location, str):
-        instead = "write .decode() behind it" if isinstance(location, bytes) else hint(location)
+        instead = "write .decode() after it" if isinstance(location, bytes) else hint(location)
         if location is None:
             instead = "write '/' for the start page"
         raise TypeError(
@@ -336,105 +331,6 @@ def _checked_location(location: Any) -> str:
     if not location:
         raise ValueError("a RedirectResponse needs a URL or path, such as '/'")
     return location
-
-
-class TakeOver(Response):
-    """A response after which the connection no longer speaks HTTP, such as the 101 of a WebSocket.
-
-    A handler returns it like any other response. It can answer only the request it was made for.
-
-    Parameters:
-        request: the request that it answers.
-        status: the status code, such as 101.
-    """
-
-    def __init__(self, request: object, status: int) -> None:
-        self.request = request
-        self._body = b""
-        self._begin(status, None, None)
-
-    def fresh(self) -> Self:
-        """Itself: it answers one request, so nothing of another's can be on it."""
-        return self
-
-    def open(self, transport: Any, host: Any) -> Any:
-        """Called after the response is sent: start the new protocol on the connection.
-
-        Parameters:
-            transport: reads and writes the connection's bytes.
-            host: the server.
-
-        Returns:
-            The object that gets the connection's bytes from now on, and whose deadline the server
-            watches.
-        """
-        raise NotImplementedError
-
-
-class StreamingResponse(Response):
-    """A response whose body is sent while it is made. It can be returned only once.
-
-    Parameters:
-        chunks: an async iterator of bytes or text. It is closed when the client leaves.
-        content_type: ``text/plain`` by default.
-
-    Attributes:
-        origin: the iterator or function that makes the chunks; error messages name it.
-
-    Raises:
-        TypeError: if ``chunks`` is not an async iterable.
-
-    Example::
-
-        async def ticks():
-            while True:
-                yield f"data: {time()}\\n\\n"
-                await trio.sleep(1)
-
-        return StreamingResponse(ticks(), content_type="text/event-stream")
-    """
-
-    def __init__(
-        self,
-        chunks: AsyncIterable[bytes | str],
-        status: int = 200,
-        headers: HeaderItems | None = None,
-        content_type: str = TEXT,
-    ) -> None:
-        self._body = b""
-        self.chunks = chunks
-        self._begin(status, headers, content_type)
-
-    @property
-    def chunks(self) -> AsyncIterator[bytes | str]:
-        """The iterator of what is sent. You may set it to any async iterable."""
-        return self._chunks
-
-    @chunks.setter
-    def chunks(self, chunks: AsyncIterable[bytes | str]) -> None:
-        self._chunks = _iterator(chunks)
-        self.origin: object = chunks
-
-    def fresh(self) -> Self:
-        """A copy for one request.
-
-        Raises:
-            RuntimeError: if it was copied before: its iterator belongs to another request.
-        """
-        if self._returned:
-            raise RuntimeError(
-                f"this StreamingResponse of {where(self.origin)} was returned before, and its "
-                "chunks can be sent only once; make a new one for each request"
-            )
-        return super().fresh()
-
-
-def _iterator(chunks: Any) -> AsyncIterator[bytes | str]:
-    if isinstance(chunks, AsyncIterable):
-        return aiter(chunks)
-    raise TypeError(
-        f"a StreamingResponse takes an async iterator, not {kind(chunks)}; {stream_advice(chunks)}"
-    )
 
 
 _PLAIN: Final = frozenset((Response, TextResponse, HTMLResponse, JSONResponse, RedirectResponse))

@@ -8,7 +8,8 @@ from typing import Any
 from finch.explain import kind, not_text, where
 from finch.headers import header_items
 from finch.http.advice import chunk_advice, is_json, return_advice
-from finch.http.response import JSONResponse, Response, StreamingResponse, TextResponse
+from finch.http.response import JSONResponse, Response, TextResponse
+from finch.http.streaming import StreamingResponse
 
 
 def to_response(value: Any, *, origin: object = "the handler") -> Response:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from finch.calls import runs_inline
 from finch.errors import ConfigurationError
+from finch.explain import kind, shown
 from finch.http.paths import parse_path
 from finch.http.patterns import Found, Pattern, Shape
 from finch.http.request import NO_PARAMETERS
@@ -20,7 +21,7 @@ _log = logging.getLogger("finch.app")
 
 
 class Methods:
-    """HTTP methods, and groups of them for routes (the seed's ``Methods``)."""
+    """HTTP methods, and groups of them for routes (Dart's ``Methods``)."""
 
     GET: Final = "GET"
     HEAD: Final = "HEAD"
@@ -60,7 +61,7 @@ class FinchRoute:
         ConfigurationError: if the path, the methods or the handler are invalid, or the handler does
             not fit the path. The message says what to write instead.
 
-    Source: the seed, ``FinchRoute``.
+    Source: Dart's Finch, ``FinchRoute``.
 
     Example::
 
@@ -85,13 +86,37 @@ class FinchRoute:
         self.key = key
         self.methods = _methods(methods, path)
         self.own_head = Methods.HEAD in self.methods
-        """Whether the application has named HEAD itself, so that it did not just come with GET."""
+        """Whether the application has listed HEAD itself. (Each route with GET gets HEAD.)"""
         if Methods.GET in self.methods:
             self.methods |= {Methods.HEAD}
         self.pattern = Pattern(check_handler(index, elements, path))
 
     def __repr__(self) -> str:
         return f"FinchRoute({self.path!r}, methods={sorted(self.methods)})"
+
+
+def listed_routes(routes: Any) -> list[FinchRoute]:
+    """The routes that ``add_routes`` is given.
+
+    Raises:
+        ConfigurationError: if it is not a list of routes.
+    """
+    if isinstance(routes, FinchRoute):
+        raise ConfigurationError("add_routes takes a list: write app.add_routes([route])")
+    try:
+        listed = list(routes)
+    except TypeError:
+        raise ConfigurationError(
+            f"add_routes takes a list of FinchRoute, not {kind(routes)}; write "
+            "app.add_routes([FinchRoute('/path', handler)])"
+        ) from None
+    for route in listed:
+        if not isinstance(route, FinchRoute):
+            raise ConfigurationError(
+                f"add_routes takes a list of FinchRoute, and {shown(route)} is not one; write "
+                "app.add_routes([FinchRoute('/path', handler)])"
+            )
+    return listed
 
 
 class Match(NamedTuple):
@@ -292,5 +317,5 @@ def _method(method: object, path: str) -> str:
 
 
 _MISSPELT: Final = 0.65
-"""A name that is at least this similar to a method is taken for a misspelt one. "GTE" and "DEL" are
+"""A name that is at least this similar to a method counts as misspelt. "GTE" and "DEL" are
 more similar. "REPORT", which is a method of its own, is a little less similar to "POST"."""

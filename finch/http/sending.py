@@ -1,4 +1,8 @@
-"""Sends large responses, and responses that are streamed while they are made."""
+"""Sends the responses of one connection: at once, in slices, or streamed while they are made.
+
+Errors: if an application's own response cannot be sent, a 500 is sent instead. If a response breaks
+off, :class:`Disconnected` ends the connection.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +14,28 @@ from typing import Any, Final
 
 import trio
 
+from finch.access import AccessLog
 from finch.config import Limits
-from finch.errors import Disconnected
+from finch.errors import Disconnected, HTTPError
 from finch.failures import failure_of, report
+from finch.http.body import Body
+from finch.http.date import date_now
 from finch.http.request import Request
-from finch.http.response import StreamingResponse
+from finch.http.response import Response, TextResponse
 from finch.http.returned import chunk_to_bytes
-from finch.http.streaming import Stream
+from finch.http.streaming import Stream, StreamingResponse
+from finch.http.takeover import TakeOver
+from finch.net.address import Address
 from finch.net.transport import Transport
 from finch.turns import account
+from finch.wire.head import RawHeaders
 from finch.wire.http import HTTPConnection
 
 _log = logging.getLogger("finch.app")
 
-SLICE: Final = 64 * 1024
-"""Bytes of a large body that the transport gets at a time. If it got the whole body at once, each
-slow peer would need memory for a copy of the whole body."""
+# Bytes of a large body that the transport gets at a time. If it got the whole body at once, each
+# slow peer would need memory for a copy of the whole body.
+_SLICE: Final = 64 * 1024
 
 
 class Sender:
@@ -35,24 +45,35 @@ class Sender:
         transport: the connection's bytes.
         http: the connection's protocol, which frames the responses.
         limits: the application's; only the limits for slow and lost peers are used.
+        access_log: gets a line for each response, if given.
         wait_until: called with the time when :meth:`look` must be called, by trio's clock.
 
     Attributes:
         streaming: whether a response is being streamed.
     """
 
-    __slots__ = ("_gone_since", "_http", "_limits", "_stream", "_transport", "_wait_until")
+    __slots__ = (
+        "_access_log",
+        "_gone_since",
+        "_http",
+        "_limits",
+        "_stream",
+        "_transport",
+        "_wait_until",
+    )
 
     def __init__(
         self,
         transport: Transport,
         http: HTTPConnection,
         limits: Limits,
+        access_log: AccessLog | None,
         wait_until: Callable[[float], None],
     ) -> None:
         self._transport = transport
         self._http = http
         self._limits = limits
+        self._access_log = access_log
         self._wait_until = wait_until
         self._stream: Stream | None = None
         self._gone_since = math.inf  # since when the peer's side is known to be closed
@@ -61,7 +82,89 @@ class Sender:
     def streaming(self) -> bool:
         return self._stream is not None
 
-    async def send_whole(self, head: bytes, content: bytes) -> None:
+    async def respond(self, request: Request, response: Response, body: Body, ending: bool) -> bool:
+        """Send a response.
+
+        Parameters:
+            body: the request's. If it is not worth reading to its end, the connection ends.
+            ending: whether the connection ends in any case.
+
+        Returns:
+            Whether it is the last response of the connection.
+
+        Raises:
+            Disconnected: if it cannot be sent to its end.
+        """
+        http, transport = self._http, self._transport
+        try:
+            last, head, content = self._head(request, response, body, ending)
+        except BaseException as raised:  # by a Response subclass of the application
+            error = failure_of(raised)
+            report(_log, "the response to %r cannot be sent", request, error=error)
+            response = TextResponse("Internal Server Error", 500)
+            last, head, content = self._head(request, response, body, ending)
+        if isinstance(response, StreamingResponse):
+            await self._send_stream(head, request, response)
+            self._wait_until(math.inf)
+        elif len(content) <= _SLICE:
+            transport.write(head + http.send_body(content) + http.send_end())
+        else:
+            await self._send_whole(head, content)
+        if self._access_log is not None:
+            _note(self._access_log, request, response.status)
+        if transport.pending > self._limits.backpressure:
+            await transport.drain(self._limits.backpressure)
+        return last
+
+    def _head(
+        self, request: Request, response: Response, body: Body, ending: bool
+    ) -> tuple[bool, bytes, bytes]:
+        """Whether a response is the connection's last; its head; and its body, if that is known.
+
+        Raises:
+            BaseException: whatever a Response subclass of the application raises.
+        """
+        http = self._http
+        headers, content, status = response.raw_headers(), response.body, response.status
+        if not isinstance(content, bytes):
+            raise TypeError(f"the body of {response!r} is bytes, not {type(content).__name__}")
+        if not 200 <= status <= 599:
+            raise ValueError(f"a response's status is 200 to 599, not {status}")
+        last = (
+            ending
+            # a body is not worth waiting for if the peer first waits for a 100 Continue
+            or (http.has_body and (http.expects_continue or not body.worth_reading(status)))
+        )
+        length = None if isinstance(response, StreamingResponse) else len(content)
+        if length == 0 and request.method == "HEAD":
+            length = _said_length(headers)
+        head = http.send_head(status, headers, date=date_now(), close=last, length=length)
+        return last, head, content
+
+    def hand_over(self, request: Request, taken: TakeOver) -> None:
+        """Send the response after which the connection no longer speaks HTTP."""
+        self._transport.write(self._http.send_upgrade(taken.raw_headers(), date_now()))
+        if self._access_log is not None:
+            _note(self._access_log, request, 101)
+
+    def refuse(self, error: HTTPError, client: Address) -> None:
+        """Answer a request that is too broken for a handler to see. The connection then ends."""
+        if self._http.can_respond:
+            status, text, headers = error.answer()
+            response = TextResponse(text, status, headers)
+            self._transport.write(
+                self._http.respond(
+                    response.status,
+                    response.raw_headers(),
+                    response.body,
+                    date=date_now(),
+                    close=True,
+                )
+            )
+            if self._access_log is not None:
+                self._access_log.note(client, "-", status)
+
+    async def _send_whole(self, head: bytes, content: bytes) -> None:
         """Send a response with a large body.
 
         Raises:
@@ -74,8 +177,8 @@ class Sender:
 
     async def _send_slices(self, content: bytes) -> None:
         view = memoryview(content)
-        for begin in range(0, len(view), SLICE):
-            await self._send_piece(bytes(view[begin : begin + SLICE]))
+        for begin in range(0, len(view), _SLICE):
+            await self._send_piece(bytes(view[begin : begin + _SLICE]))
 
     async def _send_piece(self, piece: bytes) -> None:
         transport, most = self._transport, self._limits.backpressure
@@ -88,7 +191,9 @@ class Sender:
         if account.spend(len(piece)):
             await trio.lowlevel.checkpoint()
 
-    async def send_stream(self, head: bytes, request: Request, response: StreamingResponse) -> None:
+    async def _send_stream(
+        self, head: bytes, request: Request, response: StreamingResponse
+    ) -> None:
         """Send a response while its body is made.
 
         Raises:
@@ -130,7 +235,7 @@ class Sender:
 
     async def _send_chunk(self, origin: object, chunk: Any) -> None:
         data = chunk if type(chunk) is bytes else chunk_to_bytes(chunk, origin)
-        if len(data) > SLICE:
+        if len(data) > _SLICE:
             await self._send_slices(data)
         else:
             await self._send_piece(data)
@@ -140,7 +245,7 @@ class Sender:
 
         A peer that has closed its own side may still read. But if nothing is sent to it for
         ``Limits.leave_grace`` after that, it counts as gone. (If a peer takes nothing of what is
-        sent, the server drops it, and not this method.)
+        sent, it is dropped by the server, not by this method.)
         """
         assert self._stream is not None
         transport, grace = self._transport, self._limits.leave_grace
@@ -153,3 +258,16 @@ class Sender:
             stream.cancel()
         else:
             self._wait_until(now + grace)
+
+
+def _said_length(headers: RawHeaders) -> int | None:
+    """The length for a HEAD whose handler made no body: None if the headers already say the
+    length of the body that a GET would get (RFC 9110, section 9.3.2), else 0."""
+    return (
+        None if any(name == b"content-length" and value.isdigit() for name, value in headers) else 0
+    )
+
+
+def _note(log: AccessLog, request: Request, status: int) -> None:
+    line = f"{request.method} {request.raw_path} HTTP/{request.http_version}"
+    log.note(request.client, line, status)

@@ -1,4 +1,4 @@
-"""Runs the async generator of a response in a task of its own.
+"""Streamed responses: the response, and the task of its own in which its chunks are made.
 
 An application's async generator may open a nursery or a cancel scope, and keep it open while it
 yields. If the task that runs it then did something else, trio would count that as part of the open
@@ -8,15 +8,85 @@ When the client leaves, the task is cancelled, and so is everything that the gen
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from typing import Any, Self
 
 import trio
 
+from finch.explain import kind, where
 from finch.failures import close_iterator, failure_of
+from finch.headers import HeaderItems
+from finch.http.advice import stream_advice
+from finch.http.response import TEXT, Response
 
 Spawn = Callable[[Callable[[], Awaitable[None]]], None]
 Sink = Callable[[Any], Awaitable[None]]
+
+
+class StreamingResponse(Response):
+    """A response whose body is sent while it is made. It can be returned only once.
+
+    Parameters:
+        chunks: an async iterator of bytes or text. It is closed when the client leaves.
+        content_type: ``text/plain`` by default.
+
+    Attributes:
+        origin: the iterator or function that makes the chunks; error messages name it.
+
+    Raises:
+        TypeError: if ``chunks`` is not an async iterable.
+
+    Example::
+
+        async def ticks():
+            while True:
+                yield f"data: {time()}\\n\\n"
+                await trio.sleep(1)
+
+        return StreamingResponse(ticks(), content_type="text/event-stream")
+    """
+
+    def __init__(
+        self,
+        chunks: AsyncIterable[bytes | str],
+        status: int = 200,
+        headers: HeaderItems | None = None,
+        content_type: str = TEXT,
+    ) -> None:
+        self._body = b""
+        self.chunks = chunks
+        self._begin(status, headers, content_type)
+
+    @property
+    def chunks(self) -> AsyncIterator[bytes | str]:
+        """The iterator of what is sent. You may set it to any async iterable."""
+        return self._chunks
+
+    @chunks.setter
+    def chunks(self, chunks: AsyncIterable[bytes | str]) -> None:
+        self._chunks = _iterator(chunks)
+        self.origin: object = chunks
+
+    def fresh(self) -> Self:
+        """A copy for one request.
+
+        Raises:
+            RuntimeError: if it was copied before: its iterator belongs to another request.
+        """
+        if self._returned:
+            raise RuntimeError(
+                f"this StreamingResponse of {where(self.origin)} was returned before, and its "
+                "chunks can be sent only once; make a new one for each request"
+            )
+        return super().fresh()
+
+
+def _iterator(chunks: Any) -> AsyncIterator[bytes | str]:
+    if isinstance(chunks, AsyncIterable):
+        return aiter(chunks)
+    raise TypeError(
+        f"a StreamingResponse takes an async iterator, not {kind(chunks)}; {stream_advice(chunks)}"
+    )
 
 
 class Stream:

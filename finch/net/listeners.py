@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from finch.errors import ConfigurationError
 
-_BACKLOG: Final = 2048  # connections the kernel keeps for us; it cuts it to its own maximum
+_BACKLOG: Final = 2048  # connections that the kernel keeps for us; it has a maximum of its own
 
 
 def open_listeners(

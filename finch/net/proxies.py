@@ -99,7 +99,7 @@ class Trust:
 
         Parameters:
             headers: the request's headers.
-            peer: where the request comes from without these headers; it is believed.
+            peer: where the connection comes from. It is a proxy that is believed.
 
         Raises:
             ProtocolError: 400 if the headers are malformed or disagree. They are not ignored: then

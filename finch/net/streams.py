@@ -108,7 +108,8 @@ class StreamTransport(Transport):
 
         A ``trio.SSLStream`` refers to itself. So only the garbage collector would free it, and with
         it 30 KB of OpenSSL. But in a server, the collector runs seldom (``tune_gc``), and hardly
-        ever looks at old objects. Not while a task is in the stream: it still needs the parts.
+        ever looks at old objects. While a task is inside the stream, this waits: the task still
+        needs the parts.
         """
         if self._left and not self._users:
             if isinstance(self._stream, trio.SSLStream):
@@ -130,6 +131,8 @@ class StreamTransport(Transport):
             finally:
                 self._stop_receiving()
         if self._finishing:
+            # _finish_stream uses the stream now. If the caller got b"" at once, it would close the
+            # stream in the middle of that, and the peer could lose the last bytes.
             with trio.CancelScope() as self._receiving:
                 await self._finished.wait()
         return b""
@@ -208,15 +211,16 @@ class StreamTransport(Transport):
 
     async def _finish_stream(self) -> None:
         try:
-            # a timeout, because even a goodbye waits until the peer reads
+            # A timeout, because sending even a goodbye waits until the peer reads. First read, then
+            # close: in the other order, OpenSSL would send no close_notify.
             with self._in_use() as stream, trio.move_on_after(self._patience):
-                if isinstance(stream, trio.SSLStream):  # else OpenSSL sends no close_notify
+                if isinstance(stream, trio.SSLStream):
                     await _read_what_is_there(stream)
                 await stream.aclose()
         except _BROKEN:
             pass
         finally:
-            self._finished.set()
+            self._finished.set()  # after a failure too: receive() and drain() wait for it
 
     def _close(self) -> None:
         if self._flushing and self._socket is not None:
@@ -259,7 +263,7 @@ class LingeringStream(trio.abc.Stream):
     def __init__(self, stream: trio.SocketStream) -> None:
         self.stream = stream
         self.dry = False
-        self._hello: bytes | None = b""  # the client's first bytes; None once they are judged
+        self._hello: bytes | None = b""  # the client's first bytes; None once they were checked
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         await self.stream.send_all(data)

@@ -358,6 +358,8 @@ class SocketTransport(Transport):
             self.on_close(self._socket.fileno())
         if self._flushing:
             reset_at_close(self._socket)
+        # First wake the tasks that wait for this socket, then close it. In the other order, they
+        # would wait for a descriptor that is closed, or that soon belongs to another connection.
         trio.lowlevel.notify_closing(self._socket)
         self._socket.close()
 

@@ -1,4 +1,4 @@
-"""SocketController: the HTTP side of a manager, as in the seed."""
+"""SocketController: the HTTP side of a manager, as in Dart's Finch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SocketController(Controller):
     Raises:
         ConfigurationError: if it is not a manager.
 
-    Source: the seed, ``SocketController``.
+    Source: Dart's Finch, ``SocketController``.
 
     Example::
 

@@ -17,8 +17,8 @@ from finch.calls import attempt, call
 from finch.errors import HTTPError
 from finch.failures import close_iterator, failure_of, report, report_no_status
 from finch.sockets.event import Handlers
-from finch.sockets.link import Link
 from finch.sockets.outgoing import answer_envelope, error_envelope
+from finch.sockets.outlet import Outlet
 from finch.sockets.table import Table
 from finch.turns import account
 from finch.wire.envelope import Envelope, EnvelopeError, Message, read_message, unreadable
@@ -35,7 +35,7 @@ class Dispatcher(ABC):
 
     __slots__ = ()
 
-    _link: Link
+    _outlet: Outlet
     _table: Table
 
     @abstractmethod
@@ -88,7 +88,7 @@ class Dispatcher(ABC):
                 await self._stream(result, message, handler.function)
             else:
                 answer = answer_envelope(result, message, handler.function)
-                if self._link.transport.pending:
+                if self._outlet.transport.pending:
                     await self._send_one(answer)
                 else:  # the usual case: this saves a coroutine
                     self._send_now(answer)

@@ -19,7 +19,7 @@ from finch.explain import where as place
 from finch.sockets.annotations import Callback, converter
 
 _ONE_PATH: Final = "the socket path"
-"""Error messages begin so if they are about the event of a named path. (The root event may get its
+"""Error messages about the event of a named path begin with this. (The root event may get its
 callbacks one by one, so it need not have an on_message at first.)"""
 
 
@@ -40,7 +40,7 @@ class SocketEvent:
 
     You may also write a subclass with these as methods. ``def`` functions run in a worker thread.
 
-    Source: the seed, ``SocketEvent``.
+    Source: Dart's Finch, ``SocketEvent``.
 
     Example::
 
@@ -106,7 +106,7 @@ class Handlers:
             if callback is not None:
                 takes = 2 if name in ("on_message", "on_error") else 1
                 _check_shape(callback, takes, f"{name} of {named}")
-                if name != "on_message":  # whose yields are answers
+                if name != "on_message":  # what on_message yields is sent as answers
                     check_no_yield(callback, f"{name} of {named},", "write await socket.send(...)")
         self.on_connect = event.on_connect
         self.on_disconnect = event.on_disconnect
@@ -120,8 +120,8 @@ class Handlers:
 
 
 class MessageHandler:
-    """A function that takes a socket and a message. Its annotation decides what it gets of the
-    message."""
+    """A function that takes a socket and a message. Its annotation decides what it gets: the whole
+    message, its data, or its data converted to a type."""
 
     __slots__ = ("convert", "function", "inline")
 

@@ -1,70 +1,30 @@
 """One open WebSocket connection: from bytes to messages, keep-alive, and every way it can end.
 
 A link stands between a reader and an owner. The reader gives it bytes; the owner, which is a
-manager's client or a raw socket, gets the messages. The link itself never waits.
-
-A link's state changes only in this order::
-
-    OPEN      messages go both ways
-    CLOSING   we have sent a Close and wait for the peer's; its other messages are discarded
-    LEAVING   the peer has left or failed; the owner still handles and answers earlier messages
-    CLOSED    all is sent; we only wait for the end of the TCP stream
+manager's client or a raw socket, gets the messages. The link itself never waits. Its states, and
+what moves it from one to the next, are a table in ``finch.sockets.states``.
 """
 
 from __future__ import annotations
 
-import enum
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 import trio
 
-from finch.config import Limits
 from finch.net.transport import Transport
-from finch.sockets.workers import WorkerPool
+from finch.sockets.outlet import Host, Outlet, Owner
+from finch.sockets.states import LINK, Event, State
 from finch.turns import HEAVY, TURN
+from finch.wire.envelope import Envelope
 from finch.wire.events import CloseReceived, Failed, PingReceived, PongReceived
 from finch.wire.websocket import WebSocketProtocol
 
 MESSAGE: Final = (str, bytes)  # a union costs more at every isinstance
 _FRAMING: Final = 1024  # bytes that a frame's header and, at worst, deflate add to a message
 
-
-class State(enum.Enum):
-    """The state of a link."""
-
-    OPEN = "open"
-    CLOSING = "closing"
-    LEAVING = "leaving"
-    CLOSED = "closed"
-
-
 # every message compares these, and ``State.OPEN`` is a slow expression
-OPEN, CLOSING, LEAVING, CLOSED = State
-
-
-class Host(Protocol):
-    """What a link needs of its server."""
-
-    limits: Limits
-    workers: WorkerPool
-    lagging: dict[Prober, None]
-    """The probers that have sent something which may not have been read yet."""
-
-    def spawn(self, task: Callable[[], Awaitable[None]]) -> None:
-        """Start a task that may run longer than the caller."""
-
-    def forget(self, link: Link) -> None:
-        """The link and its owner are done."""
-
-
-class Prober(Protocol):
-    """An object that finds out how far behind its clients are."""
-
-    def probe(self) -> bool:
-        """Ask the client, if it is time for that. Returns whether to call this again later."""
+_OPEN, _CLOSING, _ANSWERING = State.OPEN, State.CLOSING, State.ANSWERING
 
 
 class Reader(Protocol):
@@ -74,30 +34,7 @@ class Reader(Protocol):
         """Read for this link again. ``more``: it still has received bytes to process."""
 
 
-class Owner(ABC):
-    """Gets a link's messages. None of these methods may wait or raise."""
-
-    __slots__ = ()
-
-    @abstractmethod
-    def deliver(self, message: str | bytes) -> None:
-        """A whole message has arrived. Call ``link.pause()`` to get no more for now."""
-
-    @abstractmethod
-    def pong(self, payload: bytes) -> None:
-        """A pong has arrived: an answer to :meth:`Link.ping`, or a sign of life."""
-
-    @abstractmethod
-    def leave(self) -> None:
-        """No more messages will arrive. The owner handles those that it has, and then calls
-        ``link.finish()``. When it needs the link no longer, it calls ``link.release()``."""
-
-    @abstractmethod
-    def cancel(self) -> None:
-        """The time for handling the last messages is over."""
-
-
-class Link:
+class Link(Outlet):
     """One open WebSocket connection.
 
     Parameters:
@@ -108,28 +45,22 @@ class Link:
     Attributes:
         close_code, close_reason: how the connection ended, as far as known.
         deadline: when the server must call :meth:`expire`, by trio's clock.
-        paused: whether the reader must not read now.
+        state: how far it is.
     """
 
     __slots__ = (
-        "_ended",
-        "_hung_up",
         "_limits",
-        "_over",
         "_owner",
-        "_pinged",
         "_received",
         "_released",
         "_reply",
+        "_suspect",
         "close_code",
         "close_reason",
         "deadline",
-        "host",
-        "paused",
         "protocol",
         "reader",
         "state",
-        "transport",
     )
 
     _owner: Owner
@@ -138,7 +69,7 @@ class Link:
         now = trio.current_time()
         self.transport = transport
         self.protocol = protocol
-        self.state = OPEN
+        self.state = _OPEN
         self.close_code = 1006
         self.close_reason = ""
         self.deadline = now + host.limits.ping_interval
@@ -146,26 +77,33 @@ class Link:
         self.host = host
         self._limits = host.limits
         self._received = now
-        self._pinged = False
-        self._hung_up = False
+        # Whether the peer may be gone: it has not answered our ping, or, while we do not read, it
+        # has hung up. If nothing has changed at the next deadline, it is gone.
+        self._suspect = False
         self.reader: Reader | None = None
         """Gives it bytes; :meth:`resume` tells it when it may go on."""
         self._reply: tuple[int, str] | None = None  # the Close that we must still send
-        self._ended = False  # the peer sends nothing more
-        self._released = False  # the owner is done
-        self._over = False
+        self._released = False  # whether the owner needs it no longer
 
     def open(self, owner: Owner) -> None:
         """Set the link's owner."""
         self._owner = owner
+
+    def _move(self, event: Event) -> bool:
+        """Go where the table says; False if the event changes nothing in this state."""
+        state = LINK[self.state].get(event)
+        if state is None:
+            return False
+        self.state = state
+        return True
 
     # The reader's side
 
     def receive(self, data: bytes, now: float) -> None:
         """Bytes have arrived, at this time of trio's clock. :meth:`pump` processes them."""
         self._received = now
-        self._pinged = False
-        if self.state is OPEN or self.state is CLOSING:
+        self._suspect = False
+        if self.state is _OPEN or self.state is _CLOSING:
             self.protocol.receive_data(data)
 
     def pump(self) -> bool:
@@ -178,24 +116,24 @@ class Link:
         turn = TURN
         while turn > 0:
             turn -= 1
-            if self.paused or self.state is LEAVING or self.state is CLOSED:
+            if self.paused or (self.state is not _OPEN and self.state is not _CLOSING):
                 return False
             event = protocol.next_event()
             if isinstance(event, MESSAGE):
                 turn -= len(event) >> HEAVY
-                if self.state is OPEN:
+                if self.state is _OPEN:
                     self._owner.deliver(event)
                 if not protocol.unread:
                     return False
             elif event is None:
                 return protocol.unread
             elif isinstance(event, PingReceived):
-                if self.state is OPEN:
+                if self.state is _OPEN:
                     self.send_frame(self.protocol.send_pong(event.payload))
             elif isinstance(event, PongReceived):
                 self._owner.pong(event.payload)
             elif isinstance(event, CloseReceived | Failed):
-                self._leave(event.code, event.reason, (event.code, event.reason))
+                self._leave(event.code, event.reason)
         return True
 
     @property
@@ -205,19 +143,22 @@ class Link:
 
     def eof(self) -> None:
         """The peer will send nothing more."""
-        self._ended = True
-        if self.state is OPEN or self.state is CLOSING:
-            self._leave(1006, "the connection was lost", None)
-        elif self.state is CLOSED:
-            self._hang_up()
-        self._forget_if_over()
+        if self.state is _OPEN or self.state is _CLOSING:
+            if self.state is _OPEN:
+                self.close_reason = "the connection was lost"
+            self._move(Event.LOSE)
+            self._tell_owner()
+        elif self._move(Event.LOSE) and self.state is State.OVER:
+            self._close_transport()
+        self._release_if_over()
 
     # The owner's side
 
     def pause(self) -> None:
         """Stop reading. TCP then makes the peer wait."""
-        if self.state is OPEN:
+        if self.state is _OPEN:
             self.paused = True
+            self._suspect = False
             self.deadline = trio.current_time() + self._limits.leave_grace
 
     def resume(self) -> None:
@@ -226,22 +167,23 @@ class Link:
             return
         # First, since pump() stops at once if the link is paused. The owner may pause it again
         # in there, so "paused" is checked anew before the reader goes on.
-        self.paused = self._hung_up = False
+        self.paused = self._suspect = False
         # nobody has read during the pause: that silence must not count against the peer
         self._received = trio.current_time()
-        if self.state is OPEN:
+        if self.state is _OPEN:
             self.deadline = self._received + self._limits.ping_interval
         more = self.pump()
         if self.reader is not None and not self.paused:
             self.reader.resume(self, more)
 
     @property
-    def _listens(self) -> bool:
-        """Whether we may still send to the peer. If the peer has sent a Close, or has broken the
-        protocol, it still gets the answers to its earlier messages, and then our Close."""
-        return self.state is OPEN or (
-            self.state is LEAVING and self._reply is not None and not self._ended
-        )
+    def left(self) -> bool:
+        return self.state is not _OPEN and self.state is not _CLOSING
+
+    def push(self, envelope: Envelope, language: str, client: bytes) -> bool:
+        if self.protocol.compressed:
+            return self.send(envelope.text(language, client))
+        return self.send_frame(envelope.frame(language, client))
 
     def send(self, message: str | bytes) -> bool:
         """Send a message; False if the peer no longer listens."""
@@ -251,9 +193,10 @@ class Link:
         """Send a frame without waiting; False if the peer no longer listens.
 
         If more than ``Limits.max_outbox`` bytes would wait for the peer, the connection is closed
-        with 1013. A single message may be larger than that, if nothing else waits.
+        with 1013. A single message may be larger than that, if nothing else waits. If the peer has
+        ended first, it still gets the answers to its earlier messages, and then our Close.
         """
-        if self.state is not OPEN and not self._listens:
+        if self.state is not _OPEN and self.state is not _ANSWERING:
             return False
         transport = self.transport
         if transport.pending and transport.pending + len(frame) > self._limits.max_outbox:
@@ -266,9 +209,7 @@ class Link:
         return not transport.closed
 
     def ping(self, payload: bytes) -> bool:
-        """Send a ping: its answer shows that the peer has read everything before it. False if the
-        peer no longer listens."""
-        if self.state is not OPEN:
+        if self.state is not _OPEN:
             return False
         self.transport.write(self.protocol.send_ping(payload))
         return True
@@ -283,9 +224,8 @@ class Link:
 
     def close(self, code: int, reason: str) -> None:
         """Send a Close, and give the peer ``Limits.close_timeout`` to answer it."""
-        if self.state is OPEN:
+        if self._move(Event.CLOSE):
             self.transport.write(self.protocol.send_close(code, reason))
-            self.state = CLOSING
             self.close_code, self.close_reason = code, reason
             self.deadline = trio.current_time() + self._limits.close_timeout
             # A paused link would never read the peer's Close. Last, because the Close may be here
@@ -294,33 +234,31 @@ class Link:
 
     def finish(self) -> None:
         """The owner has handled all messages: answer the peer's Close, and end the stream."""
-        if self.state is CLOSED:
+        if not self._move(Event.FINISH):
             return
         if self._reply is not None:
             self.transport.write(self.protocol.send_close(*self._reply))
-        self.state = CLOSED
         # "the server MUST close the connection first" (RFC 6455, section 7.1.1): so we close our
         # side now. But we still read: if we closed with data unread, TCP would send a reset, and
         # the peer could lose our Close.
         self.transport.finish()
         self.deadline = trio.current_time() + self._limits.close_timeout
-        if self._ended:
-            self._hang_up()
+        if self.state is State.OVER:
+            self._close_transport()
 
     def release(self) -> None:
-        """The owner is done, and needs the link no longer."""
         self._released = True
-        self._forget_if_over()
+        self._release_if_over()
 
     # The server's side
 
     def expire(self, now: float) -> None:
         """The server calls this at the deadline."""
-        if self.state is OPEN:
+        if self.state is _OPEN:
             self._check_alive(now)
-        elif self.state is CLOSING:
+        elif self.state is _CLOSING:
             self.drop()
-        elif self.state is LEAVING:
+        elif self.state in (_ANSWERING, State.LEAVING, State.LOST):
             self.finish()  # from now on, nothing that the owner sends reaches the peer
             self._owner.cancel()
         else:
@@ -341,53 +279,56 @@ class Link:
         if self.paused:
             # While nobody reads, silence says nothing about the peer, but a hang-up does. After a
             # hang-up the owner gets one more ``leave_grace`` to read the messages before it.
-            if self._hung_up:
+            if self._suspect:
                 self.drop()
             else:
-                self._hung_up = self.transport.hung_up()
+                self._suspect = self.transport.hung_up()
                 self.deadline = now + limits.leave_grace
             return
         quiet_until = self._received + limits.ping_interval
         if quiet_until > now + limits.tick:
             self.deadline = quiet_until
-        elif not self._pinged:
-            self._pinged = True
+        elif not self._suspect:
+            self._suspect = True
             self.protocol.rest()
             self.send_frame(self.protocol.send_ping())
             self.deadline = now + limits.ping_timeout
         else:
-            self._leave(1011, "no answer to a ping", (1011, "no answer to a ping"))
+            self._leave(1011, "no answer to a ping")
 
-    def _leave(self, code: int, reason: str, reply: tuple[int, str] | None) -> None:
-        if self.state is OPEN:
+    def _leave(self, code: int, reason: str) -> None:
+        """The peer has ended, or is given up: once its messages are handled, this is our Close."""
+        if self.state is _OPEN:
             self.close_code, self.close_reason = code, reason
-        self.state = LEAVING
-        self._reply = reply
+            self._reply = code, reason
+        self._move(Event.LEAVE)
+        self._tell_owner()
+
+    def _tell_owner(self) -> None:
         self.resume()  # so that the reader sees the end of the stream
         self.deadline = trio.current_time() + self._limits.leave_grace
         # Last: if the owner has nothing left to handle, it may call finish() in here. That sets a
         # new deadline, which must not be overwritten.
         self._owner.leave()
 
-    def _hang_up(self) -> None:
+    def _close_transport(self) -> None:
         """Both sides have ended: close the connection as soon as everything is sent."""
         if self.transport.drained:
             self.transport.close()
         else:
-            self.host.spawn(self._hang_up_slowly)
+            self.host.spawn(self._drain_and_close)
 
-    async def _hang_up_slowly(self) -> None:
+    async def _drain_and_close(self) -> None:
         try:
             await self.transport.drain()  # at the deadline, expire() closes the transport
         finally:
             self.transport.close()
-            self._forget_if_over()
+            self._release_if_over()
 
-    def _forget_if_over(self) -> None:
-        if self._ended and self._released and self.transport.closed and not self._over:
-            self._over = True
+    def _release_if_over(self) -> None:
+        if self._released and self.transport.closed and self._move(Event.RELEASE):
             # Break the reference cycles by hand. The garbage collector looks at old objects too
             # rarely for a server whose clients come and go.
             del self._owner
             self.protocol.end()
-            self.host.forget(self)
+            self.host.release(self)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar, Unpack
 
 import trio
 
@@ -15,14 +15,15 @@ from finch.errors import ConfigurationError
 from finch.explain import kind
 from finch.http.request import Request
 from finch.sockets.client import SocketClient
+from finch.sockets.delivery import Delivery
 from finch.sockets.event import Handlers, SocketEvent
-from finch.sockets.link import Link
+from finch.sockets.members import Members, UserId
+from finch.sockets.options import OfSocket, SocketOptions, takes_options
 from finch.sockets.outgoing import new_envelope
-from finch.sockets.registry import Registry, UserId
+from finch.sockets.outlet import Outlet
 from finch.sockets.table import Table
-from finch.sockets.upgrade import SocketOptions, Upgrade, accept
+from finch.sockets.upgrade import Upgrade, accept
 from finch.turns import account
-from finch.wire.envelope import Envelope
 from finch.wire.websocket import check_close
 
 F = TypeVar("F", bound=Any)
@@ -51,11 +52,8 @@ class SocketManager:
         event: the root event: called for every client, and for messages that no named path handles.
         routes: a :class:`SocketEvent` for each named path.
         path: the URL path where it is mounted. Without one it becomes ``app.socket_manager``.
-        allowed_origins: origins whose pages may connect, besides those of the same host, such as
-            ``["https://example.org"]``; ``"*"`` for any. The application's if left out.
-        subprotocols: the supported WebSocket subprotocols, the preferred first.
-        compression: whether to accept permessage-deflate; the application's setting if left out.
-        max_message_size: bytes of one message; the application's if left out.
+        options: the options of its sockets: see :class:`finch.sockets.options.SocketOptions`. The
+            defaults are the application's.
 
     Raises:
         ConfigurationError: if the path is already registered, or a callback has the wrong
@@ -72,6 +70,7 @@ class SocketManager:
         )
     """
 
+    @takes_options(OfSocket)
     def __init__(
         self,
         app: Application,
@@ -79,22 +78,17 @@ class SocketManager:
         event: SocketEvent | None = None,
         routes: Mapping[str, SocketEvent] | None = None,
         path: str | None = None,
-        allowed_origins: Iterable[str] | str | None = None,
-        subprotocols: Iterable[str] = (),
-        compression: bool | None = None,
-        max_message_size: int | None = None,
+        **options: Unpack[OfSocket],
     ) -> None:
         _check_app(app)
         if routes is not None and not isinstance(routes, Mapping):
             raise ConfigurationError(_not_routes("routes", routes))
         self.path = path
-        self.registry: Registry[SocketClient] = Registry()
+        self.members: Members[SocketClient] = Members()
+        self._delivery = Delivery(self.members)
         self.table = Table(app.dec_hook)
-        self._options = app.socket_options.varied(
-            allowed_origins, subprotocols, compression, max_message_size
-        )
+        self._options = app.socket_options.varied(options)
         self._app = app
-        self._sent_at = 0.0
         app.attach_manager(self)
         if event is not None:
             self.table.set_root(event)
@@ -193,7 +187,8 @@ class SocketManager:
     def adopt(self, other: SocketManager) -> None:
         """Share the handlers and clients of the manager that this one replaces. So decorators and
         classes can be mixed, and an early reference to the old manager still works."""
-        self.table, self.registry = other.table, other.registry
+        self.table, self.members = other.table, other.members
+        self._delivery = other._delivery
         if not self.table.empty:
             self._app.mount_manager(self)
 
@@ -232,10 +227,10 @@ class SocketManager:
             )
         _check_user_id(user_id)
 
-        def attach(link: Link, subprotocol: str | None) -> SocketClient:
+        def attach(outlet: Outlet, subprotocol: str | None) -> SocketClient:
             key = secrets.token_urlsafe(16)
-            client = SocketClient(key, request, self, user_id, subprotocol, link)
-            self.registry.add(key, client, user_id)
+            client = SocketClient(key, request, self, user_id, subprotocol, outlet)
+            self.members.add(key, client, user_id)
             return client
 
         upgrade = accept(request, self._options, attach)
@@ -261,7 +256,7 @@ class SocketManager:
 
         Source: the seed, ``sendToAll``.
         """
-        return await self._send_each(self.registry, new_envelope(data, path, status))
+        return await self._delivery.send_each(self.members, new_envelope(data, path, status))
 
     async def send_to_all_except(
         self, socket: SocketClient, data: Any, path: str = "", status: int = 200
@@ -273,8 +268,8 @@ class SocketManager:
         """
         if not isinstance(socket, SocketClient):
             raise TypeError(_not_a_client(socket))
-        others = (client for client in self.registry if client is not socket)
-        return await self._send_each(others, new_envelope(data, path, status))
+        others = (client for client in self.members if client is not socket)
+        return await self._delivery.send_each(others, new_envelope(data, path, status))
 
     async def send_to_client(self, id: str, data: Any, path: str = "", status: int = 200) -> bool:
         """Send a message to the client of that id; False if there is none.
@@ -283,9 +278,9 @@ class SocketManager:
             TypeError: ``id`` is not text.
         """
         _check_client_id(id)
-        client = self.registry.get(id)
+        client = self.members.get(id)
         envelope = new_envelope(data, path, status)
-        return bool(await self._send_each(() if client is None else (client,), envelope))
+        return bool(await self._delivery.send_each(() if client is None else (client,), envelope))
 
     async def send_to_user(
         self, user_id: UserId, data: Any, path: str = "", status: int = 200
@@ -296,44 +291,25 @@ class SocketManager:
             TypeError: ``user_id`` is neither str nor int.
         """
         _check_user_id(user_id)
-        return await self._send_each(
-            self.registry.of_user(user_id), new_envelope(data, path, status)
+        return await self._delivery.send_each(
+            self.members.of_user(user_id), new_envelope(data, path, status)
         )
-
-    async def _send_each(self, clients: Iterable[SocketClient], envelope: Envelope) -> int:
-        reached = 0
-        client = None
-        for client in clients:
-            reached += client.push(envelope)
-        if client is not None and self not in client.host.lagging:
-            self._sent_at = trio.current_time()
-            client.host.lagging[self] = None
-        for _ in range(account.broadcast(reached, envelope.size)):
-            await trio.lowlevel.checkpoint()  # the transports send what was written
-        return reached
-
-    def probe(self) -> bool:
-        """See how far behind its clients are, once something was sent to many. The server calls it
-        now and then; so no message costs a thought for each of its recipients."""
-        for client in self.registry:
-            client.note_sent(self._sent_at)
-        return False
 
     # Asking
 
     @property
     def count_clients(self) -> int:
         """The number of connected clients (the seed's ``countClients``)."""
-        return len(self.registry)
+        return len(self.members)
 
     @property
     def count_users(self) -> int:
         """The number of users who have a client connected."""
-        return self.registry.count_users
+        return self.members.count_users
 
     def get_all_clients_keys(self) -> list[str]:
         """The ids of all connected clients."""
-        return self.registry.keys()
+        return self.members.keys()
 
     def get_client(self, id: str) -> SocketClient | None:
         """The connected client of that id; None if there is none.
@@ -342,12 +318,12 @@ class SocketManager:
             TypeError: ``id`` is not text.
         """
         _check_client_id(id)
-        return self.registry.get(id)
+        return self.members.get(id)
 
     async def close(self, code: int = 1001, reason: str = "") -> None:
         """Close every connection."""
         check_close(code, reason)
-        for client in self.registry:
+        for client in self.members:
             await client.close(code, reason)
             if account.spend():
                 await trio.lowlevel.checkpoint()

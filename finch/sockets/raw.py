@@ -21,8 +21,10 @@ from finch.errors import ConnectionClosed
 from finch.explain import kind, not_text, where
 from finch.failures import report
 from finch.http.request import Request
-from finch.sockets.link import MESSAGE, Link, Owner
-from finch.sockets.upgrade import SocketOptions, Upgrade, accept
+from finch.sockets.link import MESSAGE, Link
+from finch.sockets.options import SocketOptions
+from finch.sockets.outlet import Owner
+from finch.sockets.upgrade import Upgrade, accept
 from finch.tasks import contain
 from finch.turns import HEAVY, TURN, account
 from finch.wire.websocket import check_close
@@ -31,7 +33,7 @@ _log = logging.getLogger("finch.sockets")
 
 # A waiting task yields _UNTIL_WOKEN to trio, and gets _WOKEN back when it is woken. They are made
 # only once, since they are the same for every wait: that makes a wait a tenth cheaper.
-_UNTIL_WOKEN: Final = trio.lowlevel.wait_task_rescheduled(  # noqa: ASYNC105  # it is not to wait
+_UNTIL_WOKEN: Final = trio.lowlevel.wait_task_rescheduled(  # noqa: ASYNC105  # not to be awaited
     lambda _: trio.lowlevel.Abort.SUCCEEDED
 ).send(None)
 _WOKEN: Final = Value(None)
@@ -98,7 +100,7 @@ class WebSocket(Owner):
             if account.spend(len(inbox[0])):  # many messages came at once: let others go first
                 yield from trio.lowlevel.checkpoint()  # noqa: ASYNC105  # that waits
         elif self._leaving:
-            if account.spend():  # somebody who asks again and again
+            if account.spend():  # the handler may ask again and again
                 yield from trio.lowlevel.checkpoint()  # noqa: ASYNC105  # that waits
         else:
             if self._waiting is not None:
@@ -143,7 +145,7 @@ class WebSocket(Owner):
             sent = link.send(message)
         except UnicodeEncodeError:
             fault = not_text(str(message))
-            raise ValueError(f"the text that a WebSocket is to send has {fault}") from None
+            raise ValueError(f"the text to send has {fault}") from None
         if not sent:
             self._notice()
             raise self._closed_error()
@@ -213,7 +215,7 @@ class WebSocket(Owner):
                         self.request.raw_path,
                         kind(value),
                     )
-                # where the peer left while the handler sent, nobody did anything wrong
+                # if the peer left while the handler was sending, nobody did anything wrong
                 if error is not None and not (self._noticed and _is_only_closed(error)):
                     report(_log, "the handler of %s raised", self.request.raw_path, error=error)
                     code, reason = 1011, "internal error"
@@ -229,7 +231,7 @@ class WebSocket(Owner):
 
 
 def _is_only_closed(error: BaseException) -> bool:
-    """Whether the error is a ConnectionClosed, or a nursery's group of nothing else."""
+    """Whether the error is a ConnectionClosed, or a nursery's group that contains nothing else."""
     if isinstance(error, BaseExceptionGroup):
         return error.split(ConnectionClosed)[1] is None
     return isinstance(error, ConnectionClosed)

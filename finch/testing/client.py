@@ -67,7 +67,7 @@ class TestClient:
                 f"client is the address that the application sees, not {shown(client)}; write "
                 "Address('10.0.0.7', 50000)"
             )
-        SentHeaders(headers)  # at once, and not with the first request
+        SentHeaders(headers)  # a mistake in them raises here, not at the first request
         self.app = app
         self._cookies = Cookies()
         self._client = Address(*client)

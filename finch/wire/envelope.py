@@ -190,6 +190,17 @@ class Envelope:
             self._tail = b'","data":%b,"reply":%b}' % (_encode(data), _encode(reply))
         self._frames: dict[tuple[str, int], bytes] = {}
 
+    @classmethod
+    def from_json(
+        cls, data: bytes, path: str, status: int, timestamp: int, reply: Any = None
+    ) -> Envelope:
+        """The envelope of data that is JSON already, such as a stored message.
+
+        Parameters:
+            data: one valid JSON value, as UTF-8. It is not checked and not encoded again.
+        """
+        return cls(msgspec.Raw(data), path, status, timestamp, reply)
+
     @property
     def size(self) -> int:
         """Bytes of the message without the parts that differ between recipients."""

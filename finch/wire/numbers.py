@@ -13,7 +13,7 @@ MOST: Final = 2_500
 """Numbers with an exponent of two digits or more, in one text; about 25 ms."""
 
 LONG: Final = MOST * 5
-"""Bytes from which on a text is worth looking at: it may hold so many, with their commas."""
+"""Bytes. A shorter text cannot have more than ``MOST`` such numbers, so it need not be searched."""
 
 _EXPONENT: Final = r"[eE][+-]?\d\d"
 _NUMBER: Final = rf"[\[:,\s]-?\d+(?:\.\d+)?{_EXPONENT}"  # what begins a value, and not within text
@@ -24,8 +24,8 @@ _PATTERNS: Final = {
 
 
 def too_costly(text: str | bytes) -> bool:
-    """Whether a JSON text has more such numbers than may be read in one go. Text in it that looks
-    like them counts as they do.
+    """Whether a JSON text has more than ``MOST`` such numbers. Strings in it that look like such
+    numbers are counted, too.
 
     Example::
 

@@ -34,8 +34,8 @@ def check_close_code(code: int) -> None:
     known = (1000, 1001, 1003, 1007, 1008, 1009, 1011, 1012, 1013, BAD_GATEWAY)
     if not (code in known or 3000 <= code <= 4999):
         raise ValueError(
-            f"{code} is not a code to close with; use 1000, 1008, 1011 or your own from 4000 to "
-            "4999"
+            f"{code} is not a code to close with; use 1000, 1001, 1003, 1007 to 1009, 1011 to "
+            "1014, or your own from 3000 to 4999"
         )
 
 

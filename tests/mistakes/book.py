@@ -104,7 +104,7 @@ def page() -> str:
     lines = [
         "# Mistakes, and what Finch says",
         "",
-        "Each of these is made by a test, and this page is made from what Finch said.",
+        "A test makes each of these mistakes, and this page shows what Finch said.",
         "",
         BEGIN.strip(),
         "",

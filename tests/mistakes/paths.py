@@ -72,7 +72,7 @@ def a_parameter_too_few():
     async def bird(request): ...
 
 
-@mistake(HANDLERS, "async def index(user: dict) where nothing is in the path", "is the request")
+@mistake(HANDLERS, "async def index(user: dict) for a path without parameters", "is the request")
 def a_first_parameter_that_is_not_the_request():
     @FinchApp().get("/")
     async def index(user: dict): ...

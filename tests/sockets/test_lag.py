@@ -207,6 +207,6 @@ async def test_lag_is_known_when_an_application_is_served_again(app, autojump_cl
         async with TestClient(app) as client, client.socket(), client.socket():
             await app.socket_manager.send_to_all("hello")
             await trio.sleep(10)
-            [some, other] = app.socket_manager.registry
+            [some, other] = app.socket_manager.members
             assert some.lag > 1
             assert other.lag > 1

@@ -284,3 +284,12 @@ def test_an_unreadable_message_has_items_too():
     assert unreadable("[1]").fields == {"path": "error", "data": "[1]"}
     assert "blob" not in unreadable(DEEP)
     assert unreadable('{"path":1,"blob":2}')["blob"] == 2
+
+
+@pytest.mark.parametrize("reply", [None, 7])
+@pytest.mark.parametrize("data", [None, "text", {"a": [1, 2.5, "\u00fc"]}])
+def test_an_envelope_of_stored_json_is_the_same(data, reply):
+    stored = Envelope.from_json(msgspec.json.encode(data), "said", 200, 17, reply)
+    made = Envelope(data, "said", 200, 17, reply)
+    assert stored.frame("en", b"x" * 22) == made.frame("en", b"x" * 22)
+    assert stored.size == made.size

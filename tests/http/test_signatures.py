@@ -199,7 +199,7 @@ def test_an_annotation_makes_another_path_as_a_converter_does():
         (bool, "bool"),
         (bytes, "bytes"),
         (datetime.date, "datetime.date"),
-        (Color, "tests.test_signatures.Color"),
+        (Color, "tests.http.test_signatures.Color"),
         (Literal["a", "b"], "Literal['a', 'b']"),
         (list[int], "list[int]"),
         (int | float, "int | float"),

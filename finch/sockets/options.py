@@ -1,0 +1,198 @@
+"""The options of sockets. They are declared, documented and checked here, and only here.
+
+An application has options for all its sockets. A manager or a raw socket may have others for its
+own path. All three take them as keywords: ``**options: Unpack[...]``, below
+:func:`takes_options`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+from collections.abc import Callable, Container, Iterable, Mapping
+from inspect import Parameter
+from typing import Any, Final, TypedDict, TypeVar, cast
+
+from finch.config import Limits, check_limit
+from finch.errors import ConfigurationError
+from finch.explain import closest, shown
+from finch.headers import NAME as TOKEN
+from finch.logs import Seldom
+from finch.wire.handshake import same_origin
+from finch.wire.origins import listed_origin, read_origin
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+_log: Final = logging.getLogger("finch.app")
+
+
+class OfApplication(TypedDict, total=False):
+    """The options of all sockets of an application, as they are written; see
+    :class:`SocketOptions`.
+
+    The default of ``max_message_size``, and its None, is ``limits.max_message_size``.
+    """
+
+    allowed_origins: Iterable[str] | str
+    compression: bool
+    max_message_size: int | None
+
+
+class OfSocket(TypedDict, total=False):
+    """The options of one path, as they are written; see :class:`SocketOptions`.
+
+    None, or an option that is left out, is what the application says.
+    """
+
+    allowed_origins: Iterable[str] | str | None
+    subprotocols: Iterable[str]
+    compression: bool | None
+    max_message_size: int | None
+
+
+class SocketOptions:
+    """What the socket of one path accepts.
+
+    Parameters:
+        max_message_size: bytes of one message, after decompression.
+        allowed_origins: the origins whose pages may open sockets, such as ``https://example.org``
+            or ``capacitor://localhost``; ``"null"``; ``"*"`` for any. Pages of the host itself
+            always may. One text, or several.
+        subprotocols: the WebSocket subprotocols that the server accepts, the preferred one first.
+        compression: whether permessage-deflate is accepted. It costs memory for each client.
+
+    Raises:
+        ConfigurationError: if a value is invalid. The message says what to write.
+
+    Attributes:
+        seldom: logs which pages are refused.
+    """
+
+    __slots__ = (
+        "_parsed",
+        "allowed_origins",
+        "compression",
+        "max_message_size",
+        "seldom",
+        "subprotocols",
+    )
+
+    def __init__(
+        self,
+        *,
+        max_message_size: int,
+        allowed_origins: Iterable[str] | str = (),
+        subprotocols: Iterable[str] = (),
+        compression: bool = False,
+    ) -> None:
+        check_limit("max_message_size", max_message_size)
+        if not isinstance(compression, bool):
+            raise ConfigurationError(f"compression is True or False, not {shown(compression)}")
+        self.max_message_size = max_message_size
+        self.allowed_origins = _origins(allowed_origins)
+        self.subprotocols = _subprotocols(subprotocols)
+        self.compression = compression
+        self.seldom = Seldom(_log)
+        self._parsed = frozenset(map(listed_origin, self.allowed_origins - {"*", "null"}))
+
+    @classmethod
+    def of_application(cls, options: OfApplication, limits: Limits) -> SocketOptions:
+        """The options of an application, with its limits."""
+        default = cls(max_message_size=limits.max_message_size)
+        return default._changed(options, {"max_message_size"})
+
+    def varied(self, options: OfSocket) -> SocketOptions:
+        """The options of one path. Those that the path leaves out are taken from this object."""
+        return self._changed(options, OfApplication.__optional_keys__)
+
+    def _changed(self, options: Mapping[str, Any], may_be_none: Container[str]) -> SocketOptions:
+        said = {name: getattr(self, name) for name in OfSocket.__optional_keys__}
+        for name, value in options.items():
+            if value is not None or name not in may_be_none:
+                said[name] = value
+        return SocketOptions(**said)
+
+    def allows(self, origin: str, scheme: str, host: str) -> bool:
+        """Whether a page of this origin may connect to this host with this scheme."""
+        return (
+            same_origin(origin, scheme, host)
+            or "*" in self.allowed_origins
+            or (origin == "null" and "null" in self.allowed_origins)
+            or read_origin(origin) in self._parsed
+        )
+
+
+def _origins(allowed: Iterable[str] | str) -> frozenset[str]:
+    try:
+        return frozenset((allowed,) if isinstance(allowed, str) else allowed)
+    except TypeError:
+        raise ConfigurationError(
+            f"allowed_origins is {allowed!r}; write a list, such as ['https://example.org'], or "
+            "'*' for any origin"
+        ) from None
+
+
+def _subprotocols(given: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(given, str):
+        names = [name.strip() for name in given.split(",")]
+        raise ConfigurationError(
+            f"subprotocols is the text {given!r}; write a list: subprotocols={names!r}"
+        )
+    try:
+        listed = tuple(given)
+    except TypeError:
+        raise ConfigurationError(
+            f"subprotocols is {shown(given)}; write a list, such as ['chat'], or leave it out"
+        ) from None
+    for name in listed:
+        if not isinstance(name, str) or not TOKEN.fullmatch(name):
+            raise ConfigurationError(
+                f"subprotocols has {shown(name)}, which is not the name of a subprotocol; "
+                "write letters, digits, dots and hyphens, such as 'chat.v2'"
+            )
+    return listed
+
+
+class _Unsaid:
+    """The default of an option in a signature. What it is depends on the application."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+def takes_options(options: type[OfApplication] | type[OfSocket]) -> Callable[[C], C]:
+    """A decorator for functions that take these options as ``**options``.
+
+    Their signature then names each option, so that ``help`` shows them. Other keywords are refused
+    as Python does it.
+
+    Example::
+
+        @takes_options(OfSocket)
+        def websocket(self, path: str, **options: Unpack[OfSocket]): ...
+    """
+
+    def spell_out(taker: C) -> C:
+        signature = inspect.signature(taker)
+        *own, _ = signature.parameters.values()
+        for name, annotation in options.__annotations__.items():
+            text = annotation.__forward_arg__  # as it is written above
+            own.append(Parameter(name, Parameter.KEYWORD_ONLY, default=_Unsaid(), annotation=text))
+        known = [one.name for one in own]
+
+        @functools.wraps(taker)
+        def checked(*arguments: Any, **named: Any) -> Any:
+            for name in named:
+                if name not in known:
+                    meant = closest(name, known)
+                    raise TypeError(
+                        f"{taker.__qualname__}() got an unexpected keyword argument {name!r}"
+                        + (f". Did you mean {meant!r}?" if meant else "")
+                    )
+            return taker(*arguments, **named)
+
+        checked.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]
+        return cast(C, checked)
+
+    return spell_out
