@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MINUTES ?= 30
 
-.PHONY: run test check fuzz soak clean
+.PHONY: run test check fuzz mutants soak clean
 
 run: $(VENV)/.installed
 	cd examples && ../$(BIN)/python -m finch chat:app $(ARGS)
@@ -23,6 +23,10 @@ SECONDS ?= 600
 fuzz: $(VENV)/.installed-fuzz
 	$(BIN)/python -m tests.fuzz $(TARGET) --seconds $(SECONDS)
 
+# make mutants MODULE=finch/wire/head.py SAMPLE=100 SEED=1
+mutants: $(VENV)/.installed-mutants
+	nice $(BIN)/python -m tests.mutants $(MODULE) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Finch needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
@@ -38,6 +42,10 @@ $(VENV)/.installed-test: $(VENV)/.installed
 
 $(VENV)/.installed-fuzz: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	touch $@
+
+$(VENV)/.installed-mutants: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --editable '.[mutants]'
 	touch $@
 
 $(VENV)/.installed-check: $(VENV)/.installed-test

@@ -16,21 +16,41 @@ TESTS = Path(__file__).parent
 # Folder by folder: test modules that are named after no module, and why.
 STORIES = {
     "wire": {
+        "bodies_that_look_like_chunks": "http and body: what is no framing is not taken for it",
+        "closing_words": "websocket: the codes and reasons that an application may close with",
+        "default_ports": "handshake: an origin without a port has that of its scheme",
         "fast_path": "frames and websocket: the fast path and wsproto give the same results",
         "framing": "http and handshake: how a response is framed is decided once for both",
+        "long_hellos": "hello: a ClientHello is as long as all bytes of its length say",
         "longest": "all of wire, and others who read input: nothing takes quadratic time",
         "vectors": "envelope and message: the exchanges that test a client in any language",
+        "offers": "extensions: which offers of compression are declined",
+        "proxied_addresses": "proxy: the client's port does not depend on the server's address",
+        "rests": "websocket, frames and authority: within and between messages",
         "rfc": "http, head and body: what the RFCs say, section by section",
+        "second_response": "http: of one response, nothing is left for the next",
+        "wrong_reports_of_proxies": "forwarded: what a proxy reports wrongly is 400",
     },
     "http": {
+        "kept_requests": "request: what the request of an open WebSocket keeps",
+        "spoken_languages": "language, through FinchApp: which languages may be given",
+        "streams_left_behind": "request, streaming and connection: generators that nobody sends",
         "values": "request, body, cookies and language: all that a handler reads from a request",
+        "wrong_names_in_paths": "paths: what is said of braces that are no parameter",
     },
     "sockets": {
         "joining": "membership and room: what happens in a room while somebody is on the way in",
         "harm": "rooms, clients and their tasks: what goes wrong for one harms nobody else",
         "lifecycle": "from upgrade to client: on_connect and on_disconnect run exactly once",
         "missed": "membership and the backplane: what a client gets that comes back",
+        "beside": "client and workers: how many concurrent messages are handled side by side",
+        "much_at_once": "link and readers: bursts to a client, and from one that is not read",
         "order": "from link to workers: the messages of one client are handled in order",
+        "outbox": "link: what may wait for a client",
+        "quiet_clients": "link: what time does to clients that say nothing, or that nobody reads",
+        "sent_by_default": "client and manager: what a message has if only its data is given",
+        "turns_of_one_client": "link, client and raw: when the others have their turn",
+        "what_goes_wrong": "workers and event: one client's trouble is not the others'",
     },
 }
 

@@ -50,6 +50,7 @@ class TestSocket:
         self._protocol = Connection(ConnectionType.CLIENT, trailing_data=early)
         self._pieces: list[Any] = []
         self._closed: SocketClosed | None = None
+        self._sending = trio.Lock()
         self._events = self._protocol.events()
         self._kept: list[str | bytes] = []  # came while something else was waited for
         self._asked = 0  # messages that were sent with an id of our own
@@ -71,7 +72,7 @@ class TestSocket:
     async def send_raw(self, message: str | bytes) -> None:
         """Send a text or binary message as it is."""
         event = TextMessage(message) if isinstance(message, str) else BytesMessage(message)
-        await self.stream.send_all(self._protocol.send(event))
+        await self._send(self._protocol.send(event))
 
     async def receive(self, timeout: float = DEADLINE) -> ServerMessage:
         """The server's next envelope.
@@ -297,12 +298,15 @@ class TestSocket:
         """Close the socket, and wait for the server to close it too."""
         if self._protocol.state is ConnectionState.OPEN and self._closed is None:
             try:
-                await self.stream.send_all(
-                    self._protocol.send(CloseConnection(code=code, reason=reason))
-                )
+                await self._send(self._protocol.send(CloseConnection(code=code, reason=reason)))
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return
             await self.wait_closed()
+
+    async def _send(self, data: bytes) -> None:
+        """Send bytes. One task may send while another one reads, and so answers pings."""
+        async with self._sending:
+            await self.stream.send_all(data)
 
     async def _next(self) -> str | bytes | None:
         """The next whole message, or None if something else came."""
@@ -333,7 +337,7 @@ class TestSocket:
 
     async def _answer(self, event: Ping | CloseConnection) -> None:
         try:
-            await self.stream.send_all(self._protocol.send(event.response()))
+            await self._send(self._protocol.send(event.response()))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
 

@@ -565,9 +565,7 @@ class World:
         n = self.number
         answers = {}
         with trio.move_on_after(0.01):
-            async for client, answer in room.call(
-                {"mode": 0, "n": n}, path="confirm", as_type=int
-            ):
+            async for client, answer in room.call({"mode": 0, "n": n}, path="confirm", as_type=int):
                 assert client.id not in answers
                 answers[client.id] = answer
         assert set(answers.values()) <= {n}
