@@ -47,7 +47,7 @@ async def test_who_left_before_the_first_message_gets_it_though_others_came_mean
     assert (position, recovered, messages) == (Position(ann.epoch, 1), True, [(1, (1, "hello"))])
 
 
-async def test_a_numbering_that_is_forgotten_begins_anew_with_another_epoch(world):
+async def test_a_numbering_that_is_forgotten_begins_anew_with_another_epoch(world, autojump_clock):
     before = (await publish(world, ANN)).position
     await trio.sleep(11)
     await publish(world, BOB)  # looks for what may be forgotten
@@ -57,7 +57,7 @@ async def test_a_numbering_that_is_forgotten_begins_anew_with_another_epoch(worl
     assert not (await missed(world, ANN, Position(before.epoch, 0))).recovered
 
 
-async def test_names_that_nothing_is_sent_to_are_not_kept(world):
+async def test_names_that_nothing_is_sent_to_are_not_kept(world, autojump_clock):
     for number in range(1000):
         await missed(world, Channel("room", f"chat/{number}"))
     await trio.sleep(11)

@@ -47,7 +47,7 @@ async def joined(socket, room, **fields):
 @pytest.mark.parametrize(
     "accident", [leave_a_nursery_open, leave_a_scope_open, leave_a_cancelled_scope_open]
 )
-async def test_a_task_that_leaves_something_open_ends_alone(serving, accident):
+async def test_a_task_that_leaves_something_open_ends_alone(serving, accident, autojump_clock):
     games = serving.rooms("game/{name}")
     games.task(accident_of_a_room(accident))
 
@@ -96,7 +96,7 @@ async def test_no_client_joins_the_audiences_that_finch_keeps(serving):
                 await next(iter(serving.everyone)).join(name)
 
 
-async def test_a_meta_that_is_nested_too_deeply_breaks_no_room(serving):
+async def test_a_meta_that_is_nested_too_deeply_breaks_no_room(serving, autojump_clock):
     serving.rooms("chat/{name}", presence=True)
     deepest = sys.getrecursionlimit()
     async with TestClient(serving) as client:
@@ -130,13 +130,7 @@ async def fill(room):
         await room.send("x" * 20_000)
 
 
-@pytest.fixture
-def slowly(reader):
-    if reader == "task":
-        pytest.skip("a stream in memory takes everything at once")
-
-
-@pytest.mark.usefixtures("slowly")
+@pytest.mark.parametrize("reader", ["hub"], indirect=True)  # a stream in memory takes everything
 async def test_a_join_that_is_cancelled_halfway_can_be_repeated(serving):
     left = []
     rooms = serving.rooms("chat/{name}", history=History())
@@ -160,7 +154,7 @@ async def test_a_join_that_is_cancelled_halfway_can_be_repeated(serving):
     assert left == ["chat/x", "chat/x"]
 
 
-@pytest.mark.usefixtures("slowly")
+@pytest.mark.parametrize("reader", ["hub"], indirect=True)  # a stream in memory takes everything
 async def test_a_handler_that_gives_up_a_join_can_repeat_it(serving):
     serving.rooms("chat/{name}")
     room = serving.room("chat/x")
@@ -180,7 +174,7 @@ async def test_a_handler_that_gives_up_a_join_can_repeat_it(serving):
         assert room.count == 0
 
 
-async def test_a_renewal_that_ends_after_its_client_keeps_nothing_of_it(serving):
+async def test_a_renewal_that_ends_after_its_client_keeps_nothing_of_it(serving, autojump_clock):
     @serving.authorize
     async def authorize(request):
         return Identity("ann", expires_at=time.time() + 3600)
@@ -234,7 +228,9 @@ async def test_a_client_that_visits_a_thousand_rooms_leaves_nothing_in_memory(se
         assert len(await serving.room("chat/lobby").history()) == 1
 
 
-async def test_cancelling_does_not_read_all_long_messages_that_wait(serving, monkeypatch):
+async def test_cancelling_does_not_read_all_long_messages_that_wait(
+    serving, monkeypatch, autojump_clock
+):
     read = []
 
     def counted(payload):
@@ -260,7 +256,7 @@ async def test_cancelling_does_not_read_all_long_messages_that_wait(serving, mon
             assert (await socket.receive(20)).reply == number
 
 
-async def test_an_id_cancels_only_the_message_with_the_same_json(serving):
+async def test_an_id_cancels_only_the_message_with_the_same_json(serving, autojump_clock):
     @serving.socket("wait")
     async def wait(socket, data):
         await trio.sleep(10)

@@ -7,12 +7,18 @@ from finch import FinchApp, SocketEvent, SocketManager
 from finch.testing import TestClient
 
 
+def somebody_else(socket):
+    other = object.__new__(type(socket))
+    other.id = "somebody else"
+    return other
+
+
 @pytest.mark.parametrize(
     "send",
     [
         lambda socket: socket.send("hello"),
         lambda socket: socket.manager.send_to_all("hello"),
-        lambda socket: socket.manager.send_to_all_except(object.__new__(type(socket)), "hello"),
+        lambda socket: socket.manager.send_to_all_except(somebody_else(socket), "hello"),
         lambda socket: socket.manager.send_to_client(socket.id, "hello"),
         lambda socket: socket.manager.send_to_user("ada", "hello"),
     ],
