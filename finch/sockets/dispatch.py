@@ -17,7 +17,7 @@ from finch.calls import attempt, call
 from finch.errors import ClientGone, HTTPError
 from finch.failures import close_iterator, failure_of, report, report_no_status
 from finch.sockets.asks import is_call
-from finch.sockets.event import Handlers
+from finch.sockets.event import RESERVED_PATHS, Handlers
 from finch.sockets.outgoing import answer_envelope, error_envelope
 from finch.sockets.outlet import Outlet
 from finch.sockets.table import Table
@@ -88,7 +88,7 @@ class Dispatcher(ABC):
                 self._drop_answer()
                 return None
             path = message.path
-            if path[:6] == "finch.":
+            if path in RESERVED_PATHS:
                 return self._handle_reserved(message)
             if message.room is not None and self._table.has_rooms:
                 return self._handle_in_room(message)

@@ -26,6 +26,9 @@ callbacks one by one, so it need not have an on_message at first.)"""
 RESERVED: Final = "finch."
 """Socket paths and rooms that begin so are Finch's own."""
 
+RESERVED_PATHS: Final = frozenset(("finch.join", "finch.leave", "finch.cancel", "finch.auth"))
+"""The paths of this kind that clients send to."""
+
 
 class SocketEvent:
     """The callbacks of one path, or of a manager's root.

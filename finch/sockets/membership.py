@@ -235,11 +235,8 @@ class Member(Inbox):
 
     async def _handle_reserved(self, message: Message) -> None:
         """A message whose path is Finch's own."""
-        answer = _RESERVED.get(message.path)
         try:
-            if answer is None:
-                raise HTTPError(404, f"{message.path} is unknown here")
-            await answer(self, message)
+            await _RESERVED[message.path](self, message)
         except BaseException as raised:
             try:
                 error = failure_of(raised)

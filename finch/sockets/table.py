@@ -7,7 +7,7 @@ from typing import Any
 
 from finch.conversions import DecHook
 from finch.errors import ConfigurationError
-from finch.sockets.event import Handlers, SocketEvent, check_path
+from finch.sockets.event import RESERVED, Handlers, SocketEvent, check_path
 
 
 class Table:
@@ -98,10 +98,12 @@ class Table:
 
     def handlers_of(self, path: str) -> Handlers | None:
         """The handlers of a message with this path: its own event, or the root, or the route
-        ``error``; None if there are none."""
+        ``error``; None if there are none, or if the path is one of Finch's own."""
         handlers = self._named.get(path)
         if handlers is not None and handlers.on_message is not None:
             return handlers
+        if path.startswith(RESERVED):
+            return None
         if self.root.on_message is not None:
             return self.root
         return self._error_route()
