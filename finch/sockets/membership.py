@@ -166,7 +166,8 @@ class Member(Inbox):
 
     def _admit(self, room: Room, meta: Any) -> Any:
         hall = self.manager.halls.admit(room, self, meta)  # type: ignore[arg-type]
-        self._rooms += (hall.room,)
+        if self._room(room.name) is None:  # its on_join may have let it in already
+            self._rooms += (hall.room,)
         return hall
 
     def _enter(self, room: Room, told: int) -> None:

@@ -269,3 +269,33 @@ async def test_an_id_cancels_only_the_message_with_the_same_json(serving, autoju
             await socket.send("finch.cancel", id=id)
         assert (await socket.receive(20)).data == "done"
         assert (await socket.receive(20)).data == "done"
+
+
+async def test_who_is_let_in_by_on_join_and_then_by_its_own_request_leaves_once(serving):
+    left = []
+    rooms = serving.rooms("chat/{name}")
+
+    @rooms.on_join
+    async def on_join(socket, room):
+        await socket.join(room.name)
+
+    @rooms.on_leave
+    async def on_leave(socket, room):
+        left.append(room.name)
+
+    async with TestClient(serving) as client, client.socket("/ws") as socket:
+        assert (await joined(socket, "chat/x")).room == "chat/x"
+        assert (await socket.receive()).reply == "join"
+    assert left == ["chat/x"]
+
+
+async def test_a_long_history_does_not_keep_the_archives_of_a_short_one(serving):
+    serving.rooms("kept/{name}", history=History(seconds=86_400))
+    serving.rooms("short/{name}", history=History(seconds=1))
+    backplane = serving.socket_manager.backplane
+    async with TestClient(serving):
+        await serving.room("kept/x").send("for a day")
+        for number in range(100):
+            await serving.room(f"short/{number}").send("for a second")
+            await trio.sleep(1)
+        assert len(backplane._archives) < 10
