@@ -159,7 +159,7 @@ class Audience(ABC):
                     votes += yes
         """
         new_envelope(data, path, 200)  # raises here what would fail for each client
-        return _answers(list(self), data, path, as_type)
+        return Answers(list(self), data, path, as_type)
 
 
 class Everyone(Audience):
@@ -212,24 +212,32 @@ class User(Audience):
         return f"<User {self.id!r}: {self.count} clients>"
 
 
-async def _answers(
-    clients: list[SocketClient], data: Any, path: str, as_type: Any
-) -> AsyncIterator[tuple[SocketClient, Any]]:
-    """Every client is asked in a task of the server, so that no nursery is open over a yield."""
-    send, receive = trio.open_memory_channel[tuple[SocketClient, Any]](len(clients) or 1)
-    scopes: list[trio.CancelScope] = []
+class Answers(AsyncIterator[tuple[SocketClient, Any]]):
+    """The answers to a call of several clients, as they come: pairs of client and answer.
 
-    for client in clients:
-        scope = trio.CancelScope()
-        scopes.append(scope)
-        client.host.spawn(_Asked(client, data, path, as_type, send.clone(), scope))
-    send.close()
-    try:
-        async with receive:
-            async for answer in receive:
-                yield answer
-    finally:
-        for scope in scopes:
+    Not an async generator: if a loop over one is left early, trio warns that it was not closed.
+    When nobody holds this object any longer, nobody is waited for.
+    """
+
+    def __init__(self, clients: list[SocketClient], data: Any, path: str, as_type: Any) -> None:
+        # Every client is asked in a task of the server, so that no nursery is open in the loop.
+        send, self._answers = trio.open_memory_channel[tuple[SocketClient, Any]](len(clients) or 1)
+        self._scopes: list[trio.CancelScope] = []
+        with send:
+            for client in clients:
+                scope = trio.CancelScope()
+                self._scopes.append(scope)
+                client.host.spawn(_Asked(client, data, path, as_type, send.clone(), scope))
+
+    async def __anext__(self) -> tuple[SocketClient, Any]:
+        try:
+            return await self._answers.receive()
+        except trio.EndOfChannel:
+            raise StopAsyncIteration from None
+
+    def __del__(self) -> None:
+        self._answers.close()
+        for scope in self._scopes:
             scope.cancel()
 
 

@@ -255,3 +255,25 @@ async def test_who_stops_asking_a_user_leaves_nothing_behind(app, autojump_clock
         with pytest.raises(Refused) as refused:
             await socket.call("nothing")
         assert refused.value.status == 404
+
+
+async def test_a_loop_over_answers_that_is_left_early_waits_for_nobody(autojump_clock):
+    app = FinchApp()
+    heard = []
+
+    @app.socket("vote")
+    async def vote(socket, data):
+        async for _, answer in app.everyone.call("yes?", path="yes", as_type=bool):
+            heard.append(answer)
+            break
+        return "enough"
+
+    async with TestClient(app) as client, client.socket() as one, client.socket() as other:
+        await one.send("vote", id=1)
+        asked = await other.receive()
+        await other.send("yes", True, reply=asked.id)
+        while (message := await one.receive()).path != "vote":
+            pass
+        assert (message.data, heard) == ("enough", [True])
+        await trio.testing.wait_all_tasks_blocked()
+        assert not any(socket._asks for socket in app.everyone)
