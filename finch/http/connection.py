@@ -141,7 +141,7 @@ class Connection:
             self._sender.refuse(error, self.client)
         except Disconnected:
             pass  # the client is gone, or a response broke off: nothing more can be sent
-        await self._hang_up()
+        await self._finish()
         return None
 
     async def refuse(self, error: HTTPError) -> None:
@@ -296,7 +296,7 @@ class Connection:
 
     # Ending
 
-    async def _hang_up(self) -> None:
+    async def _finish(self) -> None:
         """Close our side, and read until the peer closes its own. If we closed with data unread,
         TCP would send a reset, and the peer could lose our answer (RFC 9112, section 9.6)."""
         self._wait_for(_Waiting.END, math.inf)

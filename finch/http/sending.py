@@ -228,7 +228,7 @@ class Sender:
                 # The peer must see that the body is incomplete. A chunked body then has no last
                 # chunk. A body that ends by closing would look complete: so reset the connection.
                 if http.ends_by_closing:
-                    transport.abort()
+                    transport.drop()
             raise Disconnected("the response could not be completed") from None
         finally:
             self._stream = None

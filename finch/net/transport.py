@@ -163,7 +163,7 @@ class Transport(ABC):
             if self._outbox is None and not self.closed:
                 self._send_eof()
 
-    def abort(self) -> None:
+    def drop(self) -> None:
         """Close the connection so that the peer notices that its data is incomplete."""
         self.close()
 
@@ -347,7 +347,7 @@ class SocketTransport(Transport):
         except OSError:
             pass
 
-    def abort(self) -> None:
+    def drop(self) -> None:
         if not self.closed:
             self.flush()
             reset_at_close(self._socket)
