@@ -239,11 +239,7 @@ class Member(Inbox):
         try:
             await _RESERVED[message.path](self, message)
         except BaseException as raised:
-            try:
-                error = failure_of(raised)
-            except trio.Cancelled:
-                self._say_cancelled(message)
-                raise
+            error = failure_of(raised)  # raises a cancellation again
             if isinstance(error, HTTPError):
                 await self._send_error(error, message)
             else:
