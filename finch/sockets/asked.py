@@ -45,6 +45,18 @@ def positions(request: Request) -> dict[str, Position]:
     return found
 
 
+def has_heard_all(since: Position | None, begins: int | None, newest: Position) -> bool:
+    """Whether a client that is in a room has heard everything after its position.
+
+    Parameters:
+        begins: the number of the last message before the server let the client in; None if the
+            client came by itself: then it was told what it had missed.
+    """
+    if since is None or begins is None:
+        return True
+    return since.epoch == newest.epoch and begins <= since.seq <= newest.seq
+
+
 def no_member(declared: Mapping[str, Rooms], name: object) -> HTTPError:
     if not isinstance(name, str):
         return HTTPError(400, "the room of a message is text")
