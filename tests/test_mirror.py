@@ -39,6 +39,9 @@ STORIES = {
         "wrong_names_in_paths": "paths: what is said of braces that are no parameter",
     },
     "sockets": {
+        "model": "all of sockets: any story of rooms, users and calls goes as a plain model says",
+        "churn": "all of sockets: nothing is left of a thousand clients that come and go",
+        "frozen": "client, delivery and link: one that reads nothing, among others that read",
         "joining": "membership and room: what happens in a room while somebody is on the way in",
         "harm": "rooms, clients and their tasks: what goes wrong for one harms nobody else",
         "lifecycle": "from upgrade to client: on_connect and on_disconnect run exactly once",
