@@ -240,7 +240,7 @@ class Inbox(Dispatcher, Owner, Job):
                 message = read_message(payload)
             except EnvelopeError:
                 continue
-            if _is(message.id, id):
+            if _is(message.id, id) and message.path != "finch.cancel":  # that one has its id, too
                 del self._inbox[place]
                 self._send_now(error_envelope(HTTPError(499, "cancelled"), message))
                 return True

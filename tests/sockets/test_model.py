@@ -120,6 +120,16 @@ WENT_WRONG = {
         step("publish", how=3),
         step("thaw"),
     ],
+    "what was answered already is cancelled twice, and gets a second answer": [
+        CONNECT,
+        step("freeze"),
+        step("say", what=HIDDEN),
+        step("slow"),
+        step("cancel"),
+        step("cancel"),
+        step("wait", how=4),
+        step("thaw"),
+    ],
     "a client leaves before it answers, and that is logged as an error": [
         CONNECT,
         step("ask", how=3),
