@@ -950,11 +950,12 @@ class World:
             else:
                 numbers = self.history.get(channel, {}).get(heard.epoch, {})
                 self.skipped(tab, label, heard, len(numbers) + 1)
-        for about, n in tab.wanted.items():
-            assert tab.moved.get(about, 0) >= n, f"the newest of {about} is lost"
         socket = self.sockets[tab.id]
-        assert not socket._waiting
-        assert socket.lag == 0
+        if not socket._outlet.paused:  # else its answers to pings wait behind its messages
+            for about, n in tab.wanted.items():
+                assert tab.moved.get(about, 0) >= n, f"the newest of {about} is lost"
+            assert not socket._waiting
+            assert socket.lag == 0
         if not tab.requests:
             rooms = {name for name in tab.rooms if not name.startswith("finch.")}
             assert set(socket.rooms) == rooms
