@@ -246,6 +246,12 @@ class Inbox(Dispatcher, Owner, Job):
                 return True
         return False
 
+    def _must_be_done(self, message: Message) -> None:
+        """From now on, the client cannot cancel a message that is being handled."""
+        for worker in self._workers:
+            if worker.message is message:
+                worker.message = None
+
     def _say_cancelled(self, worker: Worker) -> None:
         """A worker was cancelled. If the client has asked for that, this is its answer: while a
         message is handled, or while an answer to it waits."""

@@ -372,6 +372,7 @@ class Member(Inbox):
         room = self._exit(message.room)
         if room is None:
             raise no_member(self.manager.declared, message.room)
+        self._must_be_done(message)  # nobody cancels an on_leave, or half a leave
         await self._said_goodbye_to(room)
         more = {"room": room.name}
         await self._send_one(Envelope(None, "finch.leave", 200, epoch_ms(), message.id, more))

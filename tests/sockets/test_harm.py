@@ -299,3 +299,20 @@ async def test_a_long_history_does_not_keep_the_archives_of_a_short_one(serving)
             await serving.room(f"short/{number}").send("for a second")
             await trio.sleep(1)
         assert len(backplane._archives) < 10
+
+
+async def test_a_client_cannot_cancel_the_goodbye_to_a_room(serving, autojump_clock):
+    rooms = serving.rooms("chat/{name}")
+    said = []
+
+    @rooms.on_leave
+    async def on_leave(socket, room):
+        await trio.sleep(0.5)
+        said.append("goodbye")
+
+    async with TestClient(serving) as client, client.socket("/ws") as socket:
+        await socket.join("chat/x")
+        await socket.send("finch.leave", id=1, room="chat/x")
+        await socket.send("finch.cancel", id=1)
+        answer = await socket.receive()
+        assert (answer.path, answer.status, said) == ("finch.leave", 200, ["goodbye"])

@@ -743,8 +743,6 @@ class World:
                 return
             [asked] = [one for one in tab.requests if one.id == message["reply"]]
             tab.requests.remove(asked)
-            if asked.verb == "leave":
-                self.forget(tab, asked.room)
             return
         while tab.parting and len(tab.requests) > 1 and tab.requests[0].id != message["reply"]:
             tab.requests.popleft()  # not everything is done for a client that has left
