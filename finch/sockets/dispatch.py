@@ -69,10 +69,6 @@ class Dispatcher(ABC):
     def _drop_answer(self) -> None:
         """An answer has come that nobody waits for."""
 
-    @abstractmethod
-    def _say_cancelled(self, message: Message) -> None:
-        """A message's handler was cancelled: answer that, if the client has asked for it."""
-
     def _handle(self, payload: str | bytes, worker: Worker) -> Coroutine[Any, Any, object] | None:
         """A coroutine that handles a message; None if another worker handles it."""
         try:
@@ -134,11 +130,7 @@ class Dispatcher(ABC):
                 else:  # the usual case: this saves a coroutine
                     self._send_now(answer)
         except BaseException as raised:
-            try:
-                error = failure_of(raised)
-            except trio.Cancelled:
-                self._say_cancelled(message)
-                raise
+            error = failure_of(raised)  # raises a cancellation again
             if isinstance(error, HTTPError):
                 await self._send_error(error, message)
             else:

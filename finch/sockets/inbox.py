@@ -176,6 +176,10 @@ class Inbox(Dispatcher, Owner, Job):
                     report(
                         _log, "a bug in Finch: a message of %r was not handled", self, error=error
                     )
+                except BaseException:  # cancelled, perhaps in a group
+                    self._say_cancelled(worker)
+                    raise
+                worker.message = None  # it is too late to cancel it
                 account.used += 1 + (len(payload) >> HEAVY)
                 if account.used >= TURN:
                     account.used = 0
@@ -242,9 +246,11 @@ class Inbox(Dispatcher, Owner, Job):
                 return True
         return False
 
-    def _say_cancelled(self, message: Message) -> None:
-        if any(one.unwanted for one in self._workers if one.message is message):
-            self._send_now(error_envelope(HTTPError(499, "cancelled"), message))
+    def _say_cancelled(self, worker: Worker) -> None:
+        """A worker was cancelled. If the client has asked for that, this is its answer: while a
+        message is handled, or while an answer to it waits."""
+        if worker.unwanted and worker.message is not None:
+            self._send_now(error_envelope(HTTPError(499, "cancelled"), worker.message))
 
     def _dismiss(self, worker: Worker) -> None:
         if len(self._workers) == 1:
@@ -367,6 +373,9 @@ class _ConcurrentCall(Job):
             if client._life is not Life.CANCELLED:
                 worker.message = self._message
                 await client._run(self._handlers, self._message, self._wanted)
+        except BaseException:  # cancelled, perhaps in a group
+            client._say_cancelled(worker)
+            raise
         finally:
             worker.message = None
             client._dismiss(worker)

@@ -103,6 +103,8 @@ class Member(Inbox):
         told, caught_up = hall.told, True
         async with self._coming_into(room):
             if room.kept is not None:
+                missed = await self.manager.backplane.missed(room.channel, room.kept, None, 0)
+                hall.let_in[self.id] = missed.position.seq
                 caught_up = await self._catch_up(room, None, 0, None, hall.people())
             elif room.declared is not None:
                 await self._send_one(joined_envelope(room.label, None, None, hall.people()))
@@ -126,10 +128,8 @@ class Member(Inbox):
 
     @property
     def _arrives(self) -> bool:
-        manager = self.manager
-        return manager.history is not None or (
-            manager.user_history is not None and self.identity is not None
-        )
+        has_own = self.manager.user_history is not None and self.identity is not None
+        return has_own or self.manager.history is not None
 
     async def _arrive(self) -> None:
         since = positions(self.request)
@@ -239,11 +239,7 @@ class Member(Inbox):
         try:
             await _RESERVED[message.path](self, message)
         except BaseException as raised:
-            try:
-                error = failure_of(raised)
-            except trio.Cancelled:
-                self._say_cancelled(message)
-                raise
+            error = failure_of(raised)  # raises a cancellation again
             if isinstance(error, HTTPError):
                 await self._send_error(error, message)
             else:
@@ -261,8 +257,7 @@ class Member(Inbox):
         declared = room.declared
         if declared is None:
             raise HTTPError(404, f"there is no room {name!r}")
-        known = self._room(name) is not None
-        if not known:
+        if self._room(name) is None:
             if self._has_too_many():
                 raise HTTPError(429, f"you are in {self._most_rooms} rooms, which is the most")
             meta = meta_of(message)
@@ -279,18 +274,16 @@ class Member(Inbox):
                 # on_join has let it in, so on_leave says goodbye
                 await self._said_goodbye_to(room)
                 return
-            hall = self._admit(room, meta)
-        else:
-            hall = manager.halls.get(name)
-        people, told = ({}, 0) if hall is None else (hall.people(), hall.told)
-        if known:  # it hears the room already, so it has missed nothing
-            missed = None
-            if room.kept is not None:
-                missed = await manager.backplane.missed(room.channel, room.kept, None, 0)
-                missed = missed._replace(recovered=True)
-            await self._send_one(joined_envelope(room.label, message, missed, people))
-            return
-        caught_up = True
+            if self._room(name) is None:  # the server may have let it in meanwhile
+                await self._come_in(room, since, last, message, meta)
+                return
+        await self._answer_member(room, since, message)
+
+    async def _come_in(
+        self, room: Room, since: Position | None, last: int, message: Message, meta: Any
+    ) -> None:
+        hall = self._admit(room, meta)
+        people, told, caught_up = hall.people(), hall.told, True
         async with self._coming_into(room):
             if room.kept is None:
                 await self._send_one(joined_envelope(room.label, message, None, people))
@@ -298,6 +291,28 @@ class Member(Inbox):
                 caught_up = await self._catch_up(room, since, last, message, people)
         if caught_up:
             self._enter(room, told)
+
+    async def _answer_member(self, room: Room, since: Position | None, message: Message) -> None:
+        """Answer a join of a room that the client is in already: it goes on hearing the room."""
+        # First wait, then look: no message may come between the answer and the position it tells.
+        if self._outlet.transport.pending:
+            await self._outlet.wait_writable(0)
+        if self._outlet.left:
+            return
+        if self._room(room.name) is None:  # the server has put it out meanwhile
+            raise no_member(self.manager.declared, room.name)
+        missed = None
+        if room.kept is not None:
+            missed = await self.manager.backplane.missed(room.channel, room.kept, None, 0)
+            missed = missed._replace(recovered=True)
+        hall = self.manager.halls.get(room.name)
+        people = {} if hall is None else hall.people()
+        begins = None if hall is None else hall.let_in.get(self.id)
+        if begins is not None and since is not None and missed is not None:
+            # The server has let it in before it could say what it has seen.
+            heard = since.epoch == missed.position.epoch and begins <= since.seq
+            missed = missed._replace(recovered=heard and since.seq <= missed.position.seq)
+        self._send_now(joined_envelope(room.label, message, missed, people))
 
     async def _ask_on_join(self, declared: Any, room: Room, meta: Any) -> Any:
         bound = declared.joins

@@ -118,7 +118,7 @@ class Hall:
         host: the server in which its tasks run.
     """
 
-    __slots__ = ("_changed", "_scopes", "_telling", "host", "presence", "room", "told")
+    __slots__ = ("_changed", "_scopes", "_telling", "host", "let_in", "presence", "room", "told")
 
     def __init__(self, room: Room, host: Host) -> None:
         declared = room.declared
@@ -128,6 +128,8 @@ class Hall:
         self._telling = False
         self._changed: trio.Event | None = None  # set while it tells who has come and gone
         self.told = 0  # times that the members were told who has come and gone
+        self.let_in: dict[str, int] = {}
+        """The clients that the server has let in, by id: the number of the last message before."""
         self.presence: Presence | None = None
         if declared is not None and declared.presence:
             self.presence = Presence(declared.grace)
@@ -317,6 +319,7 @@ class Halls:
         hall = self._halls.get(room.name)
         if hall is None:
             return
+        hall.let_in.pop(client.id, None)
         if self._manager.members.rooms.remove(room.name, client.id):
             hall.end()
         if hall.presence is not None:

@@ -36,9 +36,9 @@ from tests.sockets.peer import Peer
 
 TABS = ("ann", "ann", "bob", 7, None, None)  # the user of each
 ROOMS = (
-    "chat/a",
+    *("chat/a",) * 4,
+    *("log/c",) * 2,
     "chat/b",
-    "log/c",
     "crowd/d",
     "plain/e",
     "chat/staff",  # nobody may join it
@@ -46,6 +46,7 @@ ROOMS = (
     "hidden",  # only the server lets clients in
 )
 WHO = (0, 0, 0, 0, 1, 1, 2, 3, 4, 5)  # some do more than others, so that more happens to them
+DECLARED = [name for name in dict.fromkeys(ROOMS) if "/" in name and not name.startswith("nowhere")]
 GRACE = 3.0
 LIMITS = Limits(max_outbox=16 * 1024, backpressure=4 * 1024, max_rooms=4)
 HISTORIES = {
@@ -54,10 +55,13 @@ HISTORIES = {
     "chat": History(messages=6, seconds=10),
     "log": History(messages=3, seconds=60),
 }
-WAITS = (0.01, 0.06, 0.7, 2.9, 3.3, 8, 12, 26)
+WAITS = (0.01, 0.06, 0.06, 0.7, 3.3, 3.3, 9, 26)
+ALONE = {"connect", "publish", "tick", "burst", "thaw", "wait", "poll", "log_out", "restart"}
+SILENT = (3, 6, 7)  # modes of calls that are never answered
 
 VERBS = (
-    *("connect",) * 5,
+    *("connect",) * 4,
+    *("come_back",) * 5,
     *("join",) * 7,
     *("leave",) * 2,
     *("say",) * 5,
@@ -99,7 +103,7 @@ def a_step(random: Random) -> Step:
     return Step(
         random.choice(VERBS),
         random.choice(WHO),
-        random.randrange(8),
+        random.randrange(len(ROOMS)),
         random.randrange(8),
         random.random() < 0.6,
     )
@@ -136,8 +140,9 @@ class Heard:
 class Call:
     """A call to a client, and what became of it."""
 
-    def __init__(self, peer, mode, n):
+    def __init__(self, peer, socket, mode, n):
         self.peer = peer
+        self.socket = socket
         self.mode = mode
         self.n = n
         self.result = None
@@ -161,10 +166,14 @@ class Tab(Peer):
         self.moved = {}  # the newest volatile message of each audience and key
         self.wanted = {}  # the ones that it must hear, or newer ones
         self.whispered = deque()
+        self.let_in = {}  # by room: the last number before the server has let it in
         self.people = {}  # by room: who is present, as it was told
         self.count = {}
         self.codes = set()  # with which it may be closed
         self.parting = False  # it has sent a Close
+        self.froze = 0
+        self.froze_until = []  # from which message to which one it was frozen
+        self.late = Counter()  # volatile messages from such a time, by what they are about
         self.suspect = False  # it has been frozen, so it may be closed for that
         self.expires = None
 
@@ -347,7 +356,7 @@ class World:
                     self.begin()
                     async with TestClient(self.app) as client:
                         self.client = client
-                        while rest and (step := rest.popleft()).verb != "restart":
+                        while rest and not self.ends_with(step := rest.popleft()):
                             await self.step(step)
                         await self.rest()
                         if not rest:
@@ -367,6 +376,10 @@ class World:
         finally:
             watching.removeHandler(handler)
 
+    def ends_with(self, step):
+        """Whether the server is restarted now; mostly it goes on."""
+        return step.verb == "restart" and step.how < 2
+
     def live(self):
         return [tab for tab in self.tabs if tab is not None]
 
@@ -376,7 +389,10 @@ class World:
         tab = self.tabs[step.who % len(TABS)]
         if tab is not None and not tab.open:
             tab = None
-        await getattr(self, f"do_{step.verb}")(step.who % len(TABS), tab, step.what, step.how)
+        verb = step.verb
+        if tab is None and verb not in ALONE and step.how < 4:
+            verb = "come_back"
+        await getattr(self, f"do_{verb}")(step.who % len(TABS), tab, step.what, step.how)
         if step.rest:
             await self.rest()
         else:
@@ -394,10 +410,10 @@ class World:
             expected = 401
         since = {}
         for label in ("finch.everyone", "finch.user"):
-            position = self.position(who, label, what)
+            position = self.position(who, label, what % 8)
             if position is not None and how < 7:
                 since[label] = position
-        if what == 6 and since:
+        if what % 8 == 6 and since:
             expected = 400
         text = "&".join(f"{name}={value}" for name, value in query.items())
         for label, position in since.items():
@@ -411,6 +427,18 @@ class World:
             tab.expires = trio.current_time() + 5
         self.everybody.append(tab)
         self.nursery.start_soon(tab.run, f"?{text}" if text else "")
+
+    async def do_come_back(self, who, tab, what, how):
+        """As a good client does: with all its positions, to all its rooms."""
+        if tab is None:
+            await self.do_connect(who, None, 0, how)
+            if self.tabs[who].expected != 101:
+                return
+            for label in self.positions[who] or ["chat/a"]:
+                if not label.startswith("finch."):
+                    since = self.position(who, label, 0)
+                    last = 50 * (how % 2)
+                    await self.request(self.tabs[who], "join", room=label, since=since, last=last)
 
     def position(self, who, label, how):
         """A position of this tab: the one that it has, or another one."""
@@ -462,14 +490,14 @@ class World:
     def a_room(self, tab, what):
         """A room; mostly one that it is in."""
         names = [name for name in tab.rooms if not name.startswith("finch.")]
-        return names[what % len(names)] if names and what < 6 else ROOMS[what]
+        return names[what % len(names)] if names and what < 9 else ROOMS[what]
 
     def audience(self, what, how):
-        if what == 0:
+        if how == 7:
             return self.manager.everyone
-        if what < 3:
-            return self.manager.user(("ann", "bob", 7)[how % 3])
-        return self.manager.room(ROOMS[(what, how)[what == 7]])
+        if how == 6:
+            return self.manager.user(("ann", "bob", 7)[what % 3])
+        return self.manager.room(ROOMS[what])
 
     async def do_publish(self, who, tab, what, how):
         skip = None if tab is None or how else self.manager.get_client(tab.id or "")
@@ -508,6 +536,8 @@ class World:
 
     async def do_freeze(self, who, tab, what, how):
         if tab is not None:
+            if not tab.frozen:
+                tab.froze = self.number
             tab.freeze()
             tab.suspect = True
 
@@ -520,6 +550,8 @@ class World:
 
     async def do_thaw(self, who, tab, what, how):
         for tab in self.live():
+            if tab.frozen:
+                tab.froze_until.append((tab.froze, self.number))
             tab.thaw()
 
     async def do_cut(self, who, tab, what, how):
@@ -539,7 +571,7 @@ class World:
         socket = None if tab is None else self.manager.get_client(tab.id or "")
         if socket is not None:
             self.number += 1
-            call = Call(tab, how, self.number)
+            call = Call(tab, socket, how, self.number)
             self.calls.append(call)
             self.nursery.start_soon(self.ask, socket, call)
 
@@ -579,7 +611,7 @@ class World:
             reply |= {"status": 400, "data": "no"}
         elif mode == 2:
             reply["data"] = "no number"
-        elif mode == 3:
+        elif mode in SILENT:
             return
         elif mode == 4:  # an answer to nothing is nothing to the server
             for other in self.live():
@@ -607,15 +639,14 @@ class World:
     async def do_let_in(self, who, tab, what, how):
         socket = None if tab is None else self.manager.get_client(tab.id or "")
         if socket is not None and not tab.requests:
-            name = ROOMS[what]
-            if name in ("hidden", "nowhere/f") and len(socket.rooms) < LIMITS.max_rooms:
-                tab.rooms.setdefault(name, Heard())
-            self.nursery.start_soon(self.let_in, socket, name)
+            self.nursery.start_soon(self.let_in, tab, socket, ROOMS[what])
 
-    async def let_in(self, socket, name):
+    async def let_in(self, tab, socket, name):
         try:
             if name not in socket.rooms:
                 await self.join(socket, name)
+                if name in ("hidden", "nowhere/f"):  # which is not told
+                    tab.rooms[name] = Heard()
         except ClientGone:
             pass
         except RuntimeError as error:
@@ -655,7 +686,7 @@ class World:
             await self.request(tab, "renew", {"user": user})
 
     async def do_restart(self, who, tab, what, how):
-        raise AssertionError("run() does this")
+        pass
 
     # The model
 
@@ -731,7 +762,7 @@ class World:
             tab.codes.add(4401)  # later
 
     def result_of(self, mode, n):
-        return {1: -400, 2: -422, 3: None}.get(mode, n)
+        return None if mode in SILENT else {1: -400, 2: -422}.get(mode, n)
 
     def status_of(self, tab, asked):
         """How a request must be answered."""
@@ -755,6 +786,7 @@ class World:
 
     def forget(self, tab, label):
         tab.rooms.pop(label, None)
+        tab.let_in.pop(label, None)
         tab.people.pop(label, None)
         tab.count.pop(label, None)
         for about in list(tab.wanted):
@@ -781,7 +813,10 @@ class World:
             return
         seq, epoch = message["seq"], message["epoch"]
         if known:
-            assert recovered
+            since = None if asked is None else asked.since
+            begins = tab.let_in.get(label)
+            heard_all = begins is None or since is None or begins <= read(since, epoch, seq)
+            assert recovered == heard_all
             assert not data["missed"]
             assert epoch == known.epoch
             self.skipped(tab, label, known, seq + 1)
@@ -790,16 +825,17 @@ class World:
         at = stamps.popleft() if stamps else self.connected_at[tab.id]
         if asked is None and not label.startswith("finch."):
             since = None
+            tab.let_in[label] = seq
         numbers = self.history.get(self.channel_of(tab, label), {}).get(epoch, {})
         kept = 0
         while kept < min(history.messages, seq) and at - numbers[seq - kept].at <= history.seconds:
             kept += 1
         able = False
         if since is not None:
-            known_epoch, _, known_seq = since.partition(":")
-            able = known_epoch == epoch and 0 <= seq - int(known_seq) <= kept
+            known_seq = read(since, epoch, seq)
+            able = known_seq >= seq - kept and known_seq >= 0
         assert recovered == able, (label, since, f"{epoch}:{seq}", kept)
-        first = int(known_seq) + 1 if able else seq - min(last, kept) + 1
+        first = known_seq + 1 if able else seq - min(last, kept) + 1
         assert data["missed"] == seq + 1 - first
         tab.rooms[label] = Heard(epoch, first)
         tab.positions[label] = (epoch, first - 1)
@@ -839,6 +875,11 @@ class World:
     def hear_moved(self, tab, label, data):
         assert label in tab.rooms, f"a volatile message of {label}, which it is not in"
         assert data["n"] > tab.newest, "a volatile message is late, or comes twice"
+        for window in tab.froze_until:
+            if window[0] < data["n"] <= window[1]:
+                about = window, label, data["key"]
+                tab.late[about] += 1
+                assert tab.late[about] <= 3, "it gets old volatile messages, too"
         tab.newest = tab.moved[label, data["key"]] = data["n"]
 
     def hear_presence(self, tab, label, data):
@@ -865,7 +906,9 @@ class World:
         self.check_server()
         for call in self.calls:
             if call.result is None:
-                assert call.mode == 3 or not call.peer.reads, "an answer was lost"
+                assert call.mode in SILENT or not call.peer.reads, "an answer was lost"
+                left = call.socket._outlet.left
+                assert not left or call.peer.suspect, "nobody is told that the client has left"
             elif isinstance(call.result, int):
                 assert call.result == self.result_of(call.mode, call.n)
         self.calls = [call for call in self.calls if call.result is None]
@@ -927,7 +970,7 @@ class World:
                 assert not socket._outlet.left, f"{key} has left, but is in {label}"
                 unnoticed = socket._outlet.paused or key not in {t.id for t in self.everybody}
                 assert key in open_ids or unnoticed, f"{key} is gone, but is in {label}"
-        for name in ROOMS[:5]:
+        for name in DECLARED:
             assert self.running[name] == (name in rooms), f"{self.running[name]} tasks of {name}"
         for socket in manager.members:
             assert socket._outlet.transport.pending <= LIMITS.max_outbox + 4096
@@ -961,6 +1004,12 @@ class World:
             assert not socket._asks
             assert not socket.rooms
             assert not socket._waiting
+
+
+def read(since, epoch, newest):
+    """The number of a position; -1 if it is of another epoch, or of the future."""
+    before, _, seq = since.partition(":")
+    return int(seq) if before == epoch and int(seq) <= newest else -1
 
 
 def _who(entry):
