@@ -140,4 +140,5 @@ class Peer:
     async def hang_up(self):
         """End the connection without a word."""
         self.cut = True
+        self._reads.set()
         await trio.aclose_forcefully(self.stream)
