@@ -40,7 +40,7 @@ STORIES = {
     },
     "sockets": {
         "joining": "membership and room: what happens in a room while somebody is on the way in",
-        "frozen": "client, conflation and link: who reads nothing costs little, and the others nothing",
+        "frozen": "client, conflation and link: who reads nothing costs little, others nothing",
         "harm": "rooms, clients and their tasks: what goes wrong for one harms nobody else",
         "lifecycle": "from upgrade to client: on_connect and on_disconnect run exactly once",
         "missed": "membership and the backplane: what a client gets that comes back",
