@@ -21,6 +21,7 @@ from tests.fuzz import (
     head,
     inputs,
     proxy_header,
+    rooms,
     websocket,
 )
 
@@ -75,6 +76,7 @@ TARGETS: Final = {
         Target("handshake", handshake.target, inputs.handshake),
         Target("envelope", envelope.target, inputs.message),
         Target("proxy_header", proxy_header.target, inputs.proxy_header),
+        Target("rooms", rooms.target, rooms.valid),
         Target("forwarded", forwarded.target, inputs.forwarded),
         Target("against_llhttp", against_llhttp.target, inputs.requests),
         Target("against_websockets", against_websockets.target, inputs.stream),

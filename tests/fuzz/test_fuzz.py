@@ -12,6 +12,7 @@ import finch.net.proxies
 import finch.sockets.dispatch
 import finch.wire.handshake
 import finch.wire.websocket
+from finch.sockets.members import Groups
 from finch.wire.http import HTTPConnection
 from tests.fuzz import __main__ as command
 from tests.fuzz import inputs, targets
@@ -26,6 +27,7 @@ BY_CHANCE = {
     "envelope": 200,
     "proxy_header": 200,
     "forwarded": 3000,
+    "rooms": 20,
     "against_llhttp": 1500,
     "against_websockets": 800,
 }
@@ -132,6 +134,10 @@ def reads_too_little(monkeypatch):
     monkeypatch.setattr(finch.net.proxies, "parse_proxy_header", read)
 
 
+def forgets_who_has_left(monkeypatch):
+    monkeypatch.setattr(Groups, "remove", lambda self, group, key: False)
+
+
 def begins_with_the_client(monkeypatch):
     monkeypatch.setattr(finch.net.proxies, "reversed", list, raising=False)
 
@@ -144,6 +150,7 @@ FAULTS = {
     "envelope": chokes_on_deep_messages,
     "proxy_header": reads_too_little,
     "forwarded": begins_with_the_client,
+    "rooms": forgets_who_has_left,
     "against_llhttp": misreads_bodies,
     "against_websockets": unmasks_wrongly,
 }
