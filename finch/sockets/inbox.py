@@ -172,13 +172,13 @@ class Inbox(Dispatcher, Owner, Job):
                     handling = self._handle(payload, worker)
                     if handling is not None:
                         await handling
-                except trio.Cancelled:
-                    self._say_cancelled(worker)
-                    raise
                 except Exception as error:
                     report(
                         _log, "a bug in Finch: a message of %r was not handled", self, error=error
                     )
+                except BaseException:  # cancelled, perhaps in a group
+                    self._say_cancelled(worker)
+                    raise
                 worker.message = None  # it is too late to cancel it
                 account.used += 1 + (len(payload) >> HEAVY)
                 if account.used >= TURN:
@@ -379,7 +379,7 @@ class _ConcurrentCall(Job):
             if client._life is not Life.CANCELLED:
                 worker.message = self._message
                 await client._run(self._handlers, self._message, self._wanted)
-        except trio.Cancelled:
+        except BaseException:  # cancelled, perhaps in a group
             client._say_cancelled(worker)
             raise
         finally:

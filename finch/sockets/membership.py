@@ -129,10 +129,8 @@ class Member(Inbox):
 
     @property
     def _arrives(self) -> bool:
-        manager = self.manager
-        return manager.history is not None or (
-            manager.user_history is not None and self.identity is not None
-        )
+        has_own = self.manager.user_history is not None and self.identity is not None
+        return has_own or self.manager.history is not None
 
     async def _arrive(self) -> None:
         since = positions(self.request)

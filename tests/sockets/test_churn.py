@@ -1,4 +1,4 @@
-"""A thousand clients come, join, speak, leave and are cut. Afterwards nothing of them is left."""
+"""A thousand clients join, speak, freeze, leave, are cut and come back; then nothing is left."""
 
 from random import Random
 
@@ -13,7 +13,7 @@ from tests.sockets.peer import Peer
 
 CLIENTS = 1000
 ROUNDS = 1000
-AT_A_TIME = 4  # clients that do something in a round
+AT_A_TIME = 2  # clients that do something in a round
 ROOMS = 60
 settled = trio.testing.wait_all_tasks_blocked
 
@@ -121,7 +121,7 @@ async def test_nothing_is_left_of_a_thousand_clients(reader, autojump_clock):
         await settled()
         assert len(manager.halls) > ROOMS
         assert counts["tasks"] > ROOMS
-        assert counts["asked"] > 10
+        assert counts["asked"] > 5
         assert server.lagging
         for peer in peers:
             await (peer.hang_up() if random.random() < 0.5 else peer.leave())
@@ -142,7 +142,7 @@ async def test_nothing_is_left_of_a_thousand_clients(reader, autojump_clock):
         assert not manager.identities._expiring
         assert list(manager.backplane._archives) == [("room", "chat/other")]
         assert not manager.backplane._unwritten
-        assert counts["joined"] == counts["left"] > 500
+        assert counts["joined"] == counts["left"] > 300
         assert len(ends) > 50
         assert not any(ends)
         assert counts["asked"] == 0

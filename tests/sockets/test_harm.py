@@ -271,7 +271,9 @@ async def test_an_id_cancels_only_the_message_with_the_same_json(serving, autoju
         assert (await socket.receive(20)).data == "done"
 
 
-async def test_who_is_let_in_by_on_join_and_then_by_its_own_request_leaves_once(serving):
+async def test_who_is_let_in_by_on_join_and_then_by_its_own_request_leaves_once(
+    serving, autojump_clock
+):
     left = []
     rooms = serving.rooms("chat/{name}")
 
@@ -289,7 +291,7 @@ async def test_who_is_let_in_by_on_join_and_then_by_its_own_request_leaves_once(
     assert left == ["chat/x"]
 
 
-async def test_a_long_history_does_not_keep_the_archives_of_a_short_one(serving):
+async def test_a_long_history_does_not_keep_the_archives_of_a_short_one(serving, autojump_clock):
     serving.rooms("kept/{name}", history=History(seconds=86_400))
     serving.rooms("short/{name}", history=History(seconds=1))
     backplane = serving.socket_manager.backplane
