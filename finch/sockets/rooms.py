@@ -218,7 +218,7 @@ class Rooms:
 class RoomHandlers(Handlers):
     """The handler of one path in the rooms of a pattern, ready to be called."""
 
-    __slots__ = ("bound",)
+    __slots__ = ("_rooms", "bound")
 
     def __init__(
         self,
@@ -231,10 +231,15 @@ class RoomHandlers(Handlers):
     ) -> None:
         self.named = named
         self.on_connect = self.on_disconnect = None
-        self.on_error = rooms.on_error_function
         self.on_message = MessageHandler(function, named, dec_hook)
         self.concurrent = concurrent
         self.bound = bound
+        self._rooms = rooms
+
+    @property
+    def on_error(self) -> Callable[..., Any] | None:  # type: ignore[override]  # read only
+        """That of the rooms, which may be registered after this handler."""
+        return self._rooms.on_error_function
 
 
 def made_rooms(path: str, event: object, dec_hook: DecHook | None) -> Rooms:

@@ -304,3 +304,25 @@ async def test_without_rooms_a_room_in_a_message_means_nothing():
     app.socket("say")(lambda socket, data: "said")
     async with TestClient(app) as client, client.socket() as socket:
         assert await socket.call("say", room="anything") == "said"
+
+
+@pytest.mark.parametrize("first", ["on_error", "socket"])
+async def test_the_on_error_of_rooms_is_told_whichever_is_registered_first(first):
+    app = FinchApp()
+    chat = app.rooms("chat/{name}")
+    told = []
+
+    async def oops(socket, error):
+        told.append(str(error))
+
+    async def say(socket, data):
+        raise ValueError("a bug")
+
+    register = [lambda: chat.on_error(oops), lambda: chat.socket("say")(say)]
+    for step in register if first == "on_error" else reversed(register):
+        step()
+    async with TestClient(app) as client, client.socket() as socket:
+        await socket.join("chat/lobby")
+        await socket.send("say", room="chat/lobby")
+        assert (await socket.receive()).status == 500
+    assert told == ["a bug"]
