@@ -79,6 +79,7 @@ sockets.conflation
 sockets.asks
 sockets.workers
 sockets.outlet
+sockets.spawned
 sockets.link
 sockets.annotations
 sockets.event

@@ -25,6 +25,7 @@ inbox.py        what waits for a client's handlers, and when they run
 membership.py   how a client comes into rooms; asked.py reads what it asks for
 asks.py         the calls that wait for a client's answer: plain data
 conflation.py   the volatile messages that wait for a client: plain data
+spawned.py      the tasks that end with a client or a room
 client.py       SocketClient: what handlers get as ``socket``
 
 Many clients:

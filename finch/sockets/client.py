@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from finch.calls import attempt
 from finch.cluster.backplane import Draft
 from finch.errors import ClientGone
 from finch.failures import report
@@ -21,7 +20,7 @@ from finch.sockets.lag import Lag
 from finch.sockets.membership import Member
 from finch.sockets.outgoing import drafted, new_envelope, read_answer
 from finch.sockets.outlet import Host, Outlet
-from finch.tasks import within
+from finch.sockets.spawned import Spawned
 from finch.turns import account
 from finch.wire.envelope import Envelope
 from finch.wire.message import Reply
@@ -59,7 +58,7 @@ class SocketClient(Member):
         "_key",
         "_lag",
         "_language",
-        "_scopes",
+        "_spawned",
         "_state",
         "_waiting",
         "request",
@@ -86,7 +85,7 @@ class SocketClient(Member):
         self._state: dict[str, Any] | None = None
         self._lag: Lag | None = None  # set while it may not have read everything
         self._waiting: Waiting[Late] | None = None  # volatile messages, while it is behind
-        self._scopes: set[trio.CancelScope] | None = None  # of the tasks that end with it
+        self._spawned: Spawned | None = None  # the tasks that end with it
         self._rooms = ()
         super().__init__(id, outlet, manager.table, manager.members)
 
@@ -231,21 +230,14 @@ class SocketClient(Member):
         """
         if self._outlet.left:
             raise ClientGone(f"{self!r} has left, so no task of it can run")
-        if self._scopes is None:
-            self._scopes = set()
-        scope = trio.CancelScope()
-        self._scopes.add(scope)
-        self.host.spawn(partial(self._run_task, partial(function, *args), scope))
+        if self._spawned is None:
+            self._spawned = Spawned()
+        task = partial(function, *args)
+        self._spawned.start(self.host, task, f"a task of {self!r}", self._task_failed)
 
-    async def _run_task(self, function: Callable[[], Any], scope: trio.CancelScope) -> None:
-        await within(scope, partial(self._attempt, function), f"a task of {self!r}")
-        if self._scopes is not None:
-            self._scopes.discard(scope)
-
-    async def _attempt(self, function: Callable[[], Any]) -> None:
-        _, error = await attempt(function)
-        if error is not None and not self._is_over(error):
-            report(_log, "a task of %r raised", self, error=error)
+    async def _task_failed(self, error: BaseException, named: str) -> None:
+        if not self._is_over(error):
+            report(_log, "%s raised", named, error=error)
             await self._tell_on_error(error, None)
 
     def _drop_answer(self) -> None:
@@ -267,8 +259,8 @@ class SocketClient(Member):
         if self._waiting is not None:
             self._waiting.take()
         self.manager.identities.forget(self)
-        for scope in list(self._scopes or ()):
-            scope.cancel()
+        if self._spawned is not None:
+            self._spawned.end()
 
     @property
     def lag(self) -> float:

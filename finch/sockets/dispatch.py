@@ -13,13 +13,14 @@ from typing import Any, Final
 
 import trio
 
-from finch.calls import attempt, call
+from finch.calls import call
 from finch.errors import ClientGone, HTTPError
 from finch.failures import close_iterator, failure_of, report, report_no_status
 from finch.sockets.asks import is_call
 from finch.sockets.event import RESERVED_PATHS, Handlers
 from finch.sockets.outgoing import answer_envelope, error_envelope
 from finch.sockets.outlet import Outlet
+from finch.sockets.spawned import tell_on_error
 from finch.sockets.table import Table
 from finch.sockets.workers import Worker
 from finch.turns import account
@@ -175,10 +176,7 @@ class Dispatcher(ABC):
         self, error: BaseException, on_error: Callable[..., Any] | None
     ) -> None:
         on_error = on_error or self._table.root.on_error
-        if on_error is not None:
-            _, failed = await attempt(on_error, self, error)
-            if failed is not None:
-                report(_log, "on_error raised for %r", self, error=failed)
+        await tell_on_error(on_error, self, repr(self), error)
 
     async def _send_error(self, error: HTTPError, message: Message | None) -> None:
         report_no_status(_log, error)

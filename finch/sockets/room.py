@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from finch.calls import attempt
 from finch.cluster.backplane import Channel, Draft
 from finch.cluster.history import History
 from finch.failures import report
@@ -21,7 +20,7 @@ from finch.sockets.outgoing import epoch_ms, new_envelope
 from finch.sockets.outlet import Host
 from finch.sockets.presence import Change, Entry, Presence
 from finch.sockets.rooms import Rooms
-from finch.tasks import within
+from finch.sockets.spawned import Spawned, tell_on_error
 from finch.wire.envelope import Envelope
 
 if TYPE_CHECKING:
@@ -118,13 +117,13 @@ class Hall:
         host: the server in which its tasks run.
     """
 
-    __slots__ = ("_changed", "_scopes", "_telling", "host", "let_in", "presence", "room", "told")
+    __slots__ = ("_changed", "_spawned", "_telling", "host", "let_in", "presence", "room", "told")
 
     def __init__(self, room: Room, host: Host) -> None:
         declared = room.declared
         self.room = room
         self.host = host
-        self._scopes: set[trio.CancelScope] = set()
+        self._spawned = Spawned()
         self._telling = False
         self._changed: trio.Event | None = None  # set while it tells who has come and gone
         self.told = 0  # times that the members were told who has come and gone
@@ -146,34 +145,18 @@ class Hall:
 
     def end(self) -> None:
         """The last member has left: cancel all tasks."""
-        for scope in self._scopes:
-            scope.cancel()
-        self._scopes.clear()
+        self._spawned.end()
 
     def start(self, function: Callable[[], Any], named: str) -> None:
         """Run a function as a task of the room."""
-        scope = trio.CancelScope()
-        self._scopes.add(scope)
-        self.host.spawn(partial(self._run, function, named, scope))
+        self._spawned.start(self.host, function, named, self._task_failed)
 
-    async def _run(self, function: Callable[[], Any], named: str, scope: trio.CancelScope) -> None:
-        await within(scope, partial(self._attempt, function, named), named)
-        self._scopes.discard(scope)
-
-    async def _attempt(self, function: Callable[[], Any], named: str) -> None:
-        _, error = await attempt(function)
-        if error is not None:
-            report(_log, "%s raised", named, error=error)
-            await self._tell_on_error(error)
-
-    async def _tell_on_error(self, error: BaseException) -> None:
+    async def _task_failed(self, error: BaseException, named: str) -> None:
+        report(_log, "%s raised", named, error=error)
         declared = self.room.declared
         on_error = None if declared is None else declared.on_error_function
         on_error = on_error or self.room.manager.table.root.on_error
-        if on_error is not None:
-            _, failed = await attempt(on_error, self.room, error)
-            if failed is not None:
-                report(_log, "on_error raised for the room %s", self._name, error=failed)
+        await tell_on_error(on_error, self.room, f"the room {self._name}", error)
 
     # Presence
 
