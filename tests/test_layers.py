@@ -80,6 +80,7 @@ sockets.asks
 sockets.workers
 sockets.outlet
 sockets.spawned
+sockets.refusals
 sockets.link
 sockets.annotations
 sockets.event

@@ -23,6 +23,7 @@ A client:
 dispatch.py     gives a message to its handler, and sends the answer
 inbox.py        what waits for a client's handlers, and when they run
 membership.py   how a client comes into rooms; asked.py reads what it asks for
+refusals.py     what a callback returned that meant to refuse a client
 asks.py         the calls that wait for a client's answer: plain data
 conflation.py   the volatile messages that wait for a client: plain data
 spawned.py      the tasks that end with a client or a room

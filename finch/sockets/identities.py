@@ -11,12 +11,10 @@ import trio
 
 from finch.calls import attempt
 from finch.errors import ConfigurationError, HTTPError
-from finch.explain import shown
-from finch.failures import report
 from finch.http.request import Request
 from finch.sockets.client import SocketClient
 from finch.sockets.identity import EXPIRED, AnotherUser, Identity, identity_of
-from finch.sockets.outgoing import means_refusal
+from finch.sockets.refusals import refusal
 
 _log = logging.getLogger("finch.sockets")
 
@@ -54,15 +52,9 @@ class Identities:
         value, error = await attempt(self.authorize, request)
         if error is not None:
             raise error
-        if value is not None and means_refusal(value):
-            report(
-                _log,
-                "authorize returned %s for %s, which is refused; to refuse a client, write "
-                "'raise HTTPError(401, \"why\")'",
-                shown(value),
-                request.client,
-            )
-            raise HTTPError(403)
+        refused = refusal(value, "authorize", request.client, 401)
+        if refused is not None:
+            raise refused
         identity = identity_of(value)
         if identity.seconds_left() <= 0:
             raise HTTPError(401, "your identity has expired")
@@ -80,8 +72,9 @@ class Identities:
         value, error = await attempt(self.renewal, client, data)
         if error is not None:
             raise error
-        if means_refusal(value):
-            raise HTTPError(403)
+        refused = refusal(value, "renew", client)
+        if refused is not None:
+            raise refused
         identity = identity_of(value)
         if identity.user_id != client.user_id or type(identity.user_id) is not type(client.user_id):
             raise AnotherUser

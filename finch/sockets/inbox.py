@@ -17,14 +17,14 @@ import trio
 
 from finch.calls import attempt
 from finch.errors import HTTPError, Unsendable
-from finch.explain import shown
 from finch.failures import report
 from finch.sockets.asks import Asks
 from finch.sockets.dispatch import Dispatcher
 from finch.sockets.event import Handlers
 from finch.sockets.members import Members
-from finch.sockets.outgoing import error_envelope, means_refusal
+from finch.sockets.outgoing import error_envelope
 from finch.sockets.outlet import Outlet, Owner
+from finch.sockets.refusals import refusal
 from finch.sockets.states import LIFE, Life, Step
 from finch.sockets.table import Table
 from finch.sockets.workers import Job, Worker
@@ -285,16 +285,8 @@ class Inbox(Dispatcher, Owner, Job):
             if handlers.on_connect is None:
                 continue
             value, error = await attempt(handlers.on_connect, self)
-            if error is None and value is not None and means_refusal(value):
-                report(
-                    _log,
-                    "on_connect of %s returned %s for %r, which is refused; to refuse a client, "
-                    "write 'raise HTTPError(403, \"why\")'",
-                    handlers.named,
-                    shown(value),
-                    self,
-                )
-                error = HTTPError(403)
+            if error is None and value is not None:
+                error = refusal(value, f"on_connect of {handlers.named}", self)
             if isinstance(error, HTTPError):
                 await self._send_error(error, None)
                 self._inbox.clear()

@@ -19,7 +19,7 @@ from finch.calls import attempt
 from finch.cluster.history import Position
 from finch.encoding import encode
 from finch.errors import ClientGone, HTTPError
-from finch.explain import shown, why_no_json
+from finch.explain import why_no_json
 from finch.failures import failure_of, report
 from finch.http.request import Request
 from finch.sockets.asked import (
@@ -35,7 +35,8 @@ from finch.sockets.event import RESERVED
 from finch.sockets.identity import STAY_AWAY, AnotherUser
 from finch.sockets.inbox import Inbox
 from finch.sockets.members import UserId
-from finch.sockets.outgoing import epoch_ms, joined_envelope, means_refusal
+from finch.sockets.outgoing import epoch_ms, joined_envelope
+from finch.sockets.refusals import refusal
 from finch.turns import account
 from finch.wire.envelope import Envelope
 from finch.wire.message import Message
@@ -324,16 +325,9 @@ class Member(Inbox):
             raise HTTPError(500, "Internal Server Error")
         if value is None:
             return meta
-        if means_refusal(value):
-            report(
-                _log,
-                "on_join of the room %r returned %s for %r, which is refused; to refuse a client, "
-                "write 'raise HTTPError(403, \"why\")'",
-                room.name,
-                shown(value),
-                self,
-            )
-            raise HTTPError(403)
+        refused = refusal(value, f"on_join of the room {room.name!r}", self)
+        if refused is not None:
+            raise refused
         return value
 
     async def _catch_up(

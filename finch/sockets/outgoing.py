@@ -156,13 +156,3 @@ def _why(data: Any, error: Exception) -> str:
 def epoch_ms() -> int:
     """The ``timestamp`` of an envelope: milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
-
-
-def means_refusal(value: object) -> bool:
-    """Whether an ``on_connect`` that returned this meant to refuse its client."""
-    if isinstance(value, tuple) and len(value) in (2, 3):
-        status = value[1]
-    else:
-        status = getattr(value, "status", None)
-    refuses = type(status) is int and 400 <= status <= 599
-    return value is False or isinstance(value, BaseException) or refuses
