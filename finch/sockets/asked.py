@@ -10,6 +10,7 @@ import msgspec
 from finch.cluster.history import Position, read_position
 from finch.errors import HTTPError
 from finch.http.request import Request
+from finch.sockets.members import EVERYONE, USER
 from finch.sockets.rooms import Rooms, find_rooms
 from finch.wire.message import Message
 
@@ -18,6 +19,8 @@ LONGEST_NAME: Final = 256
 
 LARGEST_META: Final = 4096
 """Bytes of a meta that a client sends: every member gets it."""
+
+_AUDIENCES: Final = {"everyone": EVERYONE, "user": USER}
 
 _SHALLOW: Final = 100
 """Bytes of a meta that is certainly not nested too deeply."""
@@ -36,12 +39,9 @@ def positions(request: Request) -> dict[str, Position]:
     found = {}
     for text in request.query.getlist("since"):
         audience, _, position = text.partition(":")
-        try:
-            if audience not in ("everyone", "user"):
-                raise ValueError("it begins with 'everyone:' or 'user:'")
-            found[f"finch.{audience}"] = read_position(position)
-        except ValueError as error:
-            raise HTTPError(400, f"since is wrong: {error}") from None
+        if audience not in _AUDIENCES:
+            raise HTTPError(400, "since is wrong: it begins with 'everyone:' or 'user:'")
+        found[_AUDIENCES[audience]] = _position(position)
     return found
 
 
@@ -58,6 +58,7 @@ def has_heard_all(since: Position | None, begins: int | None, newest: Position) 
 
 
 def no_member(declared: Mapping[str, Rooms], name: object) -> HTTPError:
+    """The error for a message to a room that the client is not in."""
     if not isinstance(name, str):
         return HTTPError(400, "the room of a message is text")
     if find_rooms(declared, name) is None:
@@ -66,16 +67,21 @@ def no_member(declared: Mapping[str, Rooms], name: object) -> HTTPError:
 
 
 def since_of(fields: Mapping[str, Any]) -> Position | None:
+    """The position in a ``finch.join``; None if it has none.
+
+    Raises:
+        HTTPError: 400 if it is malformed.
+    """
     since = fields.get("since")
-    if since is None:
-        return None
-    try:
-        return read_position(since)
-    except ValueError as error:
-        raise HTTPError(400, f"since is wrong: {error}") from None
+    return None if since is None else _position(since)
 
 
 def last_of(fields: Mapping[str, Any]) -> int:
+    """How many messages a ``finch.join`` asks for if its position cannot be recovered.
+
+    Raises:
+        HTTPError: 400 if that is not a number of messages.
+    """
     last = fields.get("last")
     if last is None:
         return 0
@@ -85,6 +91,11 @@ def last_of(fields: Mapping[str, Any]) -> int:
 
 
 def meta_of(message: Message) -> Any:
+    """What a ``finch.join`` says of its client.
+
+    Raises:
+        HTTPError: 413 if it is too large, 400 if it is nested too deeply or cannot be read.
+    """
     if len(message.raw) > LARGEST_META:
         raise HTTPError(413, f"the data of finch.join has at most {LARGEST_META} bytes")
     if len(message.raw) > _SHALLOW:
@@ -96,3 +107,10 @@ def meta_of(message: Message) -> Any:
         except msgspec.DecodeError:
             pass  # a number is too large: the data itself says so
     return message.data
+
+
+def _position(text: object) -> Position:
+    try:
+        return read_position(text)
+    except ValueError as error:
+        raise HTTPError(400, f"since is wrong: {error}") from None

@@ -14,7 +14,7 @@ from finch.cluster.history import History
 from finch.errors import CallFailed, ClientGone
 from finch.explain import kind
 from finch.sockets.client import SocketClient
-from finch.sockets.members import UserId
+from finch.sockets.members import EVERYONE, USER, UserId
 from finch.sockets.outgoing import drafted, new_envelope
 from finch.wire.envelope import Envelope
 from finch.wire.websocket import check_close
@@ -99,7 +99,9 @@ class Audience(ABC):
 
             await manager.room("game/7").send([x, y], path="moved", volatile=True, key=player)
         """
-        draft = drafted(data, path, status, self.label, volatile, key, _id_of(skip))
+        draft = drafted(
+            data, path, status, self.label, volatile=volatile, key=key, skip=_id_of(skip)
+        )
         sent = await self.manager.backplane.publish(self.channel, draft, self.kept)
         await self.manager.delivery.rest()
         return sent
@@ -177,7 +179,7 @@ class Everyone(Audience):
 
     @property
     def label(self) -> str | None:
-        return None if self.kept is None else "finch.everyone"
+        return None if self.kept is None else EVERYONE
 
     def __repr__(self) -> str:
         return f"<Everyone: {self.count} clients>"
@@ -206,7 +208,7 @@ class User(Audience):
 
     @property
     def label(self) -> str | None:
-        return None if self.kept is None else "finch.user"
+        return None if self.kept is None else USER
 
     def __repr__(self) -> str:
         return f"<User {self.id!r}: {self.count} clients>"

@@ -130,7 +130,7 @@ class SocketClient(Member):
         Source: the seed, ``socket.send``.
         """
         if volatile:
-            draft = drafted(data, path, status, None, True, key, None)
+            draft = drafted(data, path, status, volatile=True, key=key)
             sent = self.push_volatile(draft.make(None), draft)
             if account.spend():
                 await trio.lowlevel.checkpoint()

@@ -8,7 +8,7 @@ import trio
 
 from finch.cluster.backplane import Channel, Draft
 from finch.sockets.client import SocketClient
-from finch.sockets.members import Members
+from finch.sockets.members import EVERYONE, USER, Members
 from finch.turns import account
 from finch.wire.envelope import Envelope
 
@@ -39,7 +39,7 @@ class Delivery:
         if kind == "everyone":
             # where messages are kept, only those who have got what they missed
             if self.kept:
-                return list(rooms.of("finch.everyone").values())
+                return list(rooms.of(EVERYONE).values())
             return self._members.reachable()
         if kind == "room":
             return list(rooms.of(str(name)).values())
@@ -47,7 +47,7 @@ class Delivery:
             clients = self._members.of_user(name)
             if not self.user_kept:
                 return clients
-            arrived = rooms.of("finch.user")
+            arrived = rooms.of(USER)
             return [client for client in clients if client.id in arrived]
         client = self._members.get(str(name))
         return () if client is None else (client,)

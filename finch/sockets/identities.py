@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable
 from typing import Any, Final
@@ -15,8 +14,6 @@ from finch.http.request import Request
 from finch.sockets.client import SocketClient
 from finch.sockets.identity import EXPIRED, AnotherUser, Identity, identity_of
 from finch.sockets.refusals import refusal
-
-_log = logging.getLogger("finch.sockets")
 
 _ENOUGH: Final = 1024  # connections that are closed in one look
 

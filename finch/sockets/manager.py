@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar, Unpack
+from typing import Any, Protocol, Unpack
 
 import trio
 
@@ -33,8 +33,6 @@ from finch.sockets.table import Table
 from finch.sockets.upgrade import Upgrade, accept
 from finch.turns import account
 from finch.wire.websocket import check_close
-
-F = TypeVar("F", bound=Any)
 
 
 class Application(Protocol):
@@ -282,7 +280,7 @@ class SocketManager(Registry):
             TypeError: ``id`` is not text.
         """
         _check_client_id(id)
-        draft = drafted(data, path, status, None, False, None, None)
+        draft = drafted(data, path, status)
         sent = await self.backplane.publish(Channel("client", id), draft, None)
         await self.delivery.rest()
         return bool(sent)

@@ -14,6 +14,11 @@ C = TypeVar("C")
 G = TypeVar("G", bound=Hashable)
 UserId = str | int
 
+EVERYONE: Final = "finch.everyone"
+USER: Final = "finch.user"
+"""If messages to everyone or to users are kept: the ``room`` that these carry, and the group of the
+clients that have got what they missed of them."""
+
 _NOBODY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 

@@ -48,10 +48,11 @@ def drafted(
     data: Any,
     path: str,
     status: int,
-    room: str | None,
-    volatile: bool,
-    key: Any,
-    skip: str | None,
+    room: str | None = None,
+    *,
+    volatile: bool = False,
+    key: Any = None,
+    skip: str | None = None,
 ) -> Draft:
     """The draft of a message to an audience.
 

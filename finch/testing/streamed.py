@@ -55,8 +55,10 @@ class Streamed:
 
 
 def addressed(room: str | None) -> dict[str, Any]:
+    """The fields of a message to a room; none without a room."""
     return {} if room is None else {"room": room}
 
 
 def named(path: str, room: str | None) -> str:
+    """What errors call a message."""
     return repr(path) if room is None else f"{path!r} in the room {room!r}"
