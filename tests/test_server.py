@@ -18,6 +18,7 @@ from finch import FinchApp, Limits
 from finch.net.listeners import open_listeners
 from finch.server import Server
 from finch.sockets.link import Link
+from tests.transports import read_until
 
 
 @pytest.fixture
@@ -48,16 +49,6 @@ HANDSHAKE = (
 
 def masked(opcode, payload):
     return Frame(opcode, payload).serialize(mask=True)
-
-
-async def read_until(stream, end):
-    data = b""
-    with trio.fail_after(10):
-        while end not in data:
-            piece = await stream.receive_some()
-            assert piece, f"closed after {data!r}"
-            data += piece
-    return data
 
 
 async def assert_alive(running, canary):

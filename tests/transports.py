@@ -47,6 +47,17 @@ def app_with(**limits):
     return app
 
 
+async def read_until(stream, end):
+    """Everything up to these bytes, and what has come with them; they must come."""
+    data = b""
+    with trio.fail_after(10):
+        while end not in data:
+            piece = await stream.receive_some()
+            assert piece, f"closed after {data!r}"
+            data += piece
+    return data
+
+
 class Peer:
     """One client of the server: it says what it is told to, and nothing by itself."""
 

@@ -15,6 +15,7 @@ from finch import ConfigurationError, FinchApp, Limits, ProtocolError
 from finch.net.address import NOWHERE, Address
 from finch.net.listeners import load_tls, open_listeners
 from finch.net.proxies import Source, Trust
+from tests.transports import read_until
 
 PROXY = Source(Address("127.0.0.1", 50000), "http")
 
@@ -243,16 +244,6 @@ def app():
         return [str(client.request.client), client.request.url]
 
     return app
-
-
-async def read_until(stream, end):
-    data = b""
-    with trio.fail_after(10):
-        while end not in data:
-            piece = await stream.receive_some()
-            assert piece, f"closed after {data!r}"
-            data += piece
-    return data
 
 
 async def ask(stream, *headers, path=b"/"):

@@ -1,12 +1,14 @@
 """A thousand clients join, speak, freeze, leave, are cut and come back; then nothing is left."""
 
+import gc
 from random import Random
 
 import trio
 import trio.testing
 
-from finch import FinchApp, History, Limits, SocketManager
+from finch import FinchApp, History, Limits, SocketClient, SocketManager
 from finch.sockets.identity import Identity
+from finch.sockets.room import Hall
 from finch.testing import TestClient
 from tests.sockets.doors import narrow
 from tests.sockets.peer import Peer
@@ -148,3 +150,6 @@ async def test_nothing_is_left_of_a_thousand_clients(reader, autojump_clock):
         assert counts["asked"] == 0
         assert counts["tasks"] == 0
         assert tasks() <= idle
+    peers.clear()
+    gc.collect()
+    assert [one for one in gc.get_objects() if isinstance(one, SocketClient | Hall)] == []
