@@ -41,5 +41,10 @@ async def sweep(watched: Collection[Watched], lagging: dict[Prober, None], limit
             except Exception as error:
                 report(_log, "a bug in Finch: the sweep of %r failed", item, error=error)
         for prober in list(lagging):
-            if not prober.probe():
+            try:
+                again = prober.probe()
+            except Exception as error:
+                report(_log, "a bug in Finch: the probe of %r failed", prober, error=error)
+                again = False
+            if not again:
                 lagging.pop(prober, None)

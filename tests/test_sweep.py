@@ -1,0 +1,45 @@
+"""The sweep looks at everything in turn, and what fails of it ends nothing else."""
+
+import logging
+
+import trio
+
+from finch import Limits
+from finch.sweep import sweep
+
+
+class Transport:
+    def stalled(self, now, patience):
+        return False
+
+
+class Item:
+    """A connection whose deadline has come, or a prober; it raises as often as it is told to."""
+
+    transport = Transport()
+    deadline = 0.0
+
+    def __init__(self, *, fails):
+        self.fails = fails
+        self.looks = 0
+
+    def expire(self, now):
+        self.probe()
+
+    def probe(self):
+        self.looks += 1
+        if self.fails:
+            raise ValueError("a bug")
+        return True
+
+
+async def test_what_fails_is_logged_and_the_rest_is_looked_at_each_time(autojump_clock, caplog):
+    connections = [Item(fails=True), Item(fails=False)]
+    bad, good = Item(fails=True), Item(fails=False)
+    lagging = {bad: None, good: None}
+    with caplog.at_level(logging.ERROR, "finch.server"), trio.move_on_after(1.75):
+        await sweep(connections, lagging, Limits())
+    assert [item.looks for item in connections] == [3, 3]
+    assert (bad.looks, good.looks) == (1, 3)  # what cannot be probed is not asked again
+    assert list(lagging) == [good]
+    assert caplog.text.count("a bug in Finch") == 4
