@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar, Unpack
 
-from finch.cluster.history import History
 from finch.config import Limits
 from finch.conversions import DecHook, check_hook
-from finch.declaring import Guarded, bare
+from finch.declaring import bare
 from finch.errors import ConfigurationError
 from finch.explain import kind
 from finch.http.language import check_languages
@@ -19,18 +18,15 @@ from finch.http.request import Request
 from finch.http.response import Response
 from finch.http.routing import FinchRoute, Methods, Router, listed_routes
 from finch.lifespan import Lifespan
-from finch.sockets.audience import Everyone, User
-from finch.sockets.event import SocketEvent
+from finch.shortcuts import Shortcuts
 from finch.sockets.manager import SocketManager
 from finch.sockets.options import OfApplication, OfSocket, SocketOptions, takes_options
 from finch.sockets.raw import RawSocketRoute
-from finch.sockets.room import Room
-from finch.sockets.rooms import Rooms
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class FinchApp(Guarded):
+class FinchApp(Shortcuts):
     """A web application: routes, sockets, middleware and background tasks.
 
     Parameters:
@@ -56,9 +52,6 @@ class FinchApp(Guarded):
         async def tell_time(socket, data):
             await socket.send(str(datetime.now()), path="output")
     """
-
-    socket_manager: SocketManager
-    """The manager of the app's own sockets; usable from anywhere in the app."""
 
     @takes_options(OfApplication)
     def __init__(
@@ -207,71 +200,6 @@ class FinchApp(Guarded):
 
     async def _upgrade_own(self, request: Request, **params: object) -> Response:
         return await self.socket_manager.request_handle(request)
-
-    def socket(self, path: str, *, concurrent: bool = False) -> Callable[[F], F]:
-        """Register the handler of a named socket path: see :meth:`finch.SocketManager.socket`."""
-        return self.socket_manager.socket(path, concurrent=concurrent)
-
-    def add_socket_route(self, path: str, event: SocketEvent) -> None:
-        """Register the event of a named socket path (Dart's ``addSocketRoute``)."""
-        self.socket_manager.add_socket_route(path, event)
-
-    def rooms(
-        self,
-        path: str,
-        *,
-        history: History | None = None,
-        presence: bool | str = False,
-        grace: float = 3.0,
-    ) -> Rooms:
-        """Declare rooms, as routes are declared: see :meth:`finch.SocketManager.rooms`."""
-        return self.socket_manager.rooms(path, history=history, presence=presence, grace=grace)
-
-    def room(self, name: str) -> Room:
-        """The audience of a room of ``socket_manager``."""
-        return self.socket_manager.room(name)
-
-    def user(self, user_id: str | int) -> User:
-        """The audience of all clients of a user of ``socket_manager``."""
-        return self.socket_manager.user(user_id)
-
-    @property
-    def everyone(self) -> Everyone:
-        """The audience of all clients of ``socket_manager``."""
-        return self.socket_manager.everyone
-
-    @bare
-    def authorize(self, function: F) -> F:
-        """Register the function that says who a client is: ``(request)``. See
-        :meth:`finch.SocketManager.authorize`."""
-        return self.socket_manager.authorize(function)
-
-    @bare
-    def renew(self, function: F) -> F:
-        """Register the function that renews an identity: ``(socket, data)``."""
-        return self.socket_manager.renew(function)
-
-    @bare
-    def on_connect(self, callback: F) -> F:
-        """Register the function that is called when a client connects: ``(socket)``."""
-        return self.socket_manager.on_connect(callback)
-
-    @bare
-    def on_message(self, callback: F) -> F:
-        """Register the function that gets messages that no named path handles:
-        ``(socket, data)``."""
-        return self.socket_manager.on_message(callback)
-
-    @bare
-    def on_disconnect(self, callback: F) -> F:
-        """Register the function that is called when a client has left: ``(socket)``."""
-        return self.socket_manager.on_disconnect(callback)
-
-    @bare
-    def on_error(self, callback: F) -> F:
-        """Register the function that is called if a socket's callback raised:
-        ``(socket, error)``."""
-        return self.socket_manager.on_error(callback)
 
     # Around the handlers
 

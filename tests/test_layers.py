@@ -106,6 +106,7 @@ sockets.controller
 sockets.raw
 
 lifespan
+shortcuts
 app
 watchdog
 deferred
