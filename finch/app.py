@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar, Unpack
 
+from finch.browser import BrowserClient
 from finch.config import Limits
 from finch.conversions import DecHook, check_hook
 from finch.declaring import bare
@@ -33,6 +34,10 @@ class FinchApp(Shortcuts):
         socket_path: the path where Finch mounts the app's own ``socket_manager`` as soon as it has
             a handler. Finch does not mount it if this is None, or if you have a route with that
             path.
+        client_path: the path of the client for browsers, served as soon as there are sockets:
+            see :attr:`client_url`. ``finch.global.js`` and ``finch.d.ts`` are beside it. None for
+            no such routes; a route of your own with one of these paths takes its place.
+        debug: whether ``finch.d.ts`` has the types of this application's handlers.
         languages: the language tags that the application speaks, the default first.
         limits: the limits; ``Limits()`` if left out.
         dec_hook: converts JSON to types that msgspec does not know. It is called with the type and
@@ -58,6 +63,8 @@ class FinchApp(Shortcuts):
         self,
         *,
         socket_path: str | None = "/ws",
+        client_path: str | None = "/finch.js",
+        debug: bool = False,
         languages: Iterable[str] = ("en",),
         limits: Limits | None = None,
         dec_hook: DecHook | None = None,
@@ -79,7 +86,10 @@ class FinchApp(Shortcuts):
         self._router = Router()
         self._pipeline = Pipeline(self._router)
         self._lifespan = Lifespan()
-        self._mount: FinchRoute | None = None
+        self.debug = debug
+        self._client = None if client_path is None else BrowserClient(client_path, self._types)
+        self._serves_client = False
+        self._own: dict[str, FinchRoute] = {}  # routes that Finch has added, by path
         self._implicit: SocketManager | None = None
         self._implicit = SocketManager(self)
 
@@ -132,9 +142,9 @@ class FinchApp(Shortcuts):
                 not a list of :class:`FinchRoute`.
         """
         for route in listed_routes(routes):
-            if self._mount is not None and route.path == self._mount.path:
-                self._router.remove(self._mount)
-                self._mount = None
+            own = self._own.pop(route.path, None)
+            if own is not None:
+                self._router.remove(own)
             self._router.add(route)
 
     @property
@@ -173,6 +183,7 @@ class FinchApp(Shortcuts):
         """Add a new manager to this application. Called by :class:`finch.SocketManager`."""
         if manager.path is not None:
             self._router.add(FinchRoute(manager.path, manager.handle))
+            self._serve_client()
             return
         implicit = self._implicit
         if implicit is None and hasattr(self, "socket_manager"):
@@ -187,16 +198,37 @@ class FinchApp(Shortcuts):
 
     def mount_manager(self, manager: SocketManager) -> None:
         """Called when a manager has a handler. Mounts the app's own manager, unless you did."""
-        if (
-            manager is self.socket_manager
-            and self._mount is None
-            and self.socket_path is not None
-            and not self._router.has_path(self.socket_path)
-        ):
-            self._mount = FinchRoute(
-                self.socket_path, self._upgrade_own, methods=Methods.ONLY_GET, key="finch.socket"
-            )
-            self._router.add(self._mount)
+        if manager is self.socket_manager and self.socket_path is not None:
+            mount = FinchRoute(self.socket_path, self._upgrade_own, key="finch.socket")
+            self._add_own(mount)
+        self._serve_client()
+
+    def _serve_client(self) -> None:
+        if self._client is None or self._serves_client:
+            return
+        self._serves_client = True
+        for route in self._client.routes():
+            self._add_own(route)
+
+    def _add_own(self, route: FinchRoute) -> None:
+        """Add a route, unless the application has one with this path."""
+        if not self._router.has_path(route.path):
+            self._own[route.path] = route
+            self._router.add(route)
+
+    @property
+    def client_url(self) -> str | None:
+        """The URL of ``finch.js``, with the hash of its content, so that browsers keep it for a
+        year; None if ``client_path`` is None.
+
+        Example::
+
+            PAGE = f'<script type="module">import {{ connect }} from "{app.client_url}"</script>'
+        """
+        return None if self._client is None else self._client.url
+
+    def _types(self) -> str | None:
+        return None
 
     async def _upgrade_own(self, request: Request, **params: object) -> Response:
         return await self.socket_manager.request_handle(request)

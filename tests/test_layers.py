@@ -107,6 +107,7 @@ sockets.raw
 
 lifespan
 shortcuts
+browser
 app
 watchdog
 deferred

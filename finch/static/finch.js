@@ -1,0 +1,1 @@
+// built by the client's own tools
