@@ -819,7 +819,7 @@ def sites():
     """Every call of something that may be an application's, and where it stands."""
     for path in ROOT.rglob("*.py"):
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        if module in ("failures", "app", "sockets.manager") or module.startswith("testing."):
+        if module in ("failures", "app", "shortcuts", "sockets.manager") or module.startswith("testing."):
             continue  # they define, register and test
         for function in ast.walk(ast.parse(path.read_text())):
             if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
