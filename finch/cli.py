@@ -1,5 +1,7 @@
 """``python -m finch app:app``: find the application, print its URLs, serve it.
 
+``python -m finch examples`` serves the gallery of all examples.
+
 A mistake in the command line gives one clear line and an exit code. A traceback is shown only for
 an exception in the application's own code.
 """
@@ -32,6 +34,9 @@ _log = logging.getLogger("finch.server")
 
 _INTERRUPTED: Final = 128 + signal.SIGINT
 
+EXAMPLES: Final = "examples"
+"""What is written instead of ``module:attribute`` for the gallery of all examples."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the application that the command line names.
@@ -55,7 +60,7 @@ def _serve(options: argparse.Namespace) -> int:
     handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=options.log_level.upper(), handlers=[handler])
     try:
-        app = find_app(options.app)
+        app = _examples() if options.app == EXAMPLES else find_app(options.app)
         tune_gc()
         trio.run(
             partial(
@@ -88,6 +93,12 @@ def _serve(options: argparse.Namespace) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # another signal would change the exit code
     return 0
+
+
+def _examples() -> FinchApp:
+    from finch.gallery import gallery  # imports all examples, which no other application needs
+
+    return gallery()
 
 
 def _complain(text: str) -> int:
@@ -143,7 +154,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "app",
-        help="module:attribute; the default attribute is 'app'; it may be a call: app:create_app()",
+        help="module:attribute; the default attribute is 'app'; it may be a call: "
+        "app:create_app(). Or 'examples', for all examples of Finch",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument(

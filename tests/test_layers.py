@@ -118,6 +118,7 @@ options
 serving
 blame
 finding
+gallery
 cli
 
 testing.answers
