@@ -73,9 +73,11 @@ async def on_inbox(socket, data):
 
 @app.socket("read")
 async def on_read(socket, data: set[int]):
-    for notice in inboxes[socket.user_id]:
-        notice.read |= notice.id in data
-    await app.user(socket.user_id).send(data, path="read")  # to all tabs, so that they agree
+    seen = [notice for notice in inboxes[socket.user_id] if notice.id in data]
+    for notice in seen:
+        notice.read = True
+    # to all tabs, so that they agree
+    await app.user(socket.user_id).send([notice.id for notice in seen], path="read")
 
 
 async def deliver(user, sender, text):
