@@ -86,8 +86,18 @@ def texts(driver, selector):
 
 
 def complaints(driver):
-    """What the console has said that is wrong, since the last time it was asked."""
-    return [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
+    """What the console has said that is wrong, since the last time it was asked. Pages of plain
+    text have no icon of their own, and that is not wrong."""
+    return [
+        entry["message"]
+        for entry in driver.get_log("browser")
+        if entry["level"] == "SEVERE" and "favicon.ico" not in entry["message"]
+    ]
+
+
+def network_returns(driver):
+    """Tell the page what a browser tells it when the network is back, so that it does not wait."""
+    driver.execute_script("dispatchEvent(new Event('online'))")
 
 
 def run_script(driver, text):

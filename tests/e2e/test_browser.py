@@ -13,6 +13,7 @@ from tests.e2e.browsing import (
     chromium,
     complaints,
     look,
+    network_returns,
     run_script,
     tabs,
     texts,
@@ -200,6 +201,7 @@ def test_after_a_cut_everything_comes_once_and_in_order_both_ways(browser):
         say_by(bob, "4")
         assert heard(bob, "4") == ["4"]
         relay.mend()
+        network_returns(ann)
 
         wait_for(ann, shows("state", "Ann"))
         assert heard(bob, "6") == ["5", "6"]
@@ -213,6 +215,7 @@ def test_after_a_cut_everything_comes_once_and_in_order_both_ways(browser):
         say_by(bob, "7")
         assert heard(bob, "7") == ["7"]
         relay.mend()
+        network_returns(ann)
         wait_for(ann, lambda it: log(it) == [*said, "Bob: 7"])
 
 
@@ -232,6 +235,7 @@ def test_after_a_restart_of_the_server_the_page_says_what_it_does_not_know(brows
                 assert heard(bob, "new here") == ["new here"]
                 relay.target = ("127.0.0.1", int(another.url.rpartition(":")[2]))
                 relay.mend()
+                network_returns(ann)
                 assert heard(bob, "meanwhile") == ["meanwhile"]
                 missing = "Some messages are missing here."
                 now = ["Today", "before", missing, "Bob: new here", "meanwhile"]
