@@ -1,14 +1,18 @@
 """The examples, each served in memory: what their pages rely on, and what they refuse."""
 
 import re
+import subprocess
+import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 
 from finch.examples import chat, chat_classes, dashboard, game, hello, notifications
 from finch.gallery import WITH_PAGE, WITHOUT_PAGE, gallery
 from finch.testing import HandshakeRefused, Refused, TestClient
+from tests.processes import finch
 
 
 async def receive(ws, path):
@@ -265,6 +269,18 @@ async def test_the_gallery_shows_the_source_of_each_example_and_counts_its_lines
             assert (await client.get(f"/source/{name}.py")).text == text_of(f"{name}.py")
         assert f"{len([one for one in text_of('chat.py').splitlines() if one])} lines" in index
         assert (await client.get("/source/secret.py")).status == 404
+
+
+def test_an_installation_has_the_gallery_with_all_examples(tmp_path):
+    """As a wheel has it: what setuptools would put into one, far from the repository."""
+    pytest.importorskip("setuptools")
+    build = [sys.executable, "-c", "import setuptools; setuptools.setup()", "-q", "build_py"]
+    root = Path(chat.__file__).parent.parent.parent
+    subprocess.run([*build, "--build-lib", tmp_path], cwd=root, check=True, capture_output=True)
+    with finch("examples", "--port", 0, cwd=tmp_path, PYTHONPATH=str(tmp_path)) as process:
+        assert "Finch examples" in httpx.get(process.url).text
+        for name in WITH_PAGE:
+            assert httpx.get(f"{process.url}/{name}/").status_code == 200
 
 
 def text_of(name):

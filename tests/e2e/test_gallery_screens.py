@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 import websockets.sync.client
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from tests.e2e.browsing import (
     DESKTOP,
@@ -34,8 +36,8 @@ BLANK = 10_000  # bytes: the picture of a page without anything has fewer
 
 # Every day is Friday, it is always the same time, and who types in the chat goes on typing
 CLOCK = """
-const { setTimeout } = window;
-window.setTimeout = (run, delay, ...args) => setTimeout(run, delay === 3000 ? 1e6 : delay, ...args);
+const wait = setTimeout;
+window.setTimeout = (run, delay, ...args) => wait(run, delay === 3000 ? 1e6 : delay, ...args);
 Date.prototype.toLocaleTimeString = () => "14:03";
 Date.prototype.toLocaleString = () => "Fri 14:03";
 """
@@ -161,7 +163,7 @@ def test_the_notifications(gallery, tab, folder):
         wait_for(tab, lambda it: texts(it, "#badge:not([hidden])") == ["2"])
     tab.execute_script(
         "const it = document.getElementById('curl');"
-        "it.textContent = it.textContent.replace(/127.0.0.1:[0-9]+/, 'localhost:8080');"
+        "it.innerHTML = it.innerHTML.replace(/127.0.0.1:[0-9]+/, 'localhost:8080');"
     )
     look_at(tab, "notifications", folder)
 
@@ -185,4 +187,6 @@ def test_the_game(gallery, tab, folder):
         wait_for(tab, lambda it: len(texts(it, "#birds li")) == 5)
         most = 4 if FOR_THE_DOCS else 1
         wait_for(tab, lambda it: max(map(int, texts(it, "#birds span"))) >= most)
+        for key in (Keys.ARROW_RIGHT, Keys.ARROW_UP, Keys.ARROW_LEFT, Keys.ARROW_DOWN):
+            ActionChains(tab).key_down(key).pause(0.2).key_up(key).perform()
         look_at(tab, "game", folder)
