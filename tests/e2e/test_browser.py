@@ -138,6 +138,11 @@ def test_two_tabs_of_one_person_are_one_and_rooms_count_what_is_unread(browser):
         garden.click()
         wait_for(ann, lambda it: log(it) == ["Today", "Bob: Here are flowers", "And bees"])
         assert (garden.text, ann.title) == ("garden", "Finch chat")
+        ann.refresh()  # what was said before is old, and not unread
+        count = "return document.querySelectorAll('.log p').length"
+        wait_for(ann, lambda it: it.execute_script(count) == 3)
+        garden = ann.find_element(By.XPATH, "//nav/button[contains(., 'garden')]")
+        assert (garden.text, ann.title) == ("garden", "Finch chat")
 
 
 def test_on_a_phone_the_title_has_one_line_and_the_field_most_of_the_width(browser):
