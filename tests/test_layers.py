@@ -77,6 +77,7 @@ sockets.members
 sockets.presence
 sockets.conflation
 sockets.asks
+sockets.repeats
 sockets.workers
 sockets.outlet
 sockets.spawned
@@ -93,6 +94,7 @@ sockets.options
 sockets.upgrade
 sockets.outgoing
 sockets.dispatch
+sockets.repeating
 sockets.inbox
 sockets.membership
 sockets.client
@@ -135,6 +137,7 @@ sockets.members
 cluster.history
 sockets.presence
 sockets.conflation
+sockets.repeats
 """.split()
 
 FORBIDDEN_IN_PLAIN = {
