@@ -1,6 +1,7 @@
 /** Calls and streamed answers: what comes of them, and what a cut does to them. */
 
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { test } from "node:test";
 
 import { FinchError } from "../../finch/static/src/index.js";
@@ -101,6 +102,7 @@ test("a signal that is aborted after the answer does nothing", async (t) => {
   const control = new AbortController();
   const call = finch.call("quick", 1, { signal: control.signal });
   socket.answers(socket.hears(), "here");
+  assert.deepEqual(getEventListeners(control.signal, "abort"), []);
   control.abort();
   assert.equal(await call, "here");
   socket.hearsNothing();
@@ -191,6 +193,17 @@ test("a call with retry waits 60 s for a connection after a cut, and no longer",
   await assert.rejects(call, disconnected);
   world.comeBack();
   world.socket.hearsNothing();
+});
+
+test("a call that was sent again may take as long as it wants", async (t) => {
+  const world = setUpOpen(t);
+  const call = world.finch.call("pay", 5, { retry: true });
+  const asked = world.socket.hears();
+  world.socket.cut();
+  world.comeBack();
+  world.pass(60_000);
+  world.socket.answers(asked, "paid");
+  assert.equal(await call, "paid");
 });
 
 test("a computer that has slept sends no call again whose answer the server has forgotten", async (t) => {

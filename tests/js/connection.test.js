@@ -1,6 +1,7 @@
 /** The states of a client: how it connects, when it comes back, and when it stays away. */
 
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { test } from "node:test";
 
 import { connect } from "../../finch/static/src/index.js";
@@ -141,6 +142,14 @@ test("a handler that closes the client in an event ends it there", (t) => {
   assert.equal(sockets.length, 1);
 });
 
+test("a client that is closed by what its cut sets off tells of no pause", (t) => {
+  const { finch, socket, events } = setUpOpen(t);
+  finch.answer("confirm", (_, { signal }) => signal.addEventListener("abort", () => finch.close()));
+  socket.says("confirm", null, { id: "s1" });
+  socket.cut();
+  assert.deepEqual(events(), [["closed", { code: 1000, reason: "" }]]);
+});
+
 test("a WebSocket that cannot be made is a failed attempt", (t) => {
   class Forbidden {
     constructor() {
@@ -192,6 +201,15 @@ test("a token that comes after the client was closed opens nothing", async (t) =
   give("late");
   await settled();
   assert.equal(sockets.length, 0);
+});
+
+test("a token that fails after the client was closed changes nothing", async (t) => {
+  let fail;
+  const { finch } = setUp(t, { token: () => new Promise((_, reject) => (fail = reject)) });
+  finch.close();
+  fail(new Error("late"));
+  await settled();
+  assert.equal(finch.state, "closed");
 });
 
 test("a token that hangs for 20 s is a failed attempt, and what it gives later is ignored", async (t) => {
@@ -287,10 +305,15 @@ test("a page that is hidden, or shown for the first time, changes nothing", (t) 
 test("a client that is closed leaves the page alone", (t) => {
   const page = stubPage(t);
   const { finch, sockets } = setUpOpen(t, { url: "/ws" });
+  const listeners = () => getEventListeners(document, "visibilitychange").length;
+  assert.equal(listeners(), 1);
   finch.close();
   page.show();
   page.online();
   assert.equal(sockets.length, 1);
+  assert.equal(listeners(), 0);
+  finch.open();
+  assert.equal(listeners(), 1);
 });
 
 // Messages that are none

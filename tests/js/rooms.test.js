@@ -144,6 +144,15 @@ test("a room that is left before it has answered rejects `joined`", async (t) =>
   assert.equal(room.state, "left");
 });
 
+test("a refusal of a room that was left meanwhile is nothing", (t) => {
+  const { finch, socket } = setUpOpen(t);
+  const room = finch.join("chat/lobby");
+  room.addEventListener("refused", () => assert.fail());
+  room.leave();
+  socket.refuses(socket.hears(), 403);
+  assert.equal(room.state, "left");
+});
+
 test("messages of a room that was left reach neither it nor the one that is joined next", (t) => {
   const { finch, room, socket, said } = inRoom(t);
   const heard = [];
@@ -188,6 +197,18 @@ test("several handlers of a path are all called, and what one of them throws goe
   socket.says("news");
   assert.deepEqual(heard, [1, 3, 3]);
   assert.deepEqual(errors.map(({ message }) => message), ["mine", "mine"]);
+});
+
+test("a handler that is added by a handler gets the next message", (t) => {
+  const { finch, socket } = setUpOpen(t);
+  const heard = [];
+  const off = finch.on("news", () => {
+    off();
+    finch.on("news", (data) => heard.push(data));
+  });
+  socket.says("news", 1);
+  socket.says("news", 2);
+  assert.deepEqual(heard, [2]);
 });
 
 test("an error that answers no call goes to the handlers of `error`; if there are none, to the console", (t) => {
@@ -298,6 +319,8 @@ test("a server that lets the client in before it asks counts as the join; the an
   const { finch, socket, events } = setUpOpen(t);
   const room = finch.join("chat/lobby", { since: "E:2" });
   const said = [];
+  let joins = 0;
+  room.addEventListener("joined", () => joins++);
   room.on("said", (data) => said.push(data));
   socket.says("finch.join", { recovered: false, missed: 0 }, { room: "chat/lobby", seq: 5, epoch: "E" });
   say(socket, "six", 6);
@@ -306,6 +329,7 @@ test("a server that lets the client in before it asks counts as the join; the an
   assert.deepEqual(said, ["six"]);
   assert.deepEqual(events(), [["gap", { room: "chat/lobby" }]]);
   assert.equal(room.position, "E:6");
+  assert.equal(joins, 1);
 });
 
 test("a room that only the server has joined is heard by the client's handlers", (t) => {
@@ -315,6 +339,7 @@ test("a room that only the server has joined is heard by the client's handlers",
   socket.says("finch.join", { recovered: false, missed: 0 }, { room: "chat/x", seq: 5, epoch: "E" });
   say(socket, "six", 6, "chat/x");
   assert.deepEqual(heard, ["six"]);
+  assert.equal(finch.join("chat/x").position, undefined);
 });
 
 // Everyone and users
