@@ -171,6 +171,21 @@ test("messages of a room that was left reach neither it nor the one that is join
   assert.deepEqual(said, []);
 });
 
+test("a room that is left and joined again while the socket is closing is only joined on the next one", (t) => {
+  const world = inRoom(t);
+  world.socket.readyState = 2; // the server's Close has come, its event has not
+  world.room.leave();
+  const again = world.finch.join("chat/lobby");
+  const said = [];
+  again.on("said", (data) => said.push(data));
+  world.socket.cut();
+  const socket = world.comeBack();
+  assert.deepEqual(socket.sent.map(({ path }) => path), ["finch.join"]);
+  socket.admits(socket.hears(), {}, { seq: 0, epoch: "E" });
+  say(socket, 1, 1);
+  assert.deepEqual(said, [1]);
+});
+
 // Messages
 
 test("a message of a room goes to the room's handlers; if it has none, to the client's", (t) => {

@@ -52,7 +52,7 @@ export class Finch extends Events {
       send: this.#send.bind(this),
       gap: (/** @type {string} */ room) => tell(this, "gap", { room }),
     };
-    this.#rooms = new Rooms(home, () => this.state === "open");
+    this.#rooms = new Rooms(home);
     this.#connection = new Connection(
       {
         target: (token) => this.#target(token),
