@@ -178,8 +178,10 @@ test("a WebSocket that cannot be made is a failed attempt", (t) => {
   finch.close();
 });
 
-test("a URL that is none throws at once", () => {
+test("an invalid URL throws at once, and so does one of another scheme", (t) => {
   assert.throws(() => connect("/ws", { WebSocket: FakeWebSocket }), TypeError); // relative to nothing
+  stubPage(t, "file:///home/ann/index.html");
+  assert.throws(() => connect("/ws", { WebSocket: FakeWebSocket }), /not file:\/\/\/ws/);
 });
 
 // Tokens
@@ -196,7 +198,7 @@ test("the token is asked for before each attempt, and is part of the query", asy
   assert.equal(sockets[1].url, "ws://finch/ws?a=1&token=two+%26+more");
 });
 
-test("a token of null is none", async (t) => {
+test("if the token is null, there is none in the query", async (t) => {
   const world = setUp(t, { token: () => null });
   await settled();
   assert.equal(world.socket.url, "ws://finch/ws");
@@ -347,7 +349,7 @@ test("a client that is closed leaves the page alone", (t) => {
   assert.equal(listeners(), 1);
 });
 
-// Messages that are none
+// Messages that are not JSON
 
 test("a message that is not JSON is told to the console, and the connection goes on", (t) => {
   const errors = [];

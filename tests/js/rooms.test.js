@@ -67,7 +67,7 @@ test("a refusal rejects `joined`, and is told; whoever does not wait for it hear
   assert.equal(told[0], await room.joined.catch((error) => error));
 });
 
-test("a refusal stands after a reconnect, unless the server had a trouble of its own", (t) => {
+test("a room that was refused is not asked for after a reconnect, unless the server itself failed", (t) => {
   const world = setUpOpen(t);
   for (const name of ["staff", "broken"]) world.finch.join(name);
   world.socket.refuses(world.socket.hears(), 403);

@@ -43,7 +43,8 @@ export class Finch extends Events {
     super();
     this.#url = new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href);
     this.#url.protocol = this.#url.protocol.replace("http", "ws");
-    this.#url.hash = "";
+    this.#url.hash = ""; // WebSockets have none
+    if (!/^wss?:/.test(this.#url.href)) throw new TypeError(`connect() needs a URL of http, https, ws or wss, not ${this.#url.href}`);
     const { host, pathname } = this.#url;
     this.#positions = new Positions(options.since === "session" ? `finch:${host}${pathname}:` : undefined);
     const home = {

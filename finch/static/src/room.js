@@ -112,7 +112,7 @@ export class Room extends Events {
     });
   }
 
-  /** There is a new connection. A refusal stands, unless the server had a trouble of its own. */
+  /** There is a new connection. A room that was refused is not asked for again, unless the server itself failed. */
   _opened() {
     if (this.state === "refused" && this.#status < 500) return;
     this._expect();
