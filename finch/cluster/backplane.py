@@ -128,9 +128,9 @@ class InProcess(Backplane):
         self._archives: OrderedDict[Channel, Archive[Envelope]] = OrderedDict()
         # those that nothing was written to
         self._unwritten: OrderedDict[Channel, Archive[Envelope]] = OrderedDict()
-        # What the epochs of new archives are made of. It changes whenever an archive with messages is forgotten. An
-        # archive without messages may begin anew with the same epoch: a client whose position in
-        # it is 0 has still missed nothing.
+        # What the epochs of new archives are made of. It changes whenever an archive with messages
+        # is forgotten. An archive without messages may begin anew with the same epoch: a client
+        # whose position in it is 0 has still missed nothing.
         self._epoch = new_epoch()
 
     async def publish(self, channel: Channel, draft: Draft, history: History | None) -> Sent:
