@@ -821,6 +821,8 @@ def sites():
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         if module in ("failures", "app", "sockets.manager") or module.startswith("testing."):
             continue  # they define, register and test
+        if module.startswith("client."):
+            continue  # no server runs it
         for function in ast.walk(ast.parse(path.read_text())):
             if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue

@@ -105,6 +105,24 @@ sockets.manager
 sockets.controller
 sockets.raw
 
+client.address
+client.options
+client.backoff
+client.said
+client.membership
+client.events
+client.calls
+client.queue
+client.conversation
+client.line
+client.dial
+client.mailbox
+client.core
+client.stream
+client.room
+client.keeper
+client.finch
+
 lifespan
 app
 watchdog
@@ -133,6 +151,15 @@ sockets.members
 cluster.history
 sockets.presence
 sockets.conflation
+client.address
+client.options
+client.backoff
+client.said
+client.membership
+client.events
+client.calls
+client.queue
+client.conversation
 """.split()
 
 FORBIDDEN_IN_PLAIN = {
@@ -189,7 +216,7 @@ def test_folders_stand_together():
     """So that the order of the modules is one of the folders as well."""
     folders = [name.rpartition(".")[0] for name in HOUSE]
     runs = [folder for at, folder in enumerate(folders) if at == 0 or folders[at - 1] != folder]
-    assert runs == ["", "wire", "net", "http", "cluster", "sockets", "", "testing"]
+    assert runs == ["", "wire", "net", "http", "cluster", "sockets", "client", "", "testing"]
 
 
 @pytest.mark.parametrize("name", [*(name for name in HOUSE if name.startswith("wire.")), *PLAIN])
