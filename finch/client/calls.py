@@ -94,8 +94,8 @@ class Calls:
     def too_old(self, now: float) -> Iterator[Ended]:
         """The calls that can no longer be sent again, since the server has forgotten them."""
         for call in list(self._calls.values()):
-            if call.cut_at is not None and now > call.cut_at + RETRY_AGE:
-                why = f"the connection was cut under {call.path!r}, more than {RETRY_AGE:g} s ago"
+            if call.cut_at is not None and now >= call.cut_at + RETRY_AGE:
+                why = f"the connection was cut under {call.path!r}, {RETRY_AGE:g} s ago"
                 yield self.fail(call, ConnectionLost(why))
 
     @property

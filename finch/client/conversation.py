@@ -131,6 +131,8 @@ class Conversation:
     @property
     def deadline(self) -> float:
         """When :meth:`expire` has something to do, in seconds; ``inf`` if nothing waits."""
+        if self.is_open:
+            return float("inf")
         return min(self._queue.deadline, self._calls.deadline)
 
     def take(self) -> str | None:

@@ -73,7 +73,7 @@ class Queue:
 
     def too_old(self, now: float) -> Iterator[Letter]:
         """Remove and give the messages that have waited for too long."""
-        while self._letters and now > self._letters[0].since + self._age:
+        while self._letters and now >= self._letters[0].since + self._age:
             yield self._letters.popleft()
 
     @property

@@ -1,0 +1,14 @@
+"""What the tests of the client share: each story about a server is told over both readers."""
+
+import pytest
+
+from finch.testing import TestClient
+from tests.sockets.conftest import connect
+
+
+@pytest.fixture(params=["task", "hub"])
+def reader(request, monkeypatch):
+    """What feeds the server's sockets."""
+    if request.param == "hub":
+        monkeypatch.setattr(TestClient, "connect", connect)
+    return request.param
