@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar, Unpack
 
-from finch.cluster.history import History
+from finch.browser import BrowserClient
 from finch.config import Limits
 from finch.conversions import DecHook, check_hook
-from finch.declaring import Guarded, bare
+from finch.declaring import bare
 from finch.errors import ConfigurationError
 from finch.explain import kind
 from finch.http.language import check_languages
@@ -19,24 +19,25 @@ from finch.http.request import Request
 from finch.http.response import Response
 from finch.http.routing import FinchRoute, Methods, Router, listed_routes
 from finch.lifespan import Lifespan
-from finch.sockets.audience import Everyone, User
-from finch.sockets.event import SocketEvent
+from finch.shortcuts import Shortcuts
 from finch.sockets.manager import SocketManager
 from finch.sockets.options import OfApplication, OfSocket, SocketOptions, takes_options
 from finch.sockets.raw import RawSocketRoute
-from finch.sockets.room import Room
-from finch.sockets.rooms import Rooms
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class FinchApp(Guarded):
+class FinchApp(Shortcuts):
     """A web application: routes, sockets, middleware and background tasks.
 
     Parameters:
         socket_path: the path where Finch mounts the app's own ``socket_manager`` as soon as it has
             a handler. Finch does not mount it if this is None, or if you have a route with that
             path.
+        client_path: the path of the client for browsers, served as soon as there are sockets:
+            see :attr:`client_url`. ``finch.global.js`` and ``finch.d.ts`` are beside it. None for
+            no such routes; a route of your own with one of these paths takes its place.
+        debug: whether ``finch.d.ts`` has the types of this application's handlers.
         languages: the language tags that the application speaks, the default first.
         limits: the limits; ``Limits()`` if left out.
         dec_hook: converts JSON to types that msgspec does not know. It is called with the type and
@@ -57,14 +58,13 @@ class FinchApp(Guarded):
             await socket.send(str(datetime.now()), path="output")
     """
 
-    socket_manager: SocketManager
-    """The manager of the app's own sockets; usable from anywhere in the app."""
-
     @takes_options(OfApplication)
     def __init__(
         self,
         *,
         socket_path: str | None = "/ws",
+        client_path: str | None = "/finch.js",
+        debug: bool = False,
         languages: Iterable[str] = ("en",),
         limits: Limits | None = None,
         dec_hook: DecHook | None = None,
@@ -86,7 +86,10 @@ class FinchApp(Guarded):
         self._router = Router()
         self._pipeline = Pipeline(self._router)
         self._lifespan = Lifespan()
-        self._mount: FinchRoute | None = None
+        self.debug = debug
+        self._client = None if client_path is None else BrowserClient(client_path, self._types)
+        self._serves_client = False
+        self._own: dict[str, FinchRoute] = {}  # routes that Finch has added, by path
         self._implicit: SocketManager | None = None
         self._implicit = SocketManager(self)
 
@@ -139,9 +142,9 @@ class FinchApp(Guarded):
                 not a list of :class:`FinchRoute`.
         """
         for route in listed_routes(routes):
-            if self._mount is not None and route.path == self._mount.path:
-                self._router.remove(self._mount)
-                self._mount = None
+            own = self._own.pop(route.path, None)
+            if own is not None:
+                self._router.remove(own)
             self._router.add(route)
 
     @property
@@ -180,6 +183,7 @@ class FinchApp(Guarded):
         """Add a new manager to this application. Called by :class:`finch.SocketManager`."""
         if manager.path is not None:
             self._router.add(FinchRoute(manager.path, manager.handle))
+            self._serve_client()
             return
         implicit = self._implicit
         if implicit is None and hasattr(self, "socket_manager"):
@@ -194,84 +198,40 @@ class FinchApp(Guarded):
 
     def mount_manager(self, manager: SocketManager) -> None:
         """Called when a manager has a handler. Mounts the app's own manager, unless you did."""
-        if (
-            manager is self.socket_manager
-            and self._mount is None
-            and self.socket_path is not None
-            and not self._router.has_path(self.socket_path)
-        ):
-            self._mount = FinchRoute(
-                self.socket_path, self._upgrade_own, methods=Methods.ONLY_GET, key="finch.socket"
-            )
-            self._router.add(self._mount)
+        if manager is self.socket_manager and self.socket_path is not None:
+            mount = FinchRoute(self.socket_path, self._upgrade_own, key="finch.socket")
+            self._add_own(mount)
+        self._serve_client()
+
+    def _serve_client(self) -> None:
+        if self._client is None or self._serves_client:
+            return
+        self._serves_client = True
+        for route in self._client.routes():
+            self._add_own(route)
+
+    def _add_own(self, route: FinchRoute) -> None:
+        """Add a route, unless the application has one with this path."""
+        if not self._router.has_path(route.path):
+            self._own[route.path] = route
+            self._router.add(route)
+
+    @property
+    def client_url(self) -> str | None:
+        """The URL of ``finch.js``, with the hash of its content, so that browsers keep it for a
+        year; None if ``client_path`` is None.
+
+        Example::
+
+            PAGE = f'<script type="module">import {{ connect }} from "{app.client_url}"</script>'
+        """
+        return None if self._client is None else self._client.url
+
+    def _types(self) -> str | None:
+        return None
 
     async def _upgrade_own(self, request: Request, **params: object) -> Response:
         return await self.socket_manager.request_handle(request)
-
-    def socket(self, path: str, *, concurrent: bool = False) -> Callable[[F], F]:
-        """Register the handler of a named socket path: see :meth:`finch.SocketManager.socket`."""
-        return self.socket_manager.socket(path, concurrent=concurrent)
-
-    def add_socket_route(self, path: str, event: SocketEvent) -> None:
-        """Register the event of a named socket path (Dart's ``addSocketRoute``)."""
-        self.socket_manager.add_socket_route(path, event)
-
-    def rooms(
-        self,
-        path: str,
-        *,
-        history: History | None = None,
-        presence: bool | str = False,
-        grace: float = 3.0,
-    ) -> Rooms:
-        """Declare rooms, as routes are declared: see :meth:`finch.SocketManager.rooms`."""
-        return self.socket_manager.rooms(path, history=history, presence=presence, grace=grace)
-
-    def room(self, name: str) -> Room:
-        """The audience of a room of ``socket_manager``."""
-        return self.socket_manager.room(name)
-
-    def user(self, user_id: str | int) -> User:
-        """The audience of all clients of a user of ``socket_manager``."""
-        return self.socket_manager.user(user_id)
-
-    @property
-    def everyone(self) -> Everyone:
-        """The audience of all clients of ``socket_manager``."""
-        return self.socket_manager.everyone
-
-    @bare
-    def authorize(self, function: F) -> F:
-        """Register the function that says who a client is: ``(request)``. See
-        :meth:`finch.SocketManager.authorize`."""
-        return self.socket_manager.authorize(function)
-
-    @bare
-    def renew(self, function: F) -> F:
-        """Register the function that renews an identity: ``(socket, data)``."""
-        return self.socket_manager.renew(function)
-
-    @bare
-    def on_connect(self, callback: F) -> F:
-        """Register the function that is called when a client connects: ``(socket)``."""
-        return self.socket_manager.on_connect(callback)
-
-    @bare
-    def on_message(self, callback: F) -> F:
-        """Register the function that gets messages that no named path handles:
-        ``(socket, data)``."""
-        return self.socket_manager.on_message(callback)
-
-    @bare
-    def on_disconnect(self, callback: F) -> F:
-        """Register the function that is called when a client has left: ``(socket)``."""
-        return self.socket_manager.on_disconnect(callback)
-
-    @bare
-    def on_error(self, callback: F) -> F:
-        """Register the function that is called if a socket's callback raised:
-        ``(socket, error)``."""
-        return self.socket_manager.on_error(callback)
 
     # Around the handlers
 

@@ -22,6 +22,7 @@ import trio
 from finch.access import LineHandler
 from finch.app import FinchApp
 from finch.blame import from_own_code, where
+from finch.browser import KEY as CLIENT
 from finch.errors import ConfigurationError
 from finch.finding import Mistake, find_app
 from finch.logs import Formatter
@@ -214,6 +215,8 @@ class _Banner:
 def _banner(app: FinchApp, urls: list[str]) -> str:
     lines = [f"Finch serves {url}" for url in urls]
     for route in app.routes:
+        if route.key is not None and route.key.startswith(f"{CLIENT}."):
+            continue  # what belongs to finch.js, which is shown
         methods = ",".join(sorted(route.methods - {"HEAD"}))
         if len(route.methods) > 8:
             methods = "ALL"

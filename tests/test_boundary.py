@@ -9,6 +9,7 @@ each that they find must name the places here that go through it.
 import ast
 import asyncio
 import inspect
+import itertools
 import re
 import threading
 from contextlib import asynccontextmanager
@@ -149,11 +150,15 @@ async def head(client, thrower):
     await trio.aclose_forcefully(stream)
 
 
-def talk(path="/ws", message="bad", room=None):
+def talk(path="/ws", message="bad", room=None, once=False):
+    numbers = itertools.count(1)
+
     async def drive(client, thrower):
         try:
             async with client.socket(path) as socket:
                 fields = {}
+                if once:
+                    fields["once"] = f"k3Jd_9xAq2Lw71Zz:{next(numbers)}"
                 if room is not None:
                     await socket.send("finch.join", room=room)
                     fields["room"] = room
@@ -525,6 +530,18 @@ def task_of_a_room(app, thrower):
         await thrower.throw()
 
 
+@place(talk(once=True))
+def message_handler_once(app, thrower):
+    @app.socket("bad")
+    async def bad(socket, data):
+        await thrower.throw()
+
+
+@place(talk(once=True), moments=("at once",))
+def converter_once(app, thrower):
+    converter(app, thrower)
+
+
 @place(talk(room="bad/1"))
 def message_handler_of_a_room(app, thrower):
     @app.rooms("bad/{name}").socket("bad")
@@ -778,6 +795,8 @@ SITES = {
     ],
     "sockets.dispatch._stream: chunks": ["generator_of_answers"],
     "sockets.dispatch._stream: close_iterator": ["generator_of_answers"],
+    "sockets.repeating._answer: convert": ["converter_once"],
+    "sockets.repeating._answer: call": ["message_handler_once"],
     "sockets.inbox._greet: attempt": ["on_connect", "on_connect_in_a_thread"],
     "sockets.inbox._say_goodbye: attempt": ["on_disconnect", "on_disconnect_in_a_thread"],
     "sockets.spawned.tell_on_error: attempt": [
@@ -819,7 +838,9 @@ def sites():
     """Every call of something that may be an application's, and where it stands."""
     for path in ROOT.rglob("*.py"):
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        if module in ("failures", "app", "sockets.manager") or module.startswith("testing."):
+        if module in ("failures", "app", "shortcuts", "sockets.manager") or module.startswith(
+            "testing."
+        ):
             continue  # they define, register and test
         if module.startswith("client."):
             continue  # no server runs it
@@ -848,6 +869,7 @@ OWN = {
     "http.paths._refuse_unsent: index": "str.index",
     "http.routing.match: convert": "of the path's converters, which are Finch's own",
     "sockets.rooms.match: convert": "the same",
+    "sockets.repeating._answer: close_iterator": "nothing of the generator has run yet",
     "sockets.audience.__call__: call": "SocketClient.call, which calls nothing of an application",
     "http.sending.hand_over: raw_headers": "Upgrade is Finch's own",
     "http.sending.refuse: raw_headers": "TextResponse is Finch's own",

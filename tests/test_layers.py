@@ -77,6 +77,7 @@ sockets.members
 sockets.presence
 sockets.conflation
 sockets.asks
+sockets.repeats
 sockets.workers
 sockets.outlet
 sockets.spawned
@@ -93,6 +94,7 @@ sockets.options
 sockets.upgrade
 sockets.outgoing
 sockets.dispatch
+sockets.repeating
 sockets.inbox
 sockets.membership
 sockets.client
@@ -124,6 +126,8 @@ client.keeper
 client.finch
 
 lifespan
+shortcuts
+browser
 app
 watchdog
 deferred
@@ -160,6 +164,7 @@ client.events
 client.calls
 client.queue
 client.conversation
+sockets.repeats
 """.split()
 
 FORBIDDEN_IN_PLAIN = {

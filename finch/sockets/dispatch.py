@@ -67,6 +67,12 @@ class Dispatcher(ABC):
         """As :meth:`_handle`, for a message whose path is Finch's own."""
 
     @abstractmethod
+    async def _run_once(
+        self, handlers: Handlers, message: Message, wanted: Mapping[str, Any] | None
+    ) -> None:
+        """As :meth:`_run`, for a message that the client may send again."""
+
+    @abstractmethod
     def _drop_answer(self) -> None:
         """An answer has come that nobody waits for."""
 
@@ -107,6 +113,9 @@ class Dispatcher(ABC):
         Parameters:
             wanted: the further arguments that the handler names, such as ``room``.
         """
+        if message.once is not None:
+            await self._run_once(handlers, message, wanted)
+            return
         handler = handlers.on_message
         assert handler is not None
         try:

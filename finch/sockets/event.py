@@ -26,7 +26,9 @@ callbacks one by one, so it need not have an on_message at first.)"""
 RESERVED: Final = "finch."
 """Socket paths and rooms that begin so are Finch's own."""
 
-RESERVED_PATHS: Final = frozenset(("finch.join", "finch.leave", "finch.cancel", "finch.auth"))
+RESERVED_PATHS: Final = frozenset(
+    ("finch.join", "finch.leave", "finch.cancel", "finch.auth", "finch.ping")
+)
 """The paths of this kind that clients send to."""
 
 

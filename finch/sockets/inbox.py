@@ -19,18 +19,27 @@ from finch.calls import attempt
 from finch.errors import HTTPError, Unsendable
 from finch.failures import report
 from finch.sockets.asks import Asks
-from finch.sockets.dispatch import Dispatcher
 from finch.sockets.event import Handlers
 from finch.sockets.members import Members
-from finch.sockets.outgoing import error_envelope
+from finch.sockets.outgoing import epoch_ms, error_envelope
 from finch.sockets.outlet import Outlet, Owner
 from finch.sockets.refusals import refusal
+from finch.sockets.repeating import Repeater
 from finch.sockets.states import LIFE, Life, Step
 from finch.sockets.table import Table
 from finch.sockets.workers import Job, Worker
 from finch.tasks import is_same
 from finch.turns import HEAVY, TURN, account
-from finch.wire.message import EnvelopeError, Message, read_cancel, read_message, read_reply
+from finch.wire.envelope import Envelope
+from finch.wire.message import (
+    Cancel,
+    EnvelopeError,
+    Message,
+    Ping,
+    read_message,
+    read_reply,
+    read_urgent,
+)
 
 _log = logging.getLogger("finch.sockets")
 
@@ -43,11 +52,10 @@ _LOOKED_THROUGH: Final = 64 * 1024  # characters that a finch.cancel may cost; o
 _WAITING, _SERVING = Life.WAITING, Life.SERVING
 
 
-class Inbox(Dispatcher, Owner, Job):
+class Inbox(Repeater, Owner, Job):
     """The part of a client that its link and the workers see: its messages, and its life.
 
-    It is a base class of the client, not an object of its own, for the same reason as
-    :class:`Dispatcher`.
+    It is a base class of the client, not an object of its own, as :class:`Repeater` is.
 
     Parameters:
         id: the client's id.
@@ -84,6 +92,7 @@ class Inbox(Dispatcher, Owner, Job):
         self._active = 0  # messages of concurrent paths that are being handled
         self._workers: tuple[Worker, ...] = ()  # the workers that run this client's callbacks
         self._queued = False  # waits for a worker, or a worker serves it
+        self._session = None
         self._asks: Asks | None = None  # calls that wait for the client's answer
         self._lifecycle = table.lifecycle
         greets = table.greets or self._arrives
@@ -110,8 +119,8 @@ class Inbox(Dispatcher, Owner, Job):
         if self._asks is not None and self._is_answer(message):
             return
         if self._queued or self._active:
-            cancelled = read_cancel(message)
-            if cancelled is not None and self._cancel_message(cancelled):
+            urgent = read_urgent(message)
+            if urgent is not None and self._handle_urgent(urgent):
                 return
         self._inbox.append(message)
         if len(self._inbox) + self._active >= self._limit and not self._has_room():
@@ -208,7 +217,7 @@ class Inbox(Dispatcher, Owner, Job):
     def left_open(self) -> None:
         self._outlet.close(1011, "internal error")
 
-    # Answers and cancellations do not wait for their turn
+    # Answers, cancellations and pings do not wait for their turn
 
     def _is_answer(self, message: str | bytes) -> bool:
         """Take a message that is the answer to a call: a handler waits for it."""
@@ -223,6 +232,17 @@ class Inbox(Dispatcher, Owner, Job):
             return False
         waiting = len(self._inbox) + self._active
         return waiting < self._limit * _ASKING and sum(map(len, self._inbox)) < _ASKING_SIZE
+
+    def _handle_urgent(self, urgent: Cancel | Ping) -> bool:
+        """Handle a message that overtakes the others; False if it must wait for its turn."""
+        if urgent.id is None:
+            return False
+        if isinstance(urgent, Cancel):
+            return self._cancel_message(urgent.id)
+        if self._outlet.transport.pending:  # whoever does not read its answers has to wait
+            return False
+        self._send_now(Envelope(None, "finch.ping", 200, epoch_ms(), urgent.id))
+        return True
 
     def _cancel_message(self, id: Any) -> bool:
         """Cancel the handler of the message with this id, or take the message out of the inbox."""

@@ -27,6 +27,7 @@ from finch.sockets.options import OfSocket, SocketOptions, takes_options
 from finch.sockets.outgoing import drafted
 from finch.sockets.outlet import Outlet
 from finch.sockets.registry import Registry, not_routes
+from finch.sockets.repeats import Repeats
 from finch.sockets.room import Halls, Room
 from finch.sockets.rooms import Rooms, SocketRooms, find_rooms, made_rooms
 from finch.sockets.table import Table
@@ -106,6 +107,7 @@ class SocketManager(Registry):
         self.declared: dict[str, Rooms] = {}
         self.halls = Halls(self)
         self.identities = Identities()
+        self.repeats = Repeats()
         self.history = check_history("history", history)
         self.user_history = check_history("user_history", user_history)
         self.dropped_answers = 0
@@ -138,6 +140,7 @@ class SocketManager(Registry):
         self.delivery.kept = self.history is not None
         self.delivery.user_kept = self.user_history is not None
         self.declared, self.halls, self.identities = other.declared, other.halls, other.identities
+        self.repeats = other.repeats
         if not self.table.empty:
             self._app.mount_manager(self)
 

@@ -372,6 +372,10 @@ class Member(Inbox):
     async def _asked_to_cancel(self, message: Message) -> None:
         """Too late: by its turn in the inbox, everything before it is handled."""
 
+    async def _asked_for_a_sign(self, message: Message) -> None:
+        if message.id is not None:
+            await self._send_one(Envelope(None, "finch.ping", 200, epoch_ms(), message.id))
+
     async def _asked_to_renew(self, message: Message) -> None:
         try:
             identity = await self.manager.identities.renew(self, message.data)  # type: ignore[arg-type]
@@ -389,4 +393,5 @@ _RESERVED: Final[dict[str, Callable[[Member, Message], Coroutine[Any, Any, None]
     "finch.leave": Member._asked_to_leave,
     "finch.cancel": Member._asked_to_cancel,
     "finch.auth": Member._asked_to_renew,
+    "finch.ping": Member._asked_for_a_sign,
 }

@@ -10,8 +10,10 @@ import msgspec
 
 from finch.cluster.backplane import Draft, Missed
 from finch.conversions import DecHook, checked_hook
+from finch.encoding import encode
 from finch.errors import CallFailed, HTTPError
 from finch.explain import kind, not_text, where, why_no_json
+from finch.sockets.repeats import Answer
 from finch.typed import decoder
 from finch.wire.envelope import Envelope
 from finch.wire.message import Message, Reply
@@ -98,6 +100,20 @@ def answer_envelope(
         ) from None
 
 
+def answer_of(data: Any, message: Message, function: object) -> Answer:
+    """A handler's answer to a message, to be sent to whoever asks.
+
+    Raises:
+        TypeError: if ``data`` has no JSON form.
+    """
+    try:
+        return Answer(message.path, 200, encode(data), epoch_ms())
+    except Exception as error:
+        raise TypeError(
+            f"{where(function)} returned a value that cannot be sent: {_why(data, error)}"
+        ) from None
+
+
 def read_answer(reply: Reply, as_type: Any, dec_hook: DecHook | None) -> Any:
     """The data of a client's answer to a call.
 
@@ -137,17 +153,20 @@ def joined_envelope(
 def error_envelope(error: HTTPError, message: Message | None) -> Envelope:
     """The envelope that tells a client of an error. Its path is ``error``; the data has the path of
     the client's message."""
+    answer = error_answer(error, message)
+    try:
+        return answer.to(None if message is None else message.id)
+    except Exception:  # the id may be nested too deeply for the encoder, though it was decoded
+        return answer.to(None)
+
+
+def error_answer(error: HTTPError, message: Message | None) -> Answer:
+    """The same without the ``id`` of the message."""
     status, text, _ = error.answer()
     data = {"message": text}
-    reply = None
-    if message is not None:
-        if "path" in message:
-            data["path"] = message.path
-        reply = message.id
-    try:
-        return Envelope(data, "error", status, epoch_ms(), reply)
-    except Exception:  # the id may be nested too deeply for the encoder, though it was decoded
-        return Envelope({"message": text}, "error", status, epoch_ms())
+    if message is not None and "path" in message:
+        data["path"] = message.path
+    return Answer("error", status, encode(data), epoch_ms())
 
 
 def _why(data: Any, error: Exception) -> str:

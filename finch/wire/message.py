@@ -6,6 +6,7 @@ A client message has ``path`` and usually ``data``. ``id`` asks for an answer. O
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ class _ClientFrame(msgspec.Struct):
     id: Any = None
     room: Any = None
     reply: Any = None
+    once: Any = None
 
 
 _decode_frame = msgspec.json.Decoder(_ClientFrame).decode
@@ -46,6 +48,7 @@ class Message:
         id: the value that the answer must have as ``reply``; None if the client wants no answer.
         room: the room that the message is addressed to; None for no room.
         reply: the ``id`` of the server's call that the message answers; None for no call.
+        once: what the client calls the message, so that it may send it again; None if it will not.
 
     Other top-level keys are items: ``message["blob"]``, ``"blob" in message`` and
     ``message.get("blob")``.
@@ -57,7 +60,7 @@ class Message:
             return len(message["blob"])
     """
 
-    __slots__ = ("_data", "_fields", "id", "path", "raw", "reply", "room", "text")
+    __slots__ = ("_data", "_fields", "id", "once", "path", "raw", "reply", "room", "text")
 
     def __init__(
         self,
@@ -67,11 +70,13 @@ class Message:
         text: str,
         room: Any = None,
         reply: Any = None,
+        once: Any = None,
     ) -> None:
         self.path = path
         self.id = id
         self.room = room
         self.reply = reply
+        self.once = once
         self.raw = raw
         """``data`` as unparsed JSON."""
         self.text = text
@@ -136,7 +141,7 @@ def read_message(payload: str | bytes) -> Message:
         frame = _decode_frame(payload)
     except (msgspec.DecodeError, RecursionError):
         raise EnvelopeError(_what_is_wrong(payload)) from None
-    return Message(frame.path, frame.data, frame.id, payload, frame.room, frame.reply)
+    return Message(frame.path, frame.data, frame.id, payload, frame.room, frame.reply, frame.once)
 
 
 class Reply(msgspec.Struct):
@@ -167,22 +172,31 @@ def read_reply(payload: str | bytes) -> Reply | None:
         return None
 
 
-class _Cancel(msgspec.Struct, tag_field="path", tag="finch.cancel"):
+class Cancel(msgspec.Struct, tag_field="path", tag="finch.cancel"):
+    """The client takes back its message with this ``id``."""
+
     id: Any
 
 
-_decode_cancel = msgspec.json.Decoder(_Cancel).decode
-_LONGEST_CANCEL: Final = 512  # characters
+class Ping(msgspec.Struct, tag_field="path", tag="finch.ping"):
+    """The client wants to know whether its connection lives."""
+
+    id: Any = None
 
 
-def read_cancel(payload: str | bytes) -> Any:
-    """The ``id`` that a client cancels; None if the message is anything but a ``finch.cancel``."""
-    if len(payload) > _LONGEST_CANCEL or not isinstance(payload, str):
+_decode_urgent: Callable[[str], Cancel | Ping] = msgspec.json.Decoder(Cancel | Ping).decode
+_LONGEST_URGENT: Final = 512  # characters
+_URGENT: Final = ("finch.cancel", "finch.ping")
+
+
+def read_urgent(payload: str | bytes) -> Cancel | Ping | None:
+    """Parse a message that does not wait for its turn; None for any other message."""
+    if len(payload) > _LONGEST_URGENT or not isinstance(payload, str):
         return None
-    if "finch.cancel" not in payload:
+    if not any(path in payload for path in _URGENT):
         return None
     try:
-        return _decode_cancel(payload).id
+        return _decode_urgent(payload)
     except (msgspec.DecodeError, RecursionError):
         return None
 

@@ -177,7 +177,7 @@ def test_the_exchanges_have_every_field_of_the_page():
 
 def test_the_exchanges_have_every_reserved_path_of_the_page():
     paths = rows("## Reserved paths")
-    assert paths == {f"finch.{name}" for name in "join leave cancel auth presence".split()}
+    assert paths == {f"finch.{name}" for name in "join leave cancel auth ping presence".split()}
     spoken = {message.get("path") for message in said("says") + said("hears")}
     assert paths - spoken == set()
 

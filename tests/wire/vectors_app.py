@@ -72,6 +72,15 @@ def _speak(app):
         for number in range(data):
             yield number
 
+    @app.socket("tally")
+    async def tally(socket, data):
+        app.state["tally"] = app.state.get("tally", 0) + 1
+        return app.state["tally"]
+
+    @app.socket("endless call")
+    async def endless_call(socket, data):
+        await trio.sleep_forever()
+
     @app.socket("endless")
     async def endless(socket, data):
         yield "begun"

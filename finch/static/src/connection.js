@@ -1,0 +1,195 @@
+/**
+ * One connection after another: the states of a client, its attempts to connect, and how each connection ends.
+ * It knows nothing of what the messages say.
+ *
+ *     connecting -> open -> waiting -> connecting ...     closed, for good, from any of them
+ *
+ * Whatever belongs to an attempt or a connection that is over (a token, an event of a socket) is ignored: each `#begin` and
+ * each end makes a new `#turn`.
+ */
+
+import { comesBack, pause } from "./backoff.js";
+import { report } from "./errors.js";
+import { watch } from "./page.js";
+
+const HANGS = 20_000; // ms for a token and a handshake
+const SILENT = 5_000; // ms for a sign of life, after the page has woken up
+const STEADY = 5_000; // ms after which a connection is not called a failure when it ends
+const CUT = 1006; // what browsers report if a connection ended without a Close
+const PING = JSON.stringify({ path: "finch.ping", id: 0 });
+
+/** @typedef {import("../finch.d.ts").State} State */
+
+/**
+ * Who has the connection.
+ *
+ * @typedef {object} Owner
+ * @property {(token?: string | null) => string} target the URL of an attempt
+ * @property {() => void} opened
+ * @property {(message: any) => void} heard
+ * @property {() => void} cut an open connection has ended
+ * @property {() => void} ended there will be no other
+ * @property {(state: State, detail?: object) => void} changed
+ */
+
+export class Connection {
+  /** @type {State} */
+  state = "closed";
+  /** @type {WebSocket | undefined} */
+  #socket;
+  #owner;
+  #token;
+  #WebSocket;
+  #turn = {};
+  #failures = 0;
+  #since = 0; // when it was opened
+  /** @type {any} of the pause, or of the attempt */
+  #timer;
+  /** @type {any} of the sign of life */
+  #probe;
+  /** Ends the listeners on the page. */
+  #life = new AbortController();
+
+  /**
+   * @param {Owner} owner
+   * @param {import("../finch.d.ts").Options} options
+   */
+  constructor(owner, { token, WebSocket = globalThis.WebSocket }) {
+    this.#owner = owner;
+    this.#token = token;
+    this.#WebSocket = WebSocket;
+  }
+
+  /** Connect now, unless it is connected or about to be. */
+  open() {
+    if (this.state === "closed") {
+      this.#failures = 0;
+      this.#life = new AbortController();
+      watch(() => this.#wake(), this.#life.signal);
+    } else if (this.state !== "waiting") return;
+    this.#begin();
+  }
+
+  /**
+   * Close for good.
+   *
+   * @param {number} code
+   * @param {string} reason
+   */
+  close(code, reason) {
+    this.#socket?.close(code, reason); // throws if there is no such code; nothing has changed then
+    this.#end(code, reason);
+  }
+
+  /**
+   * @param {string} text
+   * @returns {boolean} whether it was sent
+   */
+  send(text) {
+    // between the server's Close and its event a socket takes messages and throws them away
+    if (this.state !== "open" || this.#socket?.readyState !== 1) return false;
+    this.#socket.send(text);
+    return true;
+  }
+
+  async #begin() {
+    const turn = this.#next("connecting");
+    this.#timer = setTimeout(() => this.#lost(CUT, "no answer within 20 s"), HANGS);
+    this.#owner.changed("connecting");
+    try {
+      const token = this.#token && (await this.#token());
+      if (turn === this.#turn) this.#dial(this.#owner.target(token));
+    } catch (error) {
+      if (turn === this.#turn) this.#lost(CUT, String(error));
+    }
+  }
+
+  /** @param {string} url */
+  #dial(url) {
+    const socket = new this.#WebSocket(url);
+    /** @param {(event: any) => void} listener */
+    const ifMine = (listener) => (/** @type {any} */ event) => socket === this.#socket && listener(event);
+    this.#socket = socket;
+    socket.onopen = ifMine(() => this.#opened());
+    socket.onmessage = ifMine(({ data }) => this.#heard(data));
+    socket.onclose = ifMine(({ code, reason }) => this.#lost(code, reason));
+    socket.onerror = () => {}; // a close follows, which says more
+  }
+
+  #opened() {
+    clearTimeout(this.#timer);
+    this.state = "open";
+    this.#since = Date.now();
+    this.#owner.opened();
+    this.#owner.changed("open");
+  }
+
+  /** @param {string} text */
+  #heard(text) {
+    clearTimeout(this.#probe);
+    this.#probe = undefined;
+    try {
+      this.#owner.heard(JSON.parse(text));
+    } catch (error) {
+      report(error);
+    }
+  }
+
+  /**
+   * A connection, or an attempt, has ended.
+   *
+   * @param {number} code
+   * @param {string} reason
+   */
+  #lost(code, reason) {
+    if (!comesBack(code)) return this.#end(code, reason);
+    if (this.state === "open" && Date.now() - this.#since >= STEADY) this.#failures = 0;
+    const delay = pause(this.#failures++);
+    this.#next("waiting");
+    this.#timer = setTimeout(() => this.#begin(), delay);
+    this.#owner.changed("waiting", { code, reason, pause: delay });
+  }
+
+  /**
+   * @param {number} code
+   * @param {string} reason
+   */
+  #end(code, reason) {
+    if (this.state === "closed") return;
+    this.#next("closed");
+    this.#life.abort();
+    this.#owner.ended();
+    this.#owner.changed("closed", { code, reason });
+  }
+
+  /**
+   * Leave a state: nothing of it is left.
+   *
+   * @param {State} state the next one
+   */
+  #next(state) {
+    const wasOpen = this.state === "open";
+    const socket = this.#socket;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#probe);
+    this.#probe = this.#socket = undefined;
+    this.state = state;
+    socket?.close(); // does nothing if it is closed
+    if (wasOpen) this.#owner.cut();
+    return (this.#turn = {});
+  }
+
+  /** The page has woken up, and so may the network have: no pause, and no trust in a connection that says nothing. */
+  #wake() {
+    if (this.state === "waiting") this.open();
+    else if (this.state === "open" && !this.#probe) {
+      this.#probe = setTimeout(() => this.#revive(), SILENT);
+      this.send(PING);
+    }
+  }
+
+  #revive() {
+    this.#lost(CUT, "no sign of life");
+    if (this.state === "waiting") this.open();
+  }
+}
