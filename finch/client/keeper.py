@@ -48,40 +48,48 @@ class Keeper:
         self._backoff = Backoff(chance)
         self._line: Line | None = None
         self._leaving = False
+        self._started: Callable[[], None] | None = None
         self._over = trio.Event()
         self._scope = trio.CancelScope()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Connect and stay connected. ``started`` is called after the first attempt."""
-        first: Callable[[], None] | None = task_status.started
+        self._started = task_status.started
         try:
             with self._scope:
-                while not self._leaving:
-                    self._move(State.CONNECTING)
-                    line, why, asked = await self._attempt()
-                    if line is not None:
-                        opened = trio.current_time()
-                        self._open(line)
-                    if first is not None:
-                        first()
-                        first = None
-                    code: int | None = None
-                    if line is not None:
-                        closed = await self._converse(line)
-                        self._backoff.lasted(trio.current_time() - opened)
-                        code, why = closed.code, closed.reason
-                        if self._leaving:
-                            return
-                        if not comes_back(code):
-                            self._core.end(ConnectionClosed(code, why))
+                while True:
+                    code, why, asked = await self._connect_once()
+                    self._tell_started()
                     if self._core.state is State.CLOSED:
                         return
                     await self._pause(code, why, asked)
         finally:
             self._core.end(ConnectionClosed(1000))
             self._over.set()
-            if first is not None:
-                first()
+            self._tell_started()
+
+    def _tell_started(self) -> None:
+        if self._started is not None:
+            self._started()
+            self._started = None
+
+    async def _connect_once(self) -> tuple[int | None, str, float]:
+        """Connect, and converse until the end of the connection.
+
+        Returns:
+            The close code, or None if there was no connection; why; and how many seconds the server
+            asks to wait.
+        """
+        self._move(State.CONNECTING)
+        line, why, asked = await self._attempt()
+        if line is None:
+            return None, why, asked
+        opened = trio.current_time()
+        self._open(line)
+        self._tell_started()
+        closed = await self._converse(line)
+        self._backoff.lasted(trio.current_time() - opened)
+        return closed.code, closed.reason, 0.0
 
     async def leave(self) -> None:
         """Say goodbye, with what waits to be written, and end."""
@@ -157,10 +165,16 @@ class Keeper:
             core.wake = lambda: None
             core.spawn = lambda *_: None
             self._line = None
-            core.tell(core.conversation.cut(trio.current_time()))
-            core.written()
+            closed = line.closed or Closed(1006, "the connection was cut")
+            if self._leaving:
+                core.end(ConnectionClosed(1000))
+            elif comes_back(closed.code):
+                core.tell(core.conversation.cut(trio.current_time()))
+                core.written()
+            else:
+                core.end(ConnectionClosed(closed.code, closed.reason))
             await line.aclose()
-        return line.closed or Closed(1006, "the connection was cut")
+        return closed
 
     async def _read(self, line: Line) -> None:
         core = self._core
