@@ -12,53 +12,52 @@ URL = "ws://example.org/ws"
 
 
 class Wire(trio.abc.Stream):
-    """The client's end of one connection."""
+    """The client's end of one connection.
+
+    Attributes:
+        frozen: whether nothing comes through, in either direction, and nobody is told.
+    """
 
     def __init__(self, inner):
+        self.frozen = False
         self._inner = inner
         self._left = float("inf")  # bytes that still come
-        self._cut = trio.Event()
-        self.frozen = False
+        self._reading = trio.CancelScope()
 
     def cut(self, after=0):
         """Cut the connection when so many more bytes have come."""
         self._left = after
         if after <= 0:
-            self._cut.set()
+            self._reading.cancel()
+
+    def freeze(self):
+        self.frozen = True
+        self._reading.cancel()
 
     async def send_all(self, data):
-        if self._cut.is_set():
+        await trio.lowlevel.checkpoint()
+        if self._left <= 0:
             raise trio.BrokenResourceError
         if not self.frozen:
             await self._inner.send_all(data)
-        else:
-            await trio.lowlevel.checkpoint()
 
     async def wait_send_all_might_not_block(self):
         await trio.lowlevel.checkpoint()
 
     async def receive_some(self, max_bytes=None):
         data = b""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._stop_when_cut, nursery.cancel_scope)
+        if self._left > 0:
+            with trio.CancelScope() as self._reading:
+                data = await self._inner.receive_some(int(min(max_bytes or 65536, self._left)))
             if self.frozen:
                 await trio.sleep_forever()
-            size = 65536 if max_bytes is None else max_bytes
-            data = await self._inner.receive_some(int(max(1, min(size, self._left))))
-            nursery.cancel_scope.cancel()
         self._left -= len(data)
-        if self._left <= 0:
-            self._cut.set()
-        if not data:
+        if not data or self._left <= 0:
+            self._left = 0
             await trio.aclose_forcefully(self._inner)
         return bytes(data)
 
-    async def _stop_when_cut(self, scope):
-        await self._cut.wait()
-        scope.cancel()
-
     async def aclose(self):
-        self._cut.set()
         await self._inner.aclose()
 
 
