@@ -260,7 +260,7 @@ class Core:
             self._refused(happening)
         else:
             if isinstance(happening, Dropped):
-                _log.warning("a message to %r has waited for too long; dropped", happening.path)
+                _log.warning("a message to %r was not sent", happening.path)
             self.notify(happening)
 
     def _arrived(self, message: Message) -> None:

@@ -99,8 +99,10 @@ async def _shake_hands(
     await stream.send_all(protocol.send(request))
     refusal: RejectConnection | None = None
     text = b""
-    while True:
+    while len(text) < _TEXT:
         data = bytes(await stream.receive_some(_CHUNK))
+        if not data:
+            break
         protocol.receive_data(data)
         for event in protocol.events():
             if isinstance(event, AcceptConnection):
@@ -111,10 +113,9 @@ async def _shake_hands(
                 text += event.data[: _TEXT - len(text)]
             if refusal is not None and (not refusal.has_body or _is_end(event)):
                 raise _rejected(refusal, text)
-        if not data or len(text) >= _TEXT:
-            if refusal is not None:
-                raise _rejected(refusal, text)
-            raise DialFailed("the server has closed the connection without an answer")
+    if refusal is not None:
+        raise _rejected(refusal, text)
+    raise DialFailed("the server has closed the connection without an answer")
 
 
 def _is_end(event: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import Any, NoReturn, TypeVar, overload
+from typing import Any, Final, NoReturn, TypeVar, overload
 
 from finch.client.address import Address, read_url
 from finch.client.core import Answerer, Core, check_path
@@ -19,6 +19,8 @@ from finch.cluster.history import Position
 from finch.tasks import plain_nursery
 
 A = TypeVar("A", bound=Answerer)
+
+_EVENTS: Final = 256  # that wait for one iterator; a few a minute are many
 
 
 class Finch:
@@ -137,7 +139,7 @@ class Finch:
 
     def events(self) -> Events:
         """An iterator over what happens to the connection: :class:`StateChanged`, :class:`Gap` and
-        :class:`Dropped`. If it is not read, it keeps the newest 256, or ``buffer``.
+        :class:`Dropped`. If it is not read, it keeps the newest 256.
 
         Example::
 
@@ -145,7 +147,7 @@ class Finch:
                 if isinstance(event, StateChanged):
                     print(event.state)
         """
-        events = Events(self._core.options.buffer, lambda: None)
+        events = Events(_EVENTS, lambda: None)
         if self._core.state is State.CLOSED:
             events.end()
         else:

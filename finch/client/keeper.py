@@ -40,12 +40,10 @@ class Keeper:
         core: what the client is about.
     """
 
-    def __init__(
-        self, address: Address, core: Core, chance: Callable[[], float] = random.random
-    ) -> None:
+    def __init__(self, address: Address, core: Core) -> None:
         self._address = address
         self._core = core
-        self._backoff = Backoff(chance)
+        self._backoff = Backoff(random.random)
         self._line: Line | None = None
         self._leaving = False
         self._started: Callable[[], None] | None = None

@@ -13,8 +13,8 @@ from typing import Final
 import trio
 from wsproto import WSConnection
 from wsproto.connection import ConnectionState
-from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
-from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+from wsproto.events import CloseConnection, Ping, TextMessage
+from wsproto.utilities import LocalProtocolError
 
 from finch.client.options import Options
 
@@ -74,30 +74,21 @@ class Line:
             self._end(Closed(1006, "the connection was cut"))
             return []
         self._heard = trio.current_time()
-        try:
-            self._protocol.receive_data(data)
-        except RemoteProtocolError as error:  # pragma: no cover  wsproto raises it in events()
-            self._end(Closed(1006, str(error)))
+        self._protocol.receive_data(data)
         return self._texts()
 
     def _texts(self) -> list[str]:
         texts: list[str] = []
-        try:
-            for event in self._protocol.events():
-                if isinstance(event, TextMessage):
-                    self._collect(event, texts)
-                elif isinstance(event, Ping):
-                    if self._protocol.state is ConnectionState.OPEN:
-                        self._write_soon(self._protocol.send(event.response()))
-                elif isinstance(event, CloseConnection):
-                    self._close_received(event)
-                elif isinstance(event, BytesMessage):
-                    continue  # no server of Finch sends any
-                if self.closed is not None:
-                    break
-        except RemoteProtocolError as error:
-            # a server that is broken, or a proxy that is: another connection may do better
-            self._end(Closed(1006, f"the server broke the protocol: {error}"))
+        for event in self._protocol.events():
+            if isinstance(event, TextMessage):
+                self._collect(event, texts)
+            elif isinstance(event, Ping):
+                if self._protocol.state is ConnectionState.OPEN:
+                    self._write_soon(self._protocol.send(event.response()))
+            elif isinstance(event, CloseConnection):
+                self._close_received(event)
+            if self.closed is not None:  # binary messages are ignored: no server sends any
+                break
         return texts
 
     def _collect(self, event: TextMessage, texts: list[str]) -> None:
@@ -113,7 +104,14 @@ class Line:
             self._size = 0
 
     def _close_received(self, event: CloseConnection) -> None:
-        if self._protocol.state is ConnectionState.REMOTE_CLOSING:
+        state = self._protocol.state
+        if state is ConnectionState.OPEN:
+            # It is wsproto's own: the server, or a proxy, has broken the protocol. Another
+            # connection may do better.
+            self._write_soon(self._protocol.send(event))
+            self._end(Closed(1006, f"the server broke the protocol: {event.reason}"))
+            return
+        if state is ConnectionState.REMOTE_CLOSING:
             self._write_soon(self._protocol.send(event.response()))
         self._end(Closed(int(event.code), event.reason or ""))
 

@@ -12,3 +12,9 @@ def reader(request, monkeypatch):
     if request.param == "hub":
         monkeypatch.setattr(TestClient, "connect", connect)
     return request.param
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """The server's sockets are real ones, so little fits in between."""
+    monkeypatch.setattr(TestClient, "connect", connect)

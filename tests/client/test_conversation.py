@@ -1,6 +1,7 @@
 """What a client and its server say over all connections, told without sockets and without time."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -86,7 +87,7 @@ def test_what_is_no_json_is_refused_with_its_place(open_talk):
         open_talk.send("say", {"a": object()})
     with pytest.raises(TypeError, match="message to 'sum'"):
         open_talk.call("sum", object())
-    with pytest.raises(TypeError, match="message to 'finch.join'"):
+    with pytest.raises(TypeError, match=r"message to 'finch\.join'"):
         open_talk.join(meta=object())
     assert open_talk.said() == []
     open_talk.cut()
@@ -495,9 +496,7 @@ def test_everything_that_waits_fails_when_it_is_closed(open_talk):
     assert open_talk.talk.end(ConnectionClosed(1000)) == []
 
 
-@pytest.mark.parametrize(
-    "text", ["", "hello", "[]", '{"path": 5}', '{"seq": "1"}', "[" * 100_000]
-)
+@pytest.mark.parametrize("text", ["", "hello", "[]", '{"path": 5}', '{"seq": "1"}', "[" * 100_000])
 def test_a_text_that_is_no_message_is_an_error_that_changes_nothing(open_talk, text):
     with pytest.raises(ValueError, match="not a message of Finch"):
         list(open_talk.talk.receive(text))
@@ -513,7 +512,7 @@ def test_data_that_nobody_can_read_is_an_error(open_talk):
 
 
 class FakeServer:
-    """A room with a history of three messages, whose connection may be cut between any two texts."""
+    """A room with a history of three messages. It forgets who has left."""
 
     def __init__(self):
         self.epoch = "e0"
@@ -581,7 +580,7 @@ def test_whatever_happens_each_message_comes_once_or_a_gap_is_told(steps, last):
             connect()
     while server.sending:
         hear()
-    for before, after in zip(heard, heard[1:], strict=False):
+    for before, after in pairwise(heard):
         if "gap" not in (before, after):
             assert after == before + 1
     if "gap" in heard:

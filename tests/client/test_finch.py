@@ -1,14 +1,11 @@
 """The handle of a client, against a real application in memory."""
 
-import subprocess
-import sys
-
 import msgspec
 import pytest
 import trio
 import trio.testing
 
-import finch.client
+import finch
 from finch import FinchApp
 from finch.client import (
     CallFailed,
@@ -16,7 +13,6 @@ from finch.client import (
     HTTPError,
     State,
     StateChanged,
-    connect,
 )
 from tests.client.world import until, world
 
@@ -287,16 +283,3 @@ async def test_compression_is_offered_if_it_is_wanted(autojump_clock):
             assert "permessage-deflate" in offered
         async with there.connect(headers={"X-Name": "Ann"}) as client:
             assert await client.call("echo", 1) == [1, None]
-
-
-def test_the_public_names_say_what_they_are():
-    for name in finch.client.__all__:
-        thing = getattr(finch.client, name)
-        assert thing.__doc__, name
-    assert finch.client.connect is connect
-
-
-def test_the_server_does_not_import_the_client():
-    code = "import sys, finch; print([name for name in sys.modules if 'finch.client' in name])"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "[]"

@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 import trio
 
 from finch.client import StateChanged, connect
+from finch.tasks import plain_nursery
 from finch.testing import TestClient
 
+PATIENCE = 5000  # seconds of the test's clock
 URL = "ws://example.org/ws"
 
 
@@ -23,6 +25,8 @@ class Wire(trio.abc.Stream):
         self._inner = inner
         self._left = float("inf")  # bytes that still come
         self._reading = trio.CancelScope()
+        self._free = trio.Event()
+        self._free.set()
 
     def cut(self, after=0):
         """Cut the connection when so many more bytes have come."""
@@ -34,7 +38,15 @@ class Wire(trio.abc.Stream):
         self.frozen = True
         self._reading.cancel()
 
+    def hold(self):
+        """Take nothing from the client any more."""
+        self._free = trio.Event()
+
+    def let_go(self):
+        self._free.set()
+
     async def send_all(self, data):
+        await self._free.wait()
         await trio.lowlevel.checkpoint()
         if self._left <= 0:
             raise trio.BrokenResourceError
@@ -92,7 +104,8 @@ class World:
     @asynccontextmanager
     async def serving(self, app):
         """Serve an application until the end of the block; then everybody is cut."""
-        async with TestClient(app) as self.server:
+        async with TestClient(app) as server:
+            self.server = server
             try:
                 yield
             finally:
@@ -102,10 +115,24 @@ class World:
 
 
 @asynccontextmanager
+async def nowhere():
+    """A world without a server. A test that waits in it for what never comes fails: its clock
+    leaps, so it would wait for ever."""
+    async with plain_nursery() as nursery:
+
+        @nursery.start_soon
+        async def end_in_time():
+            await trio.sleep(PATIENCE)
+            raise AssertionError("the test waits for something that does not come")
+
+        yield World()
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
 async def world(app):
     """A world with a server."""
-    there = World()
-    async with there.serving(app):
+    async with nowhere() as there, there.serving(app):
         yield there
 
 
