@@ -39,6 +39,7 @@ STORIES = {
         "wrong_names_in_paths": "paths: what is said of braces that are no parameter",
     },
     "client": {
+        "cuts": "all of client: numbered messages over a bad network and restarted servers",
         "names": "all of client: what users import",
     },
     "sockets": {

@@ -9,8 +9,8 @@ and ends the block of ``connect``.
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable
+from random import random
 from typing import Final
 
 import trio
@@ -43,7 +43,7 @@ class Keeper:
     def __init__(self, address: Address, core: Core) -> None:
         self._address = address
         self._core = core
-        self._backoff = Backoff(random.random)
+        self._backoff = Backoff(random)
         self._line: Line | None = None
         self._leaving = False
         self._started: Callable[[], None] | None = None

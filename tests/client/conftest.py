@@ -1,5 +1,7 @@
 """What the tests of the client share: each story about a server is told over both readers."""
 
+from random import Random
+
 import pytest
 
 from finch.testing import TestClient
@@ -18,3 +20,9 @@ def reader(request, monkeypatch):
 def narrow(monkeypatch):
     """The server's sockets are real ones, so little fits in between."""
     monkeypatch.setattr(TestClient, "connect", connect)
+
+
+@pytest.fixture(autouse=True)
+def chance(monkeypatch):
+    """The pauses vary, but in the same way each time."""
+    monkeypatch.setattr("finch.client.keeper.random", Random(1).random)

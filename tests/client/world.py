@@ -25,6 +25,7 @@ class Wire(trio.abc.Stream):
         self._inner = inner
         self._left = float("inf")  # bytes that still come
         self._reading = trio.CancelScope()
+        self._half = False
         self._free = trio.Event()
         self._free.set()
 
@@ -36,6 +37,11 @@ class Wire(trio.abc.Stream):
 
     def freeze(self):
         self.frozen = True
+        self._reading.cancel()
+
+    def half_close(self):
+        """The server's end is all that comes, though it would still read."""
+        self._half = True
         self._reading.cancel()
 
     def hold(self):
@@ -63,6 +69,8 @@ class Wire(trio.abc.Stream):
                 data = await self._inner.receive_some(int(min(max_bytes or 65536, self._left)))
             if self.frozen:
                 await trio.sleep_forever()
+        if self._half:
+            return b""
         self._left -= len(data)
         if not data or self._left <= 0:
             self._left = 0
