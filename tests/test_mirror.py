@@ -40,6 +40,8 @@ STORIES = {
     },
     "client": {
         "cuts": "all of client: numbered messages over a bad network and restarted servers",
+        "herd": "keeper and backoff: many clients do not come back at the same moment",
+        "vectors": "conversation: it plays the client's part of the exchanges",
         "names": "all of client: what users import",
     },
     "sockets": {
