@@ -19,6 +19,7 @@ TITLES = {
     "cluster": "finch/cluster/",
     "sockets": "finch/sockets/",
     "client": "finch/client/",
+    "describe": "finch/describe/",
     "testing": "finch/testing/",
 }
 

@@ -86,6 +86,7 @@ sockets.link
 sockets.annotations
 sockets.event
 sockets.binding
+sockets.sent
 sockets.rooms
 sockets.asked
 sockets.identity
@@ -124,6 +125,9 @@ client.stream
 client.room
 client.keeper
 client.finch
+
+describe.surface
+describe.typescript
 
 lifespan
 shortcuts
@@ -221,7 +225,8 @@ def test_folders_stand_together():
     """So that the order of the modules is one of the folders as well."""
     folders = [name.rpartition(".")[0] for name in HOUSE]
     runs = [folder for at, folder in enumerate(folders) if at == 0 or folders[at - 1] != folder]
-    assert runs == ["", "wire", "net", "http", "cluster", "sockets", "client", "", "testing"]
+    order = ["", "wire", "net", "http", "cluster", "sockets", "client", "describe", "", "testing"]
+    assert runs == order
 
 
 @pytest.mark.parametrize("name", [*(name for name in HOUSE if name.startswith("wire.")), *PLAIN])
