@@ -278,6 +278,7 @@ class Core:
         desk = self.desks.get(joined.membership.name)
         if desk is not None:
             desk.recovered, desk.missed = joined.recovered, joined.missed
+            desk.messages.expect(joined.missed)
             desk.answered.set()
 
     def _refused(self, refused: Refused) -> None:

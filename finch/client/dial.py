@@ -7,6 +7,7 @@ server that answers with something other than 101 is :class:`Rejected`.
 from __future__ import annotations
 
 import ssl
+from functools import cache
 from typing import Final
 
 import trio
@@ -76,7 +77,7 @@ async def _connect(address: Address, options: Options) -> trio.abc.Stream:
         stream = await trio.open_tcp_stream(address.host, address.port)
     if not address.tls:
         return stream
-    context = options.ssl_context or ssl.create_default_context()
+    context = options.ssl_context or _system_trust()
     encrypted = trio.SSLStream(stream, context, server_hostname=address.host, https_compatible=True)
     try:
         await encrypted.do_handshake()
@@ -84,6 +85,12 @@ async def _connect(address: Address, options: Options) -> trio.abc.Stream:
         await trio.aclose_forcefully(stream)
         raise
     return encrypted
+
+
+@cache
+def _system_trust() -> ssl.SSLContext:
+    """Read once: the certificates of a system take tens of milliseconds."""
+    return ssl.create_default_context()
 
 
 async def _shake_hands(

@@ -231,8 +231,9 @@ def connect(url: str, **options: Any) -> Connecting:
     """Connect to a server of Finch, and stay connected until the end of the block.
 
     The block begins after the first attempt. If it has failed, the client tries again in the
-    background, with growing, varied pauses, as after every cut. At the end of the block, what was
-    sent before is written, and the connection is closed.
+    background, with growing, varied pauses, as after every cut. Nothing is read from the server
+    before the first ``await`` of the block: what is registered before it is registered in time. At
+    the end of the block, what was sent before is written, and the connection is closed.
 
     Parameters:
         url: a ``ws`` or ``wss`` URL of a manager.
@@ -260,6 +261,7 @@ async def _connected(address: Address, core: Core) -> AsyncIterator[Finch]:
         error = refusal(core.conversation.closed)
         if error is not None:
             raise error
+        keeper.begin()
         try:
             yield Finch(core)
         finally:

@@ -47,6 +47,7 @@ class Keeper:
         self._line: Line | None = None
         self._leaving = False
         self._started: Callable[[], None] | None = None
+        self._begun = trio.Event()
         self._over = trio.Event()
         self._scope = trio.CancelScope()
 
@@ -85,9 +86,16 @@ class Keeper:
         opened = trio.current_time()
         self._open(line)
         self._tell_started()
+        # Nothing is read before the block has run to its first await. So what it registers there
+        # is registered in time for the first message.
+        await self._begun.wait()
         closed = await self._converse(line)
         self._backoff.lasted(trio.current_time() - opened)
         return closed.code, closed.reason, 0.0
+
+    def begin(self) -> None:
+        """The block begins, without any await before its own first one."""
+        self._begun.set()
 
     async def leave(self) -> None:
         """Say goodbye, with what waits to be written, and end."""

@@ -108,8 +108,9 @@ class Events(Mailbox[Event]):
 class Messages(Mailbox[Message]):
     """An iterator over messages, in the order in which they came.
 
-    It holds messages from the moment when it is made. Read it or drop it: if it is kept and not
-    read, it fills, and then the client stops reading. ``with`` closes it at the end of a block.
+    It holds messages from the moment when it is made until it is dropped. So keep it if you leave a
+    loop and go on later. But read what you keep: if it is full, the client stops reading. ``with``
+    closes it at the end of a block.
 
     Example::
 
@@ -148,8 +149,8 @@ class Messages(Mailbox[Message]):
 class Mailboxes:
     """The iterators over the messages of one room, or of the connection.
 
-    Messages that come before the first iterator over their path wait for it, since no code can be
-    so quick as to iterate before the first message comes.
+    Messages that come before the first iterator over their path wait for it: those of a room may
+    come together with the answer to the join, before any code can run.
 
     Parameters:
         size: how many messages make an iterator full; and how many wait for the first iterators.
@@ -184,6 +185,11 @@ class Mailboxes:
         else:
             self._open.add(messages)
         return messages
+
+    def expect(self, missed: int) -> None:
+        """So many messages come at once. All of them can wait for the first iterator, so that
+        whoever joins gets them, however late the first iterator is made."""
+        self._early = deque(self._early, maxlen=self._size + missed)
 
     def deliver(self, message: Message) -> bool:
         """Give a message to all iterators that want it. Returns whether there was one."""

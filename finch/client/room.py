@@ -117,8 +117,8 @@ class Room:
         """An iterator over the messages of the room with these paths, in the order in which they
         came; over all that the application sends, and ``finch.gap``, if no path is given.
 
-        Messages that came before the first iterator over their path are in it: the newest 256, or
-        ``buffer``, of the room. ``finch.gap`` stands where messages may be missing.
+        Messages that came before the first iterator over their path are in it: those that the join
+        brought, and 256, or ``buffer``, more. ``finch.gap`` stands where messages may be missing.
         ``finch.presence`` comes only if it is named.
 
         Raises, at the end of the iteration:
@@ -154,8 +154,9 @@ class Room:
 
     @property
     def position(self) -> Position | None:
-        """Up to where the client knows the room; None if it has no history. Its text may be kept,
-        and given as ``since`` by another process."""
+        """Up to where the client has received the room; None if it has no history. Messages that
+        wait in iterators count. Its text may be kept, and be given as ``since`` later. Then keep
+        ``Position(room.position.epoch, message.seq)`` of the last message that you have handled."""
         return self._here.membership.position
 
     def _check(self) -> None:

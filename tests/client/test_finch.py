@@ -138,6 +138,32 @@ async def test_messages_come_in_order_also_those_from_before(autojump_clock):
     assert [one async for one in numbers] == []
 
 
+async def test_what_the_block_registers_at_its_beginning_is_registered_in_time(autojump_clock):
+    app = FinchApp()
+    answers = []
+
+    @app.on_connect
+    async def on_connect(socket):
+        await socket.send("welcome", path="greeting")
+        socket.spawn(ask, socket)
+
+    async def ask(socket):
+        answers.append(await socket.call("who are you?", path="who"))
+
+    for _ in range(20):  # trio runs tasks in any order
+        async with world(app) as there, there.connect() as client:
+            greetings = client.messages("greeting", "other")
+
+            @client.answer("who")
+            async def who(question):
+                return "a test"
+
+            assert (await anext(greetings)).data == "welcome"
+            await client.send("nothing")
+            await trio.sleep(1)
+    assert answers == ["a test"] * 20
+
+
 async def test_what_was_sent_before_the_end_of_the_block_arrives(autojump_clock):
     app = new_app()
     async with world(app) as there:

@@ -167,6 +167,14 @@ async def test_the_closing_handshake_is_answered(server, autojump_clock):
         assert (waiting.code, waiting.reason) == (1012, "restart")
 
 
+async def test_a_close_without_a_code_is_for_good(server, autojump_clock):
+    async with linked(server) as (client, peer):
+        events = client.events()
+        await peer.stream.send_all(b"\x88\x00")
+        assert (await peer.hear()).code == 1005
+        assert (await until(events, "closed")).code == 1005
+
+
 async def test_a_close_is_heard_though_nothing_can_be_written(server, autojump_clock):
     async with linked(server) as (client, peer):
         events = client.events()

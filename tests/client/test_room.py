@@ -76,6 +76,18 @@ async def test_the_last_messages_are_there_though_nobody_iterates_yet(autojump_c
             assert [(await anext(said)).data for _ in range(3)] == [2, 3, 4]
 
 
+async def test_however_many_messages_a_join_brings_all_wait_for_the_first_iterator(autojump_clock):
+    app = FinchApp()
+    app.rooms("feed", history=History(messages=1000))
+    for number in range(1000):
+        await app.room("feed").send(number, path="said")
+    async with world(app) as there, there.connect(buffer=10) as client:
+        async with client.join("feed", last=900) as feed:
+            await trio.sleep(1)
+            said = feed.messages("said")
+            assert [(await anext(said)).data for _ in range(900)] == list(range(100, 1000))
+
+
 async def test_a_position_of_another_client_is_gone_on_from(autojump_clock):
     app = new_app()
     async with world(app) as there, there.connect() as client:
