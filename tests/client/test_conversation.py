@@ -426,6 +426,19 @@ def test_what_comes_of_a_room_that_was_left_is_dropped(open_talk):
     assert len(open_talk.hear("said", room="lobby")) == 1
 
 
+def test_a_cut_is_the_end_of_a_leave(open_talk):
+    open_talk.join()
+    open_talk.said()
+    open_talk.joined()
+    open_talk.talk.leave("lobby", 0.0)
+    open_talk.cut()
+    open_talk.join()
+    open_talk.open()
+    open_talk.said()
+    open_talk.joined()
+    assert len(open_talk.hear("said", room="lobby")) == 1
+
+
 def test_a_server_that_has_let_the_client_in_itself_numbers_from_there(open_talk):
     """Its messages may come before the answer to the client's own join."""
     open_talk.join()

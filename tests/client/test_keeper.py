@@ -10,7 +10,11 @@ from finch.client import (
     HandshakeFailed,
     StateChanged,
 )
-from tests.client.world import nowhere, until, world
+from finch.client.address import read_url
+from finch.client.core import Core
+from finch.client.keeper import Keeper
+from finch.client.options import Options
+from tests.client.world import URL, nowhere, until, world
 
 pytestmark = pytest.mark.usefixtures("reader")
 
@@ -102,6 +106,25 @@ async def test_after_a_good_connection_the_pauses_begin_anew(autojump_clock, lon
             there.wires[-1].cut()
             await trio.sleep(2.5)
     assert there.dials == pytest.approx([0, 7, 14.5, 22])
+
+
+async def test_nothing_is_read_before_the_block_begins(autojump_clock):
+    app = new_app()
+
+    @app.on_connect
+    async def on_connect(socket):
+        await socket.send("welcome", path="greeting")
+
+    async with world(app) as there, trio.open_nursery() as nursery:
+        core = Core(Options(open_stream=there.open))
+        keeper = Keeper(read_url(URL), core)
+        await nursery.start(keeper.run)
+        await trio.sleep(1)
+        greetings = core.messages.open(())
+        assert greetings.fullness == 0
+        keeper.begin()
+        assert (await anext(greetings)).data == "welcome"
+        await keeper.leave()
 
 
 @pytest.mark.parametrize("code", [1001, 1011, 1012, 1013, 4000, 4401, 4499])

@@ -101,6 +101,19 @@ async def test_what_comes_with_the_handshake_is_heard(server, autojump_clock):
         assert (await anext(client.messages())).data == 1
 
 
+async def test_a_call_that_comes_with_the_handshake_finds_who_answers_it(server, autojump_clock):
+    text = b'{"path":"who","id":"s1"}'
+    server.together = bytes((0x81, len(text))) + text
+    for _ in range(10):  # trio runs tasks in any order
+        async with linked(server) as (client, peer):
+            client.answer("who", _answer)
+            assert (await peer.hear()).data == '{"path":"who","data":"a test","reply":"s1"}'
+
+
+async def _answer(question):
+    return "a test"
+
+
 async def test_nonsense_is_ignored_and_logged(server, autojump_clock, caplog):
     async with linked(server) as (client, peer):
         for text in ("hello", "[]", '{"path":5}'):
@@ -182,6 +195,26 @@ async def test_a_close_is_heard_though_nothing_can_be_written(server, autojump_c
         await trio.aclose_forcefully(peer.stream)
         await client.send("say", "too late")
         assert (await until(events, "closed")).code == 4500
+
+
+async def test_a_close_that_comes_after_a_failed_write_is_heard(server, autojump_clock):
+    async with linked(server) as (client, peer):
+        events = client.events()
+        await peer.stream.receive_stream.aclose()
+        await client.send("say", "nobody reads")
+        await trio.sleep(0.5)
+        await peer.say(CloseConnection(4500, "stay away"))
+        assert (await until(events, "closed")).code == 4500
+
+
+async def test_a_connection_that_cannot_be_written_to_is_given_up(server, autojump_clock):
+    async with linked(server) as (client, peer):
+        events = client.events()
+        await peer.stream.receive_stream.aclose()
+        await client.send("say", "nobody reads")
+        begin = trio.current_time()
+        await until(events, "waiting")
+        assert trio.current_time() - begin == pytest.approx(1)  # close_timeout
 
 
 async def test_leaving_says_goodbye_after_what_was_sent(server, autojump_clock):

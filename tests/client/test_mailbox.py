@@ -17,7 +17,8 @@ def nothing():
 
 async def rest(messages):
     """What is in an iterator that has ended."""
-    return [message.path async for message in messages]
+    with trio.fail_after(10):
+        return [message.path async for message in messages]
 
 
 @pytest.fixture
@@ -77,10 +78,12 @@ async def test_a_waiting_reader_is_woken(autojump_clock):
             with pytest.raises(StopAsyncIteration):
                 await box.take()
 
+        nursery.cancel_scope.deadline = 10
         await trio.sleep(1)
         box.put("late")
         await trio.sleep(1)
         box.end()
+    assert not nursery.cancel_scope.cancelled_caught
 
 
 async def test_an_iterator_gets_its_paths_and_no_others(boxes):
