@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from ssl import SSLContext
 from types import TracebackType
-from typing import Any, Final, NoReturn, TypeVar, overload
+from typing import Any, Final, NoReturn, TypeVar, Unpack, overload
 
 from finch.client.address import Address, read_url
 from finch.client.core import Answerer, Core, check_path
 from finch.client.events import State
 from finch.client.keeper import Keeper, refusal
 from finch.client.mailbox import Events, Messages
-from finch.client.options import Options, check_names
+from finch.client.options import Headers, Limits, OpenStream, Options, Token, check_names
 from finch.client.room import Room
 from finch.client.stream import Stream
 from finch.cluster.history import Position
 from finch.tasks import plain_nursery
 
 A = TypeVar("A", bound=Answerer)
+T = TypeVar("T")
 
 _EVENTS: Final = 256  # that wait for one iterator; a few a minute are many
 
@@ -60,6 +62,14 @@ class Finch:
         """
         return await self._core.send(path, data, None, volatile)
 
+    @overload
+    async def call(
+        self, path: str, data: Any = None, *, as_type: type[T], retry: bool = False
+    ) -> T: ...
+    @overload
+    async def call(
+        self, path: str, data: Any = None, *, as_type: Any = Any, retry: bool = False
+    ) -> Any: ...
     async def call(
         self, path: str, data: Any = None, *, as_type: Any = Any, retry: bool = False
     ) -> Any:
@@ -90,6 +100,10 @@ class Finch:
         """
         return await self._core.call(path, data, None, as_type, retry)
 
+    @overload
+    def stream(self, path: str, data: Any = None, *, as_type: type[T]) -> Stream[T]: ...
+    @overload
+    def stream(self, path: str, data: Any = None, *, as_type: Any = Any) -> Stream[Any]: ...
     def stream(self, path: str, data: Any = None, *, as_type: Any = Any) -> Stream[Any]:
         """A streamed answer, part by part: see :class:`Stream`.
 
@@ -227,7 +241,16 @@ class Connecting(AbstractAsyncContextManager[Finch, None]):
     def __exit__(self, *_: object) -> None: ...
 
 
-def connect(url: str, **options: Any) -> Connecting:
+def connect(
+    url: str,
+    *,
+    token: Token | None = None,
+    ssl_context: SSLContext | None = None,
+    headers: Headers = (),
+    open_stream: OpenStream | None = None,
+    compression: bool = False,
+    **limits: Unpack[Limits],
+) -> Connecting:
     """Connect to a server of Finch, and stay connected until the end of the block.
 
     The block begins after the first attempt. If it has failed, the client tries again in the
@@ -237,8 +260,14 @@ def connect(url: str, **options: Any) -> Connecting:
 
     Parameters:
         url: a ``ws`` or ``wss`` URL of a manager.
-        options: see :class:`Options`: ``token``, ``ssl_context``, ``headers``, ``open_stream``,
-            ``compression``, and the limits.
+        token: called at each attempt, may be ``async``; what it returns is sent as ``?token=``,
+            and nothing if it returns None.
+        ssl_context: the TLS settings for ``wss``. None trusts what the system trusts.
+        headers: further headers of the handshake.
+        open_stream: opens the connection instead of TCP: to a unix socket, through a proxy, or in
+            memory. For ``wss``, TLS comes on top.
+        compression: whether permessage-deflate is offered.
+        limits: see :class:`Options`.
 
     Raises:
         HandshakeFailed: when the block begins, if the server has refused for good.
@@ -249,8 +278,16 @@ def connect(url: str, **options: Any) -> Connecting:
         async with connect("ws://127.0.0.1:8080/ws") as finch:
             print(await finch.call("sum", [1, 2]))
     """
-    check_names(options)
-    return Connecting(_connected(read_url(url), Core(Options(**options))))
+    check_names(limits)
+    options = Options(
+        token=token,
+        ssl_context=ssl_context,
+        headers=headers,
+        open_stream=open_stream,
+        compression=compression,
+        **limits,
+    )
+    return Connecting(_connected(read_url(url), Core(options)))
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from ssl import SSLContext
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from finch.config import MIB
 from finch.explain import closest, kind, shown
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Token = Callable[[], str | Awaitable[str | None] | None]
 """Gives the token of an attempt; may be ``async``."""
+Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 OpenStream = Callable[[], Awaitable["trio.abc.Stream"]]
 """Opens the bytes to a server."""
 
@@ -29,6 +30,19 @@ _NUMBERS: Final = {
     "ping_timeout": 0,
     "close_timeout": 0,
 }
+
+
+class Limits(TypedDict, total=False):
+    """The limits among the :class:`Options`, for type checkers."""
+
+    max_message_size: int
+    queue_size: int
+    queue_age: float
+    buffer: int
+    connect_timeout: float
+    ping_interval: float
+    ping_timeout: float
+    close_timeout: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +60,7 @@ class Options:
     ssl_context: SSLContext | None = None
     """The TLS settings for ``wss``. None trusts what the system trusts."""
 
-    headers: Mapping[str, str] | Iterable[tuple[str, str]] = ()
+    headers: Headers = ()
     """Further headers of the handshake, such as ``{"Authorization": "Bearer ..."}``."""
 
     open_stream: OpenStream | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, TypeVar, overload
 
 import trio
 
@@ -13,6 +13,8 @@ from finch.client.membership import Person
 from finch.client.stream import Stream
 from finch.cluster.history import Position, read_position
 from finch.errors import FinchError
+
+T = TypeVar("T")
 
 
 class Room:
@@ -100,6 +102,14 @@ class Room:
         self._check()
         return await self._core.send(path, data, self.name, volatile)
 
+    @overload
+    async def call(
+        self, path: str, data: Any = None, *, as_type: type[T], retry: bool = False
+    ) -> T: ...
+    @overload
+    async def call(
+        self, path: str, data: Any = None, *, as_type: Any = Any, retry: bool = False
+    ) -> Any: ...
     async def call(
         self, path: str, data: Any = None, *, as_type: Any = Any, retry: bool = False
     ) -> Any:
@@ -108,6 +118,10 @@ class Room:
         self._check()
         return await self._core.call(path, data, self.name, as_type, retry)
 
+    @overload
+    def stream(self, path: str, data: Any = None, *, as_type: type[T]) -> Stream[T]: ...
+    @overload
+    def stream(self, path: str, data: Any = None, *, as_type: Any = Any) -> Stream[Any]: ...
     def stream(self, path: str, data: Any = None, *, as_type: Any = Any) -> Stream[Any]:
         """A streamed answer of the room's handler of a path. As :meth:`Finch.stream`."""
         self._check()
