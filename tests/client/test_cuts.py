@@ -5,16 +5,21 @@ closed, and its server is restarted. At the end, what the listener has heard of 
 hole but where it was told of a gap.
 """
 
+import signal
+from functools import partial
 from itertools import pairwise
 from random import Random
 
 import pytest
 import trio
+import trio.testing
 
 from finch import FinchApp, History
 from finch.client import StateChanged, connect
-from tests.client.world import world
+from finch.net.listeners import open_listeners
+from tests.client.world import until, world
 from tests.conftest import serving
+from tests.processes import finch
 from tests.transports import certificates
 
 SENDERS = 4
@@ -211,3 +216,41 @@ async def test_over_real_sockets(kind, tmp_path, monkeypatch):
                     await trio.sleep(0.01)
         assert listener.check(of) == 0
         assert len(wires) > 1
+
+
+APP = """
+from finch import FinchApp, History
+
+app = FinchApp()
+chat = app.rooms("chat", history=History())
+
+@chat.socket("say")
+async def say(socket, data, room):
+    await room.send(data, path="said")
+"""
+
+
+async def test_a_server_process_that_is_killed_and_started_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("finch.client.keeper.random", lambda: 0.01)
+    (tmp_path / "killed_app.py").write_text(APP)
+    [free] = open_listeners("127.0.0.1", 0)
+    port = free.getsockname()[1]
+    free.close()
+    start = partial(finch, "killed_app:app", "--port", port, cwd=tmp_path)
+    with trio.fail_after(30), start() as process:
+        url = f"ws://127.0.0.1:{port}/ws"
+        async with connect(url) as client, client.join("chat") as chat:
+            events, said = client.events(), chat.messages("said", "finch.gap")
+            for number in range(3):
+                await chat.call("say", number)
+            process.signal(signal.SIGKILL)
+            process.wait()
+            await until(events, "waiting")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(chat.call, "say", 3)  # waits for the next process
+                await trio.testing.wait_all_tasks_blocked()
+                with start():
+                    heard = [await anext(said) for _ in range(5)]
+                    nursery.cancel_scope.cancel()
+            assert [one.data for one in heard] == [0, 1, 2, None, 3]
+            assert heard[3].path == "finch.gap"
