@@ -1,7 +1,5 @@
 """The documentation says what is so: its links lead somewhere, and its programs run."""
 
-import contextlib
-import io
 import re
 import sys
 import types
@@ -92,12 +90,12 @@ def app(monkeypatch):
     return module.app
 
 
-def in_a_process_of_its_own(code):
-    """Run a program, which has an event loop of its own, and return what it prints."""
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
-        exec(compile(code, "client.py", "exec"), {"__name__": "__main__"})
-    return said.getvalue()
+async def printed(code, server):
+    """What a program prints that talks to this server."""
+    code = code.replace("ws://127.0.0.1:8080", server.ws)
+    with trio.fail_after(20):
+        done = await trio.run_process([sys.executable, "-c", code], capture_stdout=True)
+    return done.stdout.decode()
 
 
 CLIENTS = blocks(read("docs/client.md"), "python")
@@ -115,9 +113,7 @@ PRINTED = [  # of each program, some of what it prints, in this order
 @pytest.mark.parametrize("number", [at for at, said in enumerate(PRINTED) if said is not None])
 async def test_a_program_of_a_client_runs(number, app):
     async with serving(app) as running:
-        code = CLIENTS[number].replace("ws://127.0.0.1:8080", running.ws)
-        with trio.fail_after(20):
-            said = await trio.to_thread.run_sync(in_a_process_of_its_own, code)
+        said = await printed(CLIENTS[number], running)
     at = 0
     for text in PRINTED[number]:
         assert text in said[at:]
@@ -137,9 +133,7 @@ async def test_a_test_of_a_client_passes(autojump_clock, app):
 async def test_the_least_that_a_client_does(app):
     [code] = blocks(read("docs/other-clients.md"), "python")
     async with serving(app) as running:
-        code = code.replace("ws://127.0.0.1:8080", running.ws)
-        said = await trio.to_thread.run_sync(in_a_process_of_its_own, code)
-    assert said == "sum 200 3\n"
+        assert await printed(code, running) == "sum 200 3\n"
 
 
 # JavaScript

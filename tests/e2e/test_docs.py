@@ -82,6 +82,17 @@ def test_the_taste_of_the_readme(browser, tmp_path):
             wait_for(ann, lambda it: text(it, "log") == "Bob: Still there?")
 
 
+def test_the_page_of_the_quickstart(browser, tmp_path):
+    [app] = [code for code in blocks(read("docs/quickstart.md"), "python") if "<script" in code]
+    with running(tmp_path, app) as process:
+        browser.get(process.url)
+        wait_for(browser, lambda it: "Server says: Successfully connected" in str(items(it)))
+        click(browser, "ask")
+        wait_for(browser, lambda it: items(it)[-1].startswith("Output: 20"))
+        wait_for(browser, lambda it: text(it, "uptime").startswith("Up for"))
+        assert wrong(browser) == []
+
+
 PAGE = """
 @app.get("/")
 async def index(request):
