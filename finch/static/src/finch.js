@@ -187,8 +187,10 @@ export class Finch extends Events {
   }
 
   #ended() {
+    this.#life.abort();
     this.#queue.close();
     this.#calls.close();
+    this.#rooms.cut();
     this.#rooms.close(failure("closed"));
   }
 
