@@ -1,6 +1,6 @@
 """The application that the browser tests of finch.js are about, and its page.
 
-    python -m finch tests.e2e.finch_js_app:app
+    python -m finch tests.e2e.finch_js.app:app
 
 What the tests steer is HTTP (``/start``, ``/stop``, ``/release``, ...), so that it goes on working
 if the sockets of the page do not.
@@ -34,8 +34,14 @@ PAGE = """<!doctype html>
 <script>
   const query = new URLSearchParams(location.search);
   const later = setTimeout;
-  Math.random = () => Number(query.get("pause") ?? 0.01);
+  Math.random = () => Number(query.get("pause") ?? 0.002);
   window.setTimeout = (run, delay) => later(run, delay / Number(query.get("faster") ?? 1));
+
+  // what a call came to: its data, or what is known of its error
+  window.outcome = (call) => call.then(
+    (data) => ({ data }),
+    ({ name, code, status, message }) => ({ name, code, status, message }),
+  );
 </script>
 <script type="module">
   import * as Finch from "/finch.js";
@@ -50,7 +56,8 @@ app = FinchApp(
 manager = SocketManager(app, history=History(messages=20), user_history=History(messages=20))
 
 tokens = []  # of all handshakes, in order
-ended = []  # what handlers that were cancelled were called with
+asleep = []  # data of the calls of "sleep" that have not ended
+ended = []  # data of the calls of "count" that have ended
 seen = []  # data of the messages on path "note"
 runs = Counter()  # how often a call was handled, by its data
 held = defaultdict(trio.Event)  # what calls of "hold" wait for
@@ -119,22 +126,24 @@ async def me(socket, data):
 
 @app.socket("count", concurrent=True)
 async def count(socket, data: int):
-    """So many items, or an endless answer that is slow after three."""
+    """So many items. Below zero there is no end, and nothing after the third."""
     try:
-        for number in range(data or 3):
+        for number in range(data if data >= 0 else 3):
             yield number
-        if not data:
+        if data < 0:
             await trio.sleep_forever()
     finally:
-        ended.append("count")
+        ended.append(data)
 
 
 @app.socket("sleep", concurrent=True)
 async def sleep(socket, data):
+    asleep.append(data)
     try:
+        await socket.send(data, path="asleep")
         await trio.sleep_forever()
     finally:
-        ended.append(data)
+        asleep.remove(data)
 
 
 @app.socket("hold", concurrent=True)
@@ -207,7 +216,7 @@ async def page(request):
 
 @app.get("/report")
 async def report(request):
-    return {"tokens": tokens, "ended": ended, "seen": seen, "runs": runs}
+    return {"tokens": tokens, "asleep": asleep, "ended": ended, "seen": seen, "runs": runs}
 
 
 @app.post("/release/{name}")

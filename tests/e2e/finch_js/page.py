@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 from tests.e2e.test_browser import wait_for
 from tests.processes import finch
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent.parent.parent
 
 # The script of a test is the body of an async function.
 RUN = """
@@ -25,7 +25,7 @@ new AsyncFunction("...args", script)(...args).then(
 @contextmanager
 def serving(port=0, **environment):
     """Serve the application of these tests."""
-    arguments = ("tests.e2e.finch_js_app:app", "--port", port, "--no-access-log")
+    arguments = ("tests.e2e.finch_js.app:app", "--port", port, "--no-access-log")
     with finch(*arguments, cwd=ROOT, **environment) as process:
         yield Server(process)
 
