@@ -46,6 +46,14 @@ test("a room that is joined twice is the same, and is asked for once", (t) => {
   socket.hearsNothing();
 });
 
+test("a room whose meta is no JSON is refused at once, and does not disturb later connections", (t) => {
+  const { finch, socket } = setUp(t);
+  assert.throws(() => finch.join("chat/lobby", { meta: 1n }), TypeError);
+  finch.send("say", "hello");
+  socket.accept();
+  assert.deepEqual(socket.hears(), { path: "say", data: "hello" });
+});
+
 test("a room that was joined while the client was away is asked for when it is back", (t) => {
   const { finch, socket } = setUp(t);
   const room = finch.join("chat/lobby");
