@@ -54,6 +54,17 @@ test("a room whose meta is no JSON is refused at once, and does not disturb late
   assert.deepEqual(socket.hears(), { path: "say", data: "hello" });
 });
 
+test("whoever joins a room of a closed client learns that it is closed, until the client is opened", async (t) => {
+  const world = setUpOpen(t);
+  world.finch.close();
+  const room = world.finch.join("chat/lobby");
+  await assert.rejects(room.joined, { code: "closed" });
+  world.finch.open();
+  world.socket.accept();
+  world.socket.admits(world.socket.hears());
+  assert.deepEqual(await room.joined, { recovered: false, missed: 0 });
+});
+
 test("a room that was joined while the client was away is asked for when it is back", (t) => {
   const { finch, socket } = setUp(t);
   const room = finch.join("chat/lobby");

@@ -123,7 +123,9 @@ export class Finch extends Events {
    * @param {import("../finch.d.ts").JoinOptions} [options]
    */
   join(name, options) {
-    return this.#rooms.join(name, options);
+    const room = this.#rooms.join(name, options);
+    if (this.state === "closed") room._reject(failure("closed")); // `open` makes a new promise
+    return room;
   }
 
   /**
