@@ -434,6 +434,18 @@ test("positions in the session survive a reload, for each URL and room", (t) => 
   assert.equal(elsewhere.socket.hears().since, undefined);
 });
 
+test("the position of a room that this page has not joined does not count", (t) => {
+  const { items } = stubStorage(t);
+  items.set("finch:finch/ws:staff/everyone", "E:100");
+  const { finch, socket } = setUpOpen(t, { since: "session" });
+  const heard = [];
+  finch.on("said", (data) => heard.push(data));
+  socket.says("finch.join", { recovered: false, missed: 0 }, { room: "staff/everyone", seq: 4, epoch: "F" }); // let in
+  say(socket, "hello", 5, "staff/everyone");
+  assert.deepEqual(heard, ["hello"]);
+  assert.equal(items.get("finch:finch/ws:staff/everyone"), "E:100");
+});
+
 test("positions in memory do not touch the session", (t) => {
   const { items } = stubStorage(t);
   const { socket } = inRoom(t);
