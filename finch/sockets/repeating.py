@@ -134,15 +134,16 @@ class Repeater(Dispatcher):
         handling: Handling = call.handling
 
         async def handle() -> None:
-            handling.answer = await self._answer(handlers, message, wanted)
+            try:
+                handling.answer = await self._answer(handlers, message, wanted)
+            finally:
+                # In here: if the handler has left a nursery open, within() does not return.
+                repeats = self.manager.repeats
+                repeats.alone.pop(handling, None)
+                repeats.end(call, handling.answer, trio.current_time())
+                handling.done.set()
 
-        try:
-            await within(handling.scope, handle, self)
-        finally:
-            repeats = self.manager.repeats
-            repeats.alone.pop(handling, None)
-            repeats.end(call, handling.answer, trio.current_time())
-            handling.done.set()
+        await within(handling.scope, handle, self)
 
     async def _answer(
         self, handlers: Handlers, message: Message, wanted: Mapping[str, Any] | None

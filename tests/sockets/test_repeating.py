@@ -167,6 +167,19 @@ async def test_errors_are_answers(app):
     assert app.state["log"] == ["refuses", "fails"]
 
 
+async def test_a_handler_that_leaves_a_nursery_open_has_answered(app, caplog):
+    @app.socket("leave open")
+    async def leave_open(socket, data):
+        await trio.open_nursery().__aenter__()
+        return "here"
+
+    async with TestClient(app) as client, client.socket() as socket:
+        assert (await ask(socket, "leave open", 1)).data == "here"
+        assert (await ask(socket, "leave open", 1)).data == "here"
+        assert (await ask(socket, "count", 2)).data == 1
+    assert "left a nursery open" in caplog.text
+
+
 async def test_a_streamed_answer_cannot_be_repeated(app):
     async with TestClient(app) as client, client.socket() as socket:
         assert (await ask(socket, "ticks", 1)).status == 400
