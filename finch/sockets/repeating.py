@@ -125,7 +125,9 @@ class Repeater(Dispatcher):
                 handling.scope.deadline = trio.current_time() + SECONDS
                 alone[handling] = None
                 if len(alone) > ALONE:
-                    next(iter(alone)).scope.cancel()
+                    oldest = next(iter(alone))
+                    del alone[oldest]  # at once: it may not end soon, and the next one is another
+                    oldest.scope.cancel()
         return handling.answer
 
     async def _handle_once(

@@ -263,6 +263,28 @@ async def test_handlers_without_a_client_are_bounded(app, monkeypatch, autojump_
             assert (await ask(socket, "slow", 3, id=3)).reply == 3
 
 
+async def test_one_that_does_not_end_does_not_save_the_others(app, monkeypatch, autojump_clock):
+    monkeypatch.setattr("finch.sockets.repeating.ALONE", 1)
+
+    @app.socket("shielded")
+    async def shielded(socket, data):
+        with trio.CancelScope(shield=True):
+            await app.state["go"].wait()
+
+    async with TestClient(app) as client:
+        for number, path in enumerate(("shielded", "slow", "slow"), 1):
+            async with client.socket() as socket:
+                await say(socket, path, number)
+                await settled()
+        await settled()
+        assert len(app.socket_manager.repeats.alone) == 1
+        app.state["go"].set()
+        await settled()
+        async with client.socket() as socket:
+            assert (await ask(socket, "slow", 2)).status == 410
+            assert (await ask(socket, "slow", 3, id=3)).reply == 3
+
+
 async def test_an_answer_too_large_to_be_kept_is_sent_once(app):
     @app.socket("large")
     async def large(socket, data):
