@@ -149,6 +149,7 @@ class Core:
         desks: the rooms, by name.
         messages: the iterators over messages of no room.
         answerers: who answers calls of the server, by path.
+        leaving: whether the block ends: then nothing is held back any more.
         wake: called when there is something to write.
         spawn: starts a task that ends with the connection.
     """
@@ -160,6 +161,7 @@ class Core:
         self.desks: dict[str, Desk] = {}
         self.messages = self.new_mailboxes()
         self.answerers: dict[str, Answerer] = {}
+        self.leaving = False
         self.wake: Callable[[], None] = lambda: None
         self.spawn: Callable[..., Any] = lambda *_: None
         self.listeners: weakref.WeakSet[Events] = weakref.WeakSet()
@@ -354,7 +356,9 @@ class Core:
 
     @property
     def paused(self) -> bool:
-        """Whether nothing should be read now."""
+        """Whether nothing should be read now. The server's Close comes behind all that waits."""
+        if self.leaving:
+            return False
         fullest = [self.messages.fullness]
         fullest += [desk.messages.fullness for desk in self.desks.values()]
         fullest += [waiter.fullness for waiter in self._waiters.values()]

@@ -45,7 +45,6 @@ class Keeper:
         self._core = core
         self._backoff = Backoff(random)
         self._line: Line | None = None
-        self._leaving = False
         self._started: Callable[[], None] | None = None
         self._begun = trio.Event()
         self._over = trio.Event()
@@ -99,7 +98,8 @@ class Keeper:
 
     async def leave(self) -> None:
         """Say goodbye, with what waits to be written, and end."""
-        self._leaving = True
+        self._core.leaving = True
+        self._core.resume()
         if self._line is None:
             self._scope.cancel()
         else:
@@ -172,7 +172,7 @@ class Keeper:
             core.spawn = lambda *_: None
             self._line = None
             closed = line.closed or Closed(1006, "the connection was cut")
-            if self._leaving:
+            if core.leaving:
                 core.end(ConnectionClosed(1000))
             elif comes_back(closed.code):
                 core.tell(core.conversation.cut(trio.current_time()))
