@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MINUTES ?= 30
 
-.PHONY: run test check fuzz mutants soak clean
+.PHONY: run test check client client-tools fuzz mutants soak clean
 
 run: $(VENV)/.installed
 	cd examples && ../$(BIN)/python -m finch chat:app $(ARGS)
@@ -17,6 +17,17 @@ check: $(VENV)/.installed-check
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layers.py tests/test_mirror.py
+
+# finch/static/finch.js and finch.global.js, from finch/static/src
+client: client-tools
+	npm run --silent --prefix tests/js build
+
+# What builds and tests finch.js, and what the browser tests take from npm. No package may run a script here.
+client-tools: tests/js/node_modules/.package-lock.json
+
+tests/js/node_modules/.package-lock.json: tests/js/package-lock.json
+	npm ci --prefix tests/js --ignore-scripts --no-audit --no-fund --silent
+	touch $@
 
 # make fuzz SECONDS=60 TARGET=head
 SECONDS ?= 600

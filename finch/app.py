@@ -87,7 +87,9 @@ class FinchApp(Shortcuts):
         self._pipeline = Pipeline(self._router)
         self._lifespan = Lifespan()
         self.debug = debug
-        self._client = None if client_path is None else BrowserClient(client_path, self._types)
+        self._client = None
+        if client_path is not None:
+            self._client = BrowserClient(client_path, lambda: self.types() if self.debug else "")
         self._serves_client = False
         self._own: dict[str, FinchRoute] = {}  # routes that Finch has added, by path
         self._implicit: SocketManager | None = None
@@ -227,8 +229,15 @@ class FinchApp(Shortcuts):
         """
         return None if self._client is None else self._client.url
 
-    def _types(self) -> str | None:
-        return None
+    def types(self) -> str:
+        """The types of the application's sockets, as TypeScript: what they take, and what they
+        send, as far as annotations and ``sends`` say it.
+
+        They stand behind those of ``finch.d.ts``; ``python -m finch types app:app`` prints both.
+        """
+        from finch.describe.typescript import declarations  # few processes need it
+
+        return f"\n{declarations(self.socket_manager)}"
 
     async def _upgrade_own(self, request: Request, **params: object) -> Response:
         return await self.socket_manager.request_handle(request)

@@ -24,6 +24,7 @@ from finch.http.response import Response
 from finch.http.routing import FinchRoute
 
 STATIC: Final = Path(__file__).with_name("static")
+DECLARATIONS: Final = "finch.d.ts"
 KEY: Final = "finch.client"
 """The key of these routes begins with this."""
 
@@ -38,7 +39,7 @@ class BrowserClient:
 
     Parameters:
         path: the URL path of ``finch.js``; the others have the same folder and stem.
-        types: gives the text of ``finch.d.ts``; None if the file itself is served.
+        types: gives what is added to ``finch.d.ts``: the types of one application, or nothing.
 
     Raises:
         ConfigurationError: if ``path`` is no path of a script.
@@ -46,7 +47,7 @@ class BrowserClient:
     Source: RFC 9110, sections 8.8.3 and 13.1.2, and RFC 8246 (immutable).
     """
 
-    def __init__(self, path: str, types: Callable[[], str | None]) -> None:
+    def __init__(self, path: str, types: Callable[[], str]) -> None:
         if not isinstance(path, str) or not path.endswith(".js") or "{" in path:
             raise ConfigurationError(
                 f"client_path is a path such as '/finch.js', or None, not {shown(path)}"
@@ -76,8 +77,9 @@ class BrowserClient:
         return _respond(request, await _read_in_thread("finch.global.js"), _SCRIPT)
 
     async def _declarations(self, request: Request) -> Response:
-        text = self._types()
-        file = await _read_in_thread("finch.d.ts") if text is None else _File.of(text.encode())
+        file, types = await _read_in_thread(DECLARATIONS), self._types()
+        if types:
+            file = _File.of(file.plain + types.encode())
         return _respond(request, file, _TYPESCRIPT)
 
 

@@ -1,6 +1,5 @@
-"""``python -m finch app:app``: find the application, print its URLs, serve it.
-
-``python -m finch examples`` serves the gallery of all examples.
+"""``python -m finch app:app``: find the application, print its URLs, serve it. ``python -m finch
+types app:app`` prints its types instead, ``python -m finch examples`` serves all examples.
 
 A mistake in the command line gives one clear line and an exit code. A traceback is shown only for
 an exception in the application's own code.
@@ -15,8 +14,9 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, TextIO
 
 import trio
@@ -24,6 +24,7 @@ import trio
 from finch.access import LineHandler
 from finch.app import FinchApp
 from finch.blame import from_own_code, where
+from finch.browser import DECLARATIONS, STATIC
 from finch.browser import KEY as CLIENT
 from finch.errors import ConfigurationError
 from finch.finding import Mistake, find_app
@@ -34,12 +35,11 @@ _log = logging.getLogger("finch.server")
 
 _INTERRUPTED: Final = 128 + signal.SIGINT
 
-EXAMPLES: Final = "examples"
-"""What is written instead of ``module:attribute`` for the gallery of all examples."""
+_EXAMPLES: Final = "examples"  # instead of module:attribute
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve the application that the command line names.
+    """Serve the application that the command line names, or do what its first word says.
 
     Parameters:
         arguments: by default, those of the process.
@@ -48,36 +48,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 after a graceful stop, 1 if it could not serve, 2 for a wrong command line,
         130 after Ctrl-C before it could serve.
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    new_parser, do = _parser, _serve
+    if words and words[0] in _COMMANDS:
+        new_parser, do = _COMMANDS[words.pop(0)]
     try:
-        return _serve(_parser().parse_args(arguments))
+        return _guarded(do, new_parser().parse_args(words))
     finally:
         _settle(sys.stdout)
         _settle(sys.stderr)
 
 
-def _serve(options: argparse.Namespace) -> int:
+def _guarded(do: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
+    """Do what the command line asks for; the exit code."""
     handler = _Handler()
     handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=options.log_level.upper(), handlers=[handler])
     try:
-        app = _examples() if options.app == EXAMPLES else find_app(options.app)
-        tune_gc()
-        trio.run(
-            partial(
-                serve,
-                app,
-                host=options.host,
-                port=options.port,
-                unix=options.unix,
-                fd=options.fd,
-                certfile=options.certfile,
-                keyfile=options.keyfile,
-                forwarded_allow_ips=options.forwarded_allow_ips,
-                proxy_protocol=options.proxy_protocol,
-                access_log=options.access_log,
-                task_status=_Banner(app),
-            )
-        )
+        do(options)
     except Mistake as mistake:
         return _complain(str(mistake))
     except ConfigurationError as error:
@@ -95,10 +83,44 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
+def _serve(options: argparse.Namespace) -> None:
+    app = _examples() if options.app == _EXAMPLES else find_app(options.app)
+    app.debug = app.debug or options.debug
+    tune_gc()
+    trio.run(
+        partial(
+            serve,
+            app,
+            host=options.host,
+            port=options.port,
+            unix=options.unix,
+            fd=options.fd,
+            certfile=options.certfile,
+            keyfile=options.keyfile,
+            forwarded_allow_ips=options.forwarded_allow_ips,
+            proxy_protocol=options.proxy_protocol,
+            access_log=options.access_log,
+            task_status=_Banner(app),
+        )
+    )
+
+
 def _examples() -> FinchApp:
-    from finch.gallery import gallery  # imports all examples, which no other application needs
+    from finch.gallery import gallery  # it imports all examples, which nothing else needs
 
     return gallery()
+
+
+def _print_types(options: argparse.Namespace) -> None:
+    app = find_app(options.app)
+    text = (STATIC / DECLARATIONS).read_text(encoding="utf-8") + app.types()
+    if options.output is None:
+        _say(text.rstrip("\n"), sys.stdout)
+        return
+    try:
+        Path(options.output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Mistake(f"the types cannot be written to {options.output}: {error}") from None
 
 
 def _complain(text: str) -> int:
@@ -149,13 +171,11 @@ class _Handler(LineHandler):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="finch", description="Serve a Finch application.", allow_abbrev=False
-    )
-    parser.add_argument(
-        "app",
-        help="module:attribute; the default attribute is 'app'; it may be a call: "
-        "app:create_app(). Or 'examples', for all examples of Finch",
+    parser = _begun_parser(
+        "finch",
+        "Serve a Finch application.",
+        "finch types app:app prints the types of its sockets, as TypeScript. finch examples serves "
+        "all examples.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument(
@@ -183,16 +203,43 @@ def _parser() -> argparse.ArgumentParser:
         help="require a PROXY header, version 1 or 2, at the beginning of every connection",
     )
     parser.add_argument(
-        "--log-level",
-        default="info",
-        choices=("debug", "info", "warning", "error", "critical"),
-        help="what to log (%(default)s)",
+        "--debug",
+        action="store_true",
+        help="serve the types of this application as finch.d.ts",
     )
     parser.add_argument(
         "--access-log",
         default=True,
         action=argparse.BooleanOptionalAction,
         help="whether to log each request (yes)",
+    )
+    return parser
+
+
+def _types_parser() -> argparse.ArgumentParser:
+    parser = _begun_parser(
+        "finch types",
+        "Print finch.d.ts with the types of an application's sockets, for editors.",
+        "finch types app:app --output static/finch.d.ts",
+    )
+    parser.add_argument("--output", metavar="FILE", help="write them to a file instead")
+    return parser
+
+
+def _begun_parser(prog: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    """A parser with what all commands take."""
+    parser = argparse.ArgumentParser(
+        prog=prog, description=description, epilog=epilog, allow_abbrev=False
+    )
+    parser.add_argument(
+        "app",
+        help="module:attribute; the default attribute is 'app'; it may be a call: app:create_app()",
+    )
+    parser.add_argument(
+        "--log-level",
+        default="info",
+        choices=("debug", "info", "warning", "error", "critical"),
+        help="what to log (%(default)s)",
     )
     return parser
 
@@ -207,6 +254,10 @@ def _descriptor(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 9:
         raise argparse.ArgumentTypeError(f"{text!r} is not a descriptor; write a number from 0 on")
     return int(text)
+
+
+_COMMANDS: Final = {"types": (_types_parser, _print_types)}
+"""What is done if the first word is one of these: the parser of the others, and the function."""
 
 
 class _Banner:

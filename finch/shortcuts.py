@@ -44,6 +44,10 @@ class Shortcuts(Guarded):
         """Declare rooms, as routes are declared: see :meth:`finch.SocketManager.rooms`."""
         return self.socket_manager.rooms(path, history=history, presence=presence, grace=grace)
 
+    def sends(self, path: str, type: Any) -> None:
+        """Declare what the application sends: see :meth:`finch.SocketManager.sends`."""
+        self.socket_manager.sends(path, type)
+
     def room(self, name: str) -> Room:
         """The audience of a room of ``socket_manager``."""
         return self.socket_manager.room(name)

@@ -86,6 +86,7 @@ sockets.link
 sockets.annotations
 sockets.event
 sockets.binding
+sockets.sent
 sockets.rooms
 sockets.asked
 sockets.identity
@@ -106,6 +107,9 @@ sockets.registry
 sockets.manager
 sockets.controller
 sockets.raw
+
+describe.surface
+describe.typescript
 
 lifespan
 shortcuts
@@ -195,7 +199,7 @@ def test_folders_stand_together():
     """So that the order of the modules is one of the folders as well."""
     folders = [name.rpartition(".")[0] for name in HOUSE]
     runs = [folder for at, folder in enumerate(folders) if at == 0 or folders[at - 1] != folder]
-    assert runs == ["", "wire", "net", "http", "cluster", "sockets", "", "testing"]
+    assert runs == ["", "wire", "net", "http", "cluster", "sockets", "describe", "", "testing"]
 
 
 @pytest.mark.parametrize("name", [*(name for name in HOUSE if name.startswith("wire.")), *PLAIN])

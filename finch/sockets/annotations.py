@@ -41,7 +41,7 @@ def converter(
     Raises:
         ConfigurationError: if no message can be converted to the annotation.
     """
-    annotation = _annotation(function, named)
+    annotation = taken(function, named)
     if annotation is inspect.Parameter.empty or annotation is Any or annotation is object:
         return _data
     if annotation is Message:
@@ -77,7 +77,12 @@ def _whole(message: Message) -> Message:
 # The annotation
 
 
-def _annotation(function: Callback, named: str) -> Any:
+def taken(function: Callback, named: str) -> Any:
+    """The annotation of a handler's second parameter; ``inspect.Parameter.empty`` if it has none.
+
+    Raises:
+        ConfigurationError: if it is not a type.
+    """
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except ValueError:  # a builtin without a signature
@@ -85,16 +90,8 @@ def _annotation(function: Callback, named: str) -> Any:
     parameter = parameters[min(1, len(parameters) - 1)]  # (*args) is only one parameter
     if parameter.annotation is inspect.Parameter.empty:
         return parameter.annotation
-    plain = function
-    while isinstance(plain, functools.partial):
-        plain = plain.func
-    if not inspect.isroutine(plain) and not inspect.isclass(plain):
-        plain = type(plain).__call__
-    # Only this parameter: names in the other annotations may exist only for type checkers.
-    alone = types.SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
-    names = getattr(inspect.unwrap(plain), "__globals__", {})
     try:
-        return typing.get_type_hints(alone, globalns=names, include_extras=True)[parameter.name]
+        return _resolved(function, parameter.name, parameter.annotation)
     except NameError as error:
         raise ConfigurationError(
             f"{named} is annotated with {parameter.annotation!r}, but {error}; define it at the "
@@ -104,6 +101,31 @@ def _annotation(function: Callback, named: str) -> Any:
         raise _unusable(
             named, function, parameter.annotation, f"it is not a type ({str(error)[:200]})"
         ) from None
+
+
+def given(function: Callback) -> Any:
+    """The annotation of what a handler returns; Any if it has none, or none that is a type. It is
+    only a description: nothing is checked against it."""
+    try:
+        annotation = inspect.signature(function).return_annotation
+        if annotation is inspect.Signature.empty:
+            return Any
+        return _resolved(function, "return", annotation)
+    except Exception:
+        return Any
+
+
+def _resolved(function: Callback, name: str, annotation: Any) -> Any:
+    """An annotation as a type, though it may be written as text."""
+    plain = function
+    while isinstance(plain, functools.partial):
+        plain = plain.func
+    if not inspect.isroutine(plain) and not inspect.isclass(plain):
+        plain = type(plain).__call__
+    # Only this one: names in the other annotations may exist only for type checkers.
+    alone = types.SimpleNamespace(__annotations__={name: annotation})
+    names = getattr(inspect.unwrap(plain), "__globals__", {})
+    return typing.get_type_hints(alone, globalns=names, include_extras=True)[name]
 
 
 def _unusable(named: str, function: Callback, annotation: Any, fault: str) -> ConfigurationError:

@@ -63,6 +63,7 @@ class SocketManager(Registry):
         history: which messages to everyone are kept for clients that come back; None for none.
         user_history: the same for messages to a user.
         authorize: says who a client is: see :meth:`authorize`.
+        sends: what it sends, by path: see :meth:`sends`.
         options: the options of its sockets: see :class:`finch.sockets.options.SocketOptions`. The
             defaults are the application's.
 
@@ -93,6 +94,7 @@ class SocketManager(Registry):
         history: History | None = None,
         user_history: History | None = None,
         authorize: Callable[..., Any] | None = None,
+        sends: Mapping[str, Any] | None = None,
         **options: Unpack[OfSocket],
     ) -> None:
         _check_app(app)
@@ -130,6 +132,8 @@ class SocketManager(Registry):
             self._declare(made_rooms(pattern, declared, app.dec_hook))
         if authorize is not None:
             self.authorize(authorize)
+        for channel, sent in (sends or {}).items():
+            self.sends(channel, sent)
 
     def adopt(self, other: SocketManager) -> None:
         """Share the handlers and clients of the manager that this one replaces. So decorators and

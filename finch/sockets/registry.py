@@ -14,6 +14,7 @@ from finch.explain import kind
 from finch.sockets.event import SocketEvent
 from finch.sockets.identities import Identities
 from finch.sockets.rooms import Rooms
+from finch.sockets.sent import declare_sent
 from finch.sockets.table import Table
 
 F = TypeVar("F", bound=Any)
@@ -159,6 +160,23 @@ class Registry(ABC):
         self.table.has_rooms = True
         self._mount()
         return rooms
+
+    def sends(self, path: str, type: Any) -> None:
+        """Declare what the application sends to clients: for editors and descriptions. Nothing is
+        checked when a message is sent.
+
+        Parameters:
+            path: the channel on the clients' side.
+            type: the type of the data: anything that msgspec encodes.
+
+        Raises:
+            ConfigurationError: if the path is already declared, or ``type`` is not a type.
+
+        Example::
+
+            app.sends("said", Said)  # and python -m finch types app:app
+        """
+        declare_sent(self.table.sent, path, type)
 
     @bare
     def authorize(self, function: F) -> F:

@@ -18,6 +18,7 @@ from finch.http.paths import Parameter, parse_path
 from finch.http.patterns import Pattern
 from finch.sockets.binding import Bound
 from finch.sockets.event import RESERVED, Handlers, MessageHandler, SocketEvent, check_path
+from finch.sockets.sent import declare_sent
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,6 +30,7 @@ class SocketRooms(SocketEvent):
         history: which messages are kept for members who come later; None for none.
         presence: whether members are told who is here: True, False or ``"count"``.
         grace: seconds that a member who comes back has not been away.
+        sends: what is sent to the rooms, by path: see :meth:`finch.SocketManager.sends`.
 
     Methods, all optional: ``on_join(self, socket, room, ...)``, ``on_leave(self, socket, room)``,
     ``task(self, room, ...)``, ``on_error(self, socket, error)`` and ``on_message(self, socket,
@@ -53,6 +55,7 @@ class SocketRooms(SocketEvent):
     history: History | None = None
     presence: bool | str = False
     grace: float = 3.0
+    sends: Mapping[str, Any] = {}  # nobody writes to it
 
     names: ClassVar[tuple[str, ...]] = (*SocketEvent.names, "on_join", "on_leave")
 
@@ -105,6 +108,8 @@ class Rooms:
         self.leaves: Bound | None = None
         self.runs: Bound | None = None
         self._dec_hook = dec_hook
+        self.sent: dict[str, Any] = {}
+        """What the application says that it sends to these rooms: types by path."""
         self._events: dict[str, RoomHandlers] = {}
         self._error: Callable[..., Any] | None = None
 
@@ -117,6 +122,10 @@ class Rooms:
         for parameter, convert in self.pattern.convert:
             params[parameter] = convert(params[parameter])
         return params
+
+    def named(self) -> dict[str, RoomHandlers]:
+        """The handlers of every path; those of the path "" get what no other path handles."""
+        return dict(self._events)
 
     def event_of(self, path: str) -> RoomHandlers | None:
         """What handles a message with this path that is addressed to one of the rooms."""
@@ -178,8 +187,14 @@ class Rooms:
 
         return register
 
+    def sends(self, path: str, type: Any) -> None:
+        """Declare what is sent to these rooms: see :meth:`finch.SocketManager.sends`."""
+        declare_sent(self.sent, path, type)
+
     def add(self, event: SocketRooms) -> None:
-        """Register the methods of a :class:`SocketRooms`."""
+        """Register the methods of a :class:`SocketRooms`, and what it sends."""
+        for path, sent in event.sends.items():
+            self.sends(path, sent)
         for name in ("on_join", "on_leave", "task", "on_error"):
             function = getattr(event, name)
             if function is not None:

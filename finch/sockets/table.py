@@ -21,6 +21,7 @@ class Table:
         lifecycle: the events that have an on_connect or an on_disconnect, the root first.
         greets: whether any event has an on_connect.
         has_rooms: whether rooms are declared.
+        sent: what the application says that it sends: types by path.
     """
 
     def __init__(self, dec_hook: DecHook | None) -> None:
@@ -28,6 +29,7 @@ class Table:
         self._event = SocketEvent()
         self._named: dict[str, Handlers] = {}
         self.has_rooms = False
+        self.sent: dict[str, Any] = {}
         self._set_root_event(self._event)
 
     def set_root(self, event: SocketEvent) -> None:
@@ -82,6 +84,10 @@ class Table:
             )
         self._named[path] = Handlers(event, f"the socket path {path!r}", self._dec_hook)
         self._find_callbacks()
+
+    def named(self) -> dict[str, Handlers]:
+        """The handlers of every named path."""
+        return dict(self._named)
 
     def paths(self) -> list[str]:
         """Every named path."""

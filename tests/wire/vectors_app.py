@@ -77,10 +77,6 @@ def _speak(app):
         app.state["tally"] = app.state.get("tally", 0) + 1
         return app.state["tally"]
 
-    @app.socket("endless call")
-    async def endless_call(socket, data):
-        await trio.sleep_forever()
-
     @app.socket("endless")
     async def endless(socket, data):
         yield "begun"

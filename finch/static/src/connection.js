@@ -4,8 +4,8 @@
  *
  *     connecting -> open -> waiting -> connecting ...     closed, for good, from any of them
  *
- * Whatever belongs to an attempt or a connection that is over (a token, an event of a socket) is ignored: each `#begin` and
- * each end makes a new `#turn`.
+ * What belongs to an attempt that is over must change nothing: a token that comes late, an event of an old socket. So each
+ * change of state, except that from connecting to open, begins a new turn.
  */
 
 import { comesBack, pause } from "./backoff.js";
@@ -28,7 +28,7 @@ const PING = JSON.stringify({ path: "finch.ping", id: 0 });
  * @property {() => void} opened
  * @property {(message: any) => void} heard
  * @property {() => void} cut an open connection has ended
- * @property {() => void} ended there will be no other
+ * @property {() => void} ended the client is closed for good
  * @property {(state: State, detail?: object) => void} changed
  */
 
@@ -42,7 +42,7 @@ export class Connection {
   #WebSocket;
   #turn = {};
   #failures = 0;
-  #since = 0; // when it was opened
+  #since = 0; // when the attempt began, or the connection was opened
   /** @type {any} of the pause, or of the attempt */
   #timer;
   /** @type {any} of the sign of life */
@@ -94,6 +94,7 @@ export class Connection {
 
   async #begin() {
     const turn = this.#next("connecting");
+    this.#since = Date.now();
     this.#timer = setTimeout(() => this.#lost(CUT, "no answer within 20 s"), HANGS);
     this.#owner.changed("connecting");
     try {
@@ -143,11 +144,13 @@ export class Connection {
    */
   #lost(code, reason) {
     if (!comesBack(code)) return this.#end(code, reason);
-    if (this.state === "open" && Date.now() - this.#since >= STEADY) this.#failures = 0;
+    const wasOpen = this.state === "open";
+    if (wasOpen && Date.now() - this.#since >= STEADY) this.#failures = 0;
     const delay = pause(this.#failures++);
-    this.#next("waiting");
+    const turn = this.#next("waiting");
     this.#timer = setTimeout(() => this.#begin(), delay);
-    this.#owner.changed("waiting", { code, reason, pause: delay });
+    if (wasOpen) this.#owner.cut();
+    if (turn === this.#turn) this.#owner.changed("waiting", { code, reason, pause: delay });
   }
 
   /**
@@ -163,25 +166,26 @@ export class Connection {
   }
 
   /**
-   * Leave a state: nothing of it is left.
+   * Leave a state, with its timers and its socket.
    *
    * @param {State} state the next one
+   * @returns {object} the turn
    */
   #next(state) {
-    const wasOpen = this.state === "open";
     const socket = this.#socket;
     clearTimeout(this.#timer);
     clearTimeout(this.#probe);
     this.#probe = this.#socket = undefined;
     this.state = state;
     socket?.close(); // does nothing if it is closed
-    if (wasOpen) this.#owner.cut();
-    return (this.#turn = {});
+    this.#turn = {};
+    return this.#turn;
   }
 
-  /** The page has woken up, and so may the network have: no pause, and no trust in a connection that says nothing. */
+  /** The page has woken up, and so may the network have: no pause, and no trust in what has been silent for long. */
   #wake() {
-    if (this.state === "waiting") this.open();
+    if (this.state === "waiting") this.#begin();
+    else if (this.state === "connecting" && Date.now() - this.#since > SILENT) this.#begin();
     else if (this.state === "open" && !this.#probe) {
       this.#probe = setTimeout(() => this.#revive(), SILENT);
       this.send(PING);
