@@ -115,6 +115,5 @@ async def referee(room):
         winner = max(birds.values(), key=lambda bird: bird.score)
         if winner.score >= GOAL:
             await room.send(winner.kind, path="won")
-            await trio.sleep(4)
             for bird in birds.values():
                 bird.score = 0
