@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import trio
 
-from finch.cluster.history import Archive, History, Position, new_epoch
+from finch.cluster.history import Archive, History, Position, epoch_of, new_epoch
 from finch.wire.envelope import Envelope
 
 
@@ -128,9 +128,9 @@ class InProcess(Backplane):
         self._archives: OrderedDict[Channel, Archive[Envelope]] = OrderedDict()
         # those that nothing was written to
         self._unwritten: OrderedDict[Channel, Archive[Envelope]] = OrderedDict()
-        # The epoch of new archives. It changes whenever an archive with messages is forgotten. An
-        # archive without messages may begin anew with the same epoch: a client whose position in
-        # it is 0 has still missed nothing.
+        # What the epochs of new archives are made of. It changes whenever an archive with messages
+        # is forgotten. An archive without messages may begin anew with the same epoch: a client
+        # whose position in it is 0 has still missed nothing.
         self._epoch = new_epoch()
 
     async def publish(self, channel: Channel, draft: Draft, history: History | None) -> Sent:
@@ -167,7 +167,8 @@ class InProcess(Backplane):
     def _archive(self, channel: Channel, history: History, now: float) -> Archive[Envelope]:
         archive = self._archives.get(channel) or self._unwritten.get(channel)
         if archive is None:
-            archive = self._unwritten[channel] = Archive(history, self._epoch)
+            epoch = epoch_of(self._epoch, repr(channel))
+            archive = self._unwritten[channel] = Archive(history, epoch)
         if self._forget(self._archives, channel, now):
             self._epoch = new_epoch()
         self._forget(self._unwritten, channel, now)

@@ -12,6 +12,8 @@ the process ends. What must not be lost belongs in a database.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import secrets
 import sys
@@ -134,6 +136,18 @@ def read_position(text: object) -> Position:
 def new_epoch() -> str:
     """A text for a numbering that begins now; no other numbering has it."""
     return secrets.token_urlsafe(6)  # 8 characters, 48 random bits
+
+
+def epoch_of(epoch: str, name: str) -> str:
+    """The epoch of one audience out of one for many. So nobody's position in one audience is taken
+    for a position in another one, such as that of the user who was logged in before.
+
+    Parameters:
+        epoch: from :func:`new_epoch`.
+        name: the audience.
+    """
+    digest = hashlib.blake2b(name.encode("utf-8", "replace"), key=epoch.encode(), digest_size=6)
+    return base64.urlsafe_b64encode(digest.digest()).decode()
 
 
 class Archive(Generic[M]):

@@ -42,19 +42,26 @@ export interface Rooms {}
 // Connecting -----------------------------------------------------------------------------------
 
 /**
- * Connect to a Finch application. It begins at once, and goes on until `close`, or until the server sends the client away.
+ * Connect to a Finch application. The client connects at once. After a cut it connects again by itself, until you call
+ * `close`, or the server closes the connection with a code that says "stay away".
  *
  * @param url Where the sockets are. A relative URL is resolved against the page's; http becomes ws, and https becomes wss.
- * @throws SyntaxError or TypeError if the URL is none.
+ * @throws TypeError if the URL is invalid, or has another scheme.
  *
  *     const finch = connect("/ws", { token: async () => (await fetch("/token")).text() });
  */
 export function connect(url: string | URL, options?: Options): Finch;
 
 export interface Options {
-  /** Asked before each attempt to connect. What it returns is sent as the query parameter `token`; null for none. If it fails, the attempt has failed. */
+  /**
+   * Called before each attempt to connect. What it returns is sent as the query parameter `token`; if it is null, there is
+   * no token. If it throws, the attempt has failed, and the client tries again later.
+   */
   token?: () => string | null | undefined | Promise<string | null | undefined>;
-  /** Where the client keeps how far it has read each room: `"memory"`, the default, or `"session"`, which survives a reload of the page. */
+  /**
+   * Where the client keeps how far it has read each room: `"memory"`, the default, or `"session"`, which survives a reload
+   * of the page. Then the page gets only what is new: use it if the page keeps what it shows, too.
+   */
   since?: "memory" | "session";
   /** The WebSocket to use instead of the global one, such as that of the package `ws`. */
   WebSocket?: new (url: string) => any;
@@ -64,7 +71,7 @@ export interface Options {
  * - `connecting`: an attempt is under way
  * - `open`: connected
  * - `waiting`: a pause before the next attempt
- * - `closed`: for good, until `open()` is called
+ * - `closed`: it stays so until you call `open()`
  */
 export type State = "connecting" | "open" | "waiting" | "closed";
 
@@ -83,19 +90,22 @@ export interface FinchEvents {
 // Speaking -------------------------------------------------------------------------------------
 
 export interface SendOptions {
-  /** Only worth something now: if the client is not connected, it is not sent. */
+  /** If the client is not connected, do not send it later. For what is soon out of date, such as a position. */
   volatile?: boolean;
 }
 
 export interface StreamOptions {
-  /** Ends the call; the handler is cancelled on the server. */
+  /** If it is aborted, the call fails with `signal.reason`, and the server cancels the handler. */
   signal?: AbortSignal;
 }
 
 export interface CallOptions extends StreamOptions {
   /** Milliseconds after which the call fails with the code `timeout`. No limit if left out. */
   timeout?: number;
-  /** Send the call again after a cut. The server runs the handler only once, and sends the same answer again. */
+  /**
+   * After a cut, send the call again if the client is back within 60 s. The server runs the handler only once, and sends the
+   * same answer again; only a restart of the server makes it forget. Not for streamed answers.
+   */
   retry?: boolean;
 }
 
@@ -118,8 +128,8 @@ export interface Speaker<C> {
   call<P extends Path<C>>(path: P, ...rest: Rest<DataOf<C, P>, CallOptions>): Promise<AnswerOf<C, P>>;
 
   /**
-   * Send a message and get its answer item by item. It is sent when the first item is asked for. To leave the loop
-   * cancels the handler on the server. An answer that is not streamed is one item; null is none.
+   * Send a message and get its answer item by item. It is sent when the loop asks for the first item. If you leave the loop
+   * early, the server cancels the handler. An answer that is not streamed is one item, or no item if it is null.
    *
    * @throws FinchError, after the items that have come.
    *
@@ -148,8 +158,8 @@ export interface Finch extends Speaker<Calls>, Target<FinchEvents> {
   readonly state: State;
 
   /**
-   * Have a handler called for each message with this path that belongs to no room, or whose room has no handler for it.
-   * Errors that answer no call have the path `error`.
+   * Call a handler for each message with this path. Messages of a room come here only if the Room has no handler for the path.
+   * Errors that do not answer a call have the path `error`.
    *
    * @returns A function that removes the handler.
    */
@@ -164,10 +174,10 @@ export interface Finch extends Speaker<Calls>, Target<FinchEvents> {
    */
   answer(path: string, handler: (data: any, context: { signal: AbortSignal; message: Message }) => unknown): () => void;
 
-  /** Join a room, now and after each reconnect. To join it twice gives the same Room. */
+  /** Join a room, now and after each reconnect. If you join it twice, you get the same Room, with the first options. */
   join<N extends Path<Rooms>>(name: N, options?: JoinOptions): Room<N>;
 
-  /** Renew the identity of this client before it expires: `finch.auth`. What `data` is, the application decides. */
+  /** Renew the identity of this client before it expires (`finch.auth`). The application decides what `data` is. */
   auth(data: unknown, options?: CallOptions): Promise<any>;
 
   /** Connect now: after `close`, or instead of waiting. */
@@ -180,11 +190,11 @@ export interface Finch extends Speaker<Calls>, Target<FinchEvents> {
 // Rooms ----------------------------------------------------------------------------------------
 
 export interface JoinOptions {
-  /** How many messages to get, if the client cannot get exactly what it has missed. */
+  /** How many old messages to get, if the client is new in the room, or cannot get all that it has missed. */
   last?: number;
   /** What the others see in `presence`, if the application has nothing better. */
   meta?: unknown;
-  /** A position that the page knows, as `epoch:seq`: get what comes after it. */
+  /** A position that the page knows, as `epoch:seq`: get the messages after it. */
   since?: string;
 }
 
@@ -208,7 +218,10 @@ export interface Room<N extends string = any> extends Speaker<RoomOf<N>["calls"]
   readonly name: N;
   readonly state: "joining" | "joined" | "refused" | "left";
 
-  /** When the room is joined; a new promise after each cut. It rejects if the room is refused or left. Nobody has to wait for it. */
+  /**
+   * Resolves when the room is joined. After a cut, it is a new promise. It rejects if the server refuses the room, or if the
+   * client leaves the room or is closed first. You need not wait for it.
+   */
   readonly joined: Promise<Joined>;
 
   /** How far this client has read, as `epoch:seq`; undefined if the room has no history. */
@@ -218,7 +231,7 @@ export interface Room<N extends string = any> extends Speaker<RoomOf<N>["calls"]
   readonly presence: Presence;
 
   /**
-   * Have a handler called for each message of this room with this path.
+   * Call a handler for each message of this room with this path.
    *
    * @returns A function that removes the handler.
    */
@@ -258,7 +271,8 @@ export interface Presence extends Iterable<Person> {
   readonly count: number;
 
   /**
-   * Have a handler called when somebody comes or goes, and when the client gets the whole list; `joins` and `leaves` are empty then.
+   * Call a handler when somebody comes or goes, and when the client gets the whole list. In the second case, `joins` and
+   * `leaves` are empty.
    *
    * @returns A function that removes the handler.
    */

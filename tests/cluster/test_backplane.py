@@ -57,6 +57,19 @@ async def test_a_numbering_that_is_forgotten_begins_anew_with_another_epoch(worl
     assert not (await missed(world, ANN, Position(before.epoch, 0))).recovered
 
 
+@pytest.mark.parametrize(
+    "other", [BOB, Channel("room", "ann"), Channel("everyone"), Channel("user", 1)]
+)
+async def test_a_position_is_of_one_audience_only(world, autojump_clock, other):
+    """A page that logs in as somebody else may still say the position of who was there before."""
+    await publish(world, ANN)
+    position = (await publish(world, ANN)).position
+    for _ in range(3):
+        await publish(world, other)
+    assert (await missed(world, ANN, position)).recovered
+    assert not (await missed(world, other, position)).recovered
+
+
 async def test_names_that_nothing_is_sent_to_are_not_kept(world, autojump_clock):
     for number in range(1000):
         await missed(world, Channel("room", f"chat/{number}"))

@@ -10,7 +10,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from finch.cluster.history import Archive, History, Position, new_epoch, read_position
+from finch.cluster.history import Archive, History, Position, epoch_of, new_epoch, read_position
 from finch.errors import ConfigurationError
 
 
@@ -145,6 +145,17 @@ def test_a_position_is_read_as_it_was_written(epoch, seq):
 def test_any_text_is_a_position_or_a_value_error(text):
     with suppress(ValueError):
         assert read_position(text).epoch == text.partition(":")[0]
+
+
+def test_the_epochs_of_audiences_differ_and_fit_into_a_position():
+    epoch = new_epoch()
+    names = ["", "a", "b", "ü", "\ud800", "x" * 1000]
+    epochs = {epoch_of(epoch, name) for name in names}
+    assert len(epochs) == len(names)
+    for one in epochs:
+        assert read_position(f"{one}:1") == (one, 1)
+    assert epoch_of(epoch, "a") == epoch_of(epoch, "a")
+    assert epoch_of(new_epoch(), "a") != epoch_of(epoch, "a")
 
 
 def test_every_epoch_is_new_and_fits_into_a_position():

@@ -61,7 +61,7 @@ test("a handler whose own call was cut answers 500, not 0", async (t) => {
   assert.equal((await ask(socket)).status, 500);
 });
 
-test("an answer that is no JSON is 500", async (t) => {
+test("an answer that cannot be sent as JSON is 500", async (t) => {
   stubConsole(t);
   const { finch, socket } = setUpOpen(t);
   finch.answer("confirm", () => 1n);

@@ -108,7 +108,7 @@ test("a signal that is aborted after the answer does nothing", async (t) => {
   socket.hearsNothing();
 });
 
-test("data that is no JSON rejects the call, and nothing is sent", async (t) => {
+test("data that cannot be sent as JSON rejects the call, and nothing is sent", async (t) => {
   const { finch, socket } = setUpOpen(t);
   await assert.rejects(finch.call("x", 1n), TypeError);
   socket.hearsNothing();
@@ -132,7 +132,7 @@ test("a call that is under way fails when the connection is cut", async (t) => {
   await assert.rejects(call, disconnected);
 });
 
-test("a call that is under way fails when the client is closed, by whom ever", async (t) => {
+test("a call that is under way fails when the client is closed, by either side", async (t) => {
   const { finch, socket, comeBack } = setUpOpen(t);
   const call = finch.call("sum", [1, 2]);
   socket.cut(1008);
@@ -274,7 +274,7 @@ test("items that come before they are asked for, and askers who come before the 
   assert.deepEqual(values, [0, 1, 2, undefined]);
 });
 
-test("an answer that is not streamed is one item; null is none", async (t) => {
+test("an answer that is not streamed is one item, or no item if it is null", async (t) => {
   const { finch, socket } = setUpOpen(t);
   const one = all(finch.stream("sum", [1, 2]));
   const none = all(finch.stream("nothing"));
@@ -293,7 +293,7 @@ test("items that are null are items", async (t) => {
   assert.deepEqual(await nulls, [null]);
 });
 
-test("to leave a loop cancels the handler, and what still comes is ignored", async (t) => {
+test("leaving a loop cancels the handler, and what still comes is ignored", async (t) => {
   const { finch, socket } = setUpOpen(t);
   const left = (async () => {
     for await (const item of finch.stream("endless")) return item;
@@ -314,7 +314,7 @@ test("a loop that has come to its end cancels nothing", async (t) => {
   socket.hearsNothing();
 });
 
-test("to return while somebody waits for an item ends both at once", async (t) => {
+test("returning while somebody waits for an item ends the waiting, too", async (t) => {
   const { finch, socket } = setUpOpen(t);
   const stream = finch.stream("endless");
   const waiting = stream.next();
@@ -387,7 +387,7 @@ test("calls that are made before there is a connection are sent when there is on
   assert.deepEqual(await items, ["one"]);
 });
 
-test("a call that waits in vain for a connection fails after 30 s", async (t) => {
+test("a call that has waited 30 s for a connection fails", async (t) => {
   const { finch, pass, events } = setUp(t);
   const call = finch.call("sum", [1, 2], { retry: true });
   pass(30_000);

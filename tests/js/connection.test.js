@@ -5,7 +5,7 @@ import { getEventListeners } from "node:events";
 import { test } from "node:test";
 
 import { connect } from "../../finch/static/src/index.js";
-import { FakeWebSocket, settled, setUp, setUpOpen, stub, stubPage } from "./fakes.js";
+import { FakeWebSocket, randoms, settled, setUp, setUpOpen, stub, stubPage } from "./fakes.js";
 
 test("a client connects at once, and tells when it is open", (t) => {
   const { finch, socket, events } = setUp(t);
@@ -40,6 +40,22 @@ test("the pauses double from 2 s to 30 s, and any part of a pause may be chosen"
   world.random.mock.mockImplementation(() => 0.25);
   world.socket.cut();
   assert.equal(pauses.at(-1), 7500);
+});
+
+test("200 clients of a server that was restarted come back over 2 s, not at once", (t) => {
+  const world = setUpOpen(t);
+  world.random.mock.mockImplementation(randoms(1));
+  const clients = Array.from({ length: 199 }, () => connect("ws://finch/ws", { WebSocket: world.socket.constructor }));
+  t.after(() => clients.forEach((client) => client.close()));
+  for (const socket of world.sockets.slice(1)) socket.accept();
+  for (const socket of world.sockets.slice()) socket.cut(1012);
+  const attempts = Array.from({ length: 20 }, () => {
+    const before = world.sockets.length;
+    world.pass(100);
+    return world.sockets.length - before;
+  });
+  assert.equal(attempts.reduce((sum, some) => sum + some), 200);
+  assert.ok(Math.max(...attempts) <= 25, `${attempts} in each tenth of a second`);
 });
 
 test("a connection of 5 s makes the next pause a first one; a shorter one does not", (t) => {
@@ -162,8 +178,10 @@ test("a WebSocket that cannot be made is a failed attempt", (t) => {
   finch.close();
 });
 
-test("a URL that is none throws at once", () => {
+test("an invalid URL throws at once, and so does one of another scheme", (t) => {
   assert.throws(() => connect("/ws", { WebSocket: FakeWebSocket }), TypeError); // relative to nothing
+  stubPage(t, "file:///home/ann/index.html");
+  assert.throws(() => connect("/ws", { WebSocket: FakeWebSocket }), /not file:\/\/\/ws/);
 });
 
 // Tokens
@@ -180,7 +198,7 @@ test("the token is asked for before each attempt, and is part of the query", asy
   assert.equal(sockets[1].url, "ws://finch/ws?a=1&token=two+%26+more");
 });
 
-test("a token of null is none", async (t) => {
+test("if the token is null, there is none in the query", async (t) => {
   const world = setUp(t, { token: () => null });
   await settled();
   assert.equal(world.socket.url, "ws://finch/ws");
@@ -264,6 +282,21 @@ for (const [what, wakes] of [
     assert.equal(finch.state, "open");
   });
 }
+
+test("a page that wakes up begins anew an attempt that has hung for 5 s; a younger one goes on", (t) => {
+  const page = stubPage(t);
+  const { finch, sockets, pass } = setUp(t, { url: "/ws" });
+  pass(5000);
+  page.online();
+  assert.equal(sockets.length, 1);
+  pass(1);
+  page.online();
+  assert.equal(sockets.length, 2);
+  assert.equal(sockets[0].readyState, 2);
+  pass(19_999); // it has 20 s of its own
+  sockets[1].accept();
+  assert.equal(finch.state, "open");
+});
 
 test("the answer to the probe proves that the connection lives", (t) => {
   const page = stubPage(t);
@@ -358,7 +391,7 @@ test("a client that is closed leaves the page alone", (t) => {
   assert.equal(listeners(), 1);
 });
 
-// Messages that are none
+// Messages that are not JSON
 
 test("a message that is not JSON is told to the console, and the connection goes on", (t) => {
   const errors = [];

@@ -158,3 +158,13 @@ export function stubConsole(t) {
   stub(t, "reportError", (error) => errors.push(error));
   return errors;
 }
+
+/** Random numbers that are the same for the same seed (mulberry32). */
+export function randoms(seed) {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

@@ -108,7 +108,7 @@ test("after a reconnect: first the rooms, then the calls that were under way, th
   assert.deepEqual(world.socket.sent.map(({ path, room }) => room ?? path), ["chat/lobby", "chat/late", "b", "chat/lobby", "d", "e"]);
 });
 
-test("data that is no JSON throws where it is sent", (t) => {
+test("data that cannot be sent as JSON throws where it is sent", (t) => {
   const { finch, socket } = setUpOpen(t);
   assert.throws(() => finch.send("x", 1n), TypeError);
   socket.hearsNothing();

@@ -67,7 +67,7 @@ test("a refusal rejects `joined`, and is told; whoever does not wait for it hear
   assert.equal(told[0], await room.joined.catch((error) => error));
 });
 
-test("a refusal stands after a reconnect, unless the server had a trouble of its own", (t) => {
+test("a room that was refused is not asked for after a reconnect, unless the server itself failed", (t) => {
   const world = setUpOpen(t);
   for (const name of ["staff", "broken"]) world.finch.join(name);
   world.socket.refuses(world.socket.hears(), 403);
@@ -169,6 +169,21 @@ test("messages of a room that was left reach neither it nor the one that is join
   say(socket, "under way", 1);
   assert.deepEqual(heard, ["under way"]);
   assert.deepEqual(said, []);
+});
+
+test("a room that is left and joined again while the socket is closing is only joined on the next one", (t) => {
+  const world = inRoom(t);
+  world.socket.readyState = 2; // the server's Close has come, its event has not
+  world.room.leave();
+  const again = world.finch.join("chat/lobby");
+  const said = [];
+  again.on("said", (data) => said.push(data));
+  world.socket.cut();
+  const socket = world.comeBack();
+  assert.deepEqual(socket.sent.map(({ path }) => path), ["finch.join"]);
+  socket.admits(socket.hears(), {}, { seq: 0, epoch: "E" });
+  say(socket, 1, 1);
+  assert.deepEqual(said, [1]);
 });
 
 // Messages

@@ -6,22 +6,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { setUp, settled } from "./fakes.js";
+import { randoms, setUp, settled } from "./fakes.js";
 
 const STORIES = 150;
 const STEPS = 120;
 const SENDERS = ["ann", "bob", "eve", "tom"];
 const KEPT = 6; // messages
-
-/** Random numbers that are the same for the same seed (mulberry32). */
-function randoms(seed) {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** What docs/wire.md says of a server, for two audiences with history and a handler. What it says is under way until it is delivered. */
 class Server {

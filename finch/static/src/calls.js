@@ -28,7 +28,7 @@ const REMEMBERED = 60_000; // ms for which the server keeps the answer of a call
  * @property {boolean} retry whether it is sent again after a cut
  * @property {number} cut when its connection was cut; 0 if it was not
  * @property {any} [timer] of the time after a cut
- * @property {() => void} release gives back the timer of its timeout, and the listener on its signal
+ * @property {() => void} release gives back its timer, and the listener on its signal
  */
 
 /**
@@ -83,30 +83,19 @@ export class Calls {
    * Send a message that asks for an answer.
    *
    * @param {Fields} fields
-   * @param {CallOptions} options
+   * @param {CallOptions & { now?: boolean }} options `now`: it is only worth something on this connection, so it never waits
    * @param {Caller} caller
    * @returns {() => void} ends the call, and its handler on the server
    */
-  begin(fields, { timeout, signal, retry = false }, caller) {
+  begin(fields, { timeout, signal, retry = false, now = false }, caller) {
     signal?.throwIfAborted();
-    const { path, data, room } = fields;
-    const id = ++this.#last;
-    const once = retry ? `${this.#session}:${id}` : undefined;
-    const text = JSON.stringify({ ...fields, id, once });
-    const late = timeout ? setTimeout(() => this.#stop(call, failure("timeout")), timeout) : undefined;
-    const aborted = () => this.#stop(call, signal?.reason);
-    signal?.addEventListener("abort", aborted);
-    const release = () => {
-      clearTimeout(late);
-      signal?.removeEventListener("abort", aborted);
-    };
-    /** @type {Outgoing["dropped"]} */
-    const dropped = (reason) => this.#fail(call, failure(reason === "closed" ? reason : "disconnected"));
-    /** @type {Call} */
-    const call = { id, message: { text, path, data, room, dropped }, caller, retry, cut: 0, release };
-    this.#calls.set(id, call);
-    this.#line.post(call.message);
-    return () => void this.#stop(call);
+    const call = this.#make(fields, caller, retry);
+    this.#limit(call, timeout, signal);
+    this.#calls.set(call.id, call);
+    const { message } = call;
+    if (!now) this.#line.post(message);
+    else if (!(message.sent = this.#line.send(message.text))) this.#fail(call, failure("disconnected"));
+    return () => this.#stop(call);
   }
 
   /**
@@ -148,6 +137,39 @@ export class Calls {
   /** The client is closed. */
   close() {
     for (const call of [...this.#calls.values()]) this.#fail(call, failure("closed"));
+  }
+
+  /**
+   * @param {Fields} fields
+   * @param {Caller} caller
+   * @param {boolean} retry
+   * @returns {Call}
+   */
+  #make(fields, caller, retry) {
+    const { path, data, room } = fields;
+    const id = ++this.#last;
+    const once = retry ? `${this.#session}:${id}` : undefined;
+    const text = JSON.stringify({ ...fields, id, once });
+    /** @type {Outgoing["dropped"]} */
+    const dropped = (reason) => this.#fail(call, failure(reason === "closed" ? reason : "disconnected"));
+    const call = { id, message: { text, path, data, room, dropped }, caller, retry, cut: 0, release: () => {} };
+    return call;
+  }
+
+  /**
+   * @param {Call} call
+   * @param {number} [timeout] ms
+   * @param {AbortSignal} [signal]
+   */
+  #limit(call, timeout, signal) {
+    const late = () => this.#stop(call, failure("timeout"));
+    const aborted = () => this.#stop(call, signal?.reason);
+    const timer = timeout && setTimeout(late, timeout);
+    signal?.addEventListener("abort", aborted);
+    call.release = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", aborted);
+    };
   }
 
   /**

@@ -42,7 +42,7 @@ export class Connection {
   #WebSocket;
   #turn = {};
   #failures = 0;
-  #since = 0; // when it was opened
+  #since = 0; // when the attempt began, or the connection was opened
   /** @type {any} of the pause, or of the attempt */
   #timer;
   /** @type {any} set while a ping is not answered */
@@ -94,6 +94,7 @@ export class Connection {
 
   async #begin() {
     const turn = this.#next("connecting");
+    this.#since = Date.now();
     this.#timer = setTimeout(() => this.#lost(CUT, "no answer within 20 s"), HANGS);
     this.#owner.changed("connecting");
     try {
@@ -185,9 +186,10 @@ export class Connection {
     return this.#turn;
   }
 
-  /** The page has woken up, and so may the network have: no pause, and no trust in a connection that says nothing. */
+  /** The page has woken up, and so may the network have: no pause, and no trust in what has been silent for long. */
   #wake() {
-    if (this.state === "waiting") this.open();
+    if (this.state === "waiting") this.#begin();
+    else if (this.state === "connecting" && Date.now() - this.#since > SILENT) this.#begin();
     else if (this.state === "open" && !this.#probe) {
       this.#doubt();
       this.send(PING);

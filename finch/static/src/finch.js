@@ -43,7 +43,8 @@ export class Finch extends Events {
     super();
     this.#url = new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href);
     this.#url.protocol = this.#url.protocol.replace("http", "ws");
-    this.#url.hash = "";
+    this.#url.hash = ""; // WebSockets have none
+    if (!/^wss?:/.test(this.#url.href)) throw new TypeError(`connect() needs a URL of http, https, ws or wss, not ${this.#url.href}`);
     const { host, pathname } = this.#url;
     this.#positions = new Positions(options.since === "session" ? `finch:${host}${pathname}:` : undefined);
     const home = {
@@ -52,7 +53,7 @@ export class Finch extends Events {
       send: this.#send.bind(this),
       gap: (/** @type {string} */ room) => tell(this, "gap", { room }),
     };
-    this.#rooms = new Rooms(home, () => this.state === "open");
+    this.#rooms = new Rooms(home);
     this.#connection = new Connection(
       {
         target: (token) => this.#target(token),

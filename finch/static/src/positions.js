@@ -42,7 +42,7 @@ export class Positions {
   joined(room, { epoch, seq, data }) {
     const stays = data.recovered && this.#find(room)?.epoch === epoch;
     if (epoch === undefined) this.forget(room);
-    else if (!stays) this.#put(room, { epoch: String(epoch), seq: Number(seq) - data.missed });
+    else if (!stays) this.#put(room, { epoch: String(epoch), seq: Number(seq) - (data.missed ?? 0) });
   }
 
   /**

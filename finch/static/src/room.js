@@ -100,19 +100,19 @@ export class Room extends Events {
 
   // What follows is for the client only: finch.d.ts does not have it.
 
-  /** Ask to be let in. */
+  /** Ask to be let in, if there is a connection; `_opened` does it when there is one. */
   _join() {
     const { last, meta } = this.#options;
     const since = this.position;
     if (since) this.#knows = true;
     const fields = { path: "finch.join", room: this.name, since, last, data: meta };
-    this.#home.calls.begin(fields, {}, {
+    this.#home.calls.begin(fields, { now: true }, {
       end: (_, message) => this._entered(message),
       fail: (error) => error.code === "refused" && this.#refused(error),
     });
   }
 
-  /** There is a new connection. A refusal stands, unless the server had a trouble of its own. */
+  /** There is a new connection. A room that was refused is not asked for again, unless the server itself failed. */
   _opened() {
     if (this.state === "refused" && this.#status < 500) return;
     this._expect();

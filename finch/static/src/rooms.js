@@ -10,15 +10,10 @@ export class Rooms {
   /** @type {string[]} rooms that were left, as long as the server has not said so: messages may be under way */
   #leaving = [];
   #home;
-  #isOpen;
 
-  /**
-   * @param {Omit<import("./room.js").Home, "leave">} home
-   * @param {() => boolean} isOpen whether there is a connection
-   */
-  constructor(home, isOpen) {
+  /** @param {Omit<import("./room.js").Home, "leave">} home */
+  constructor(home) {
     this.#home = { ...home, leave: (/** @type {string} */ name) => this.#leave(name) };
-    this.#isOpen = isOpen;
   }
 
   /**
@@ -31,7 +26,7 @@ export class Rooms {
     const room = known ?? new Room(name, options, this.#home);
     this.#rooms.set(name, room);
     room._expect();
-    if (this.#isOpen()) room._join();
+    room._join();
     return room;
   }
 
@@ -72,9 +67,8 @@ export class Rooms {
   #leave(name) {
     this.#rooms.delete(name);
     this.#home.positions.forget(name);
-    if (!this.#isOpen()) return;
-    const left = () => void this.#leaving.splice(this.#leaving.indexOf(name), 1);
     this.#leaving.push(name);
-    this.#home.calls.begin({ path: "finch.leave", room: name }, {}, { end: left, fail: left });
+    const left = () => void this.#leaving.splice(this.#leaving.indexOf(name), 1);
+    this.#home.calls.begin({ path: "finch.leave", room: name }, { now: true }, { end: left, fail: left });
   }
 }
