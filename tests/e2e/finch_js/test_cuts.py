@@ -4,10 +4,10 @@ import random
 import signal
 from contextlib import closing
 
+from tests.e2e.browsing import wait_for
 from tests.e2e.finch_js.page import serving
 from tests.e2e.finch_js.relay import Relay
 from tests.e2e.finch_js.story import LISTEN, away, comes_back, heard_in, hears, senders, up_to
-from tests.e2e.test_browser import wait_for
 
 
 def test_connections_cut_at_any_byte(page, server, relay):

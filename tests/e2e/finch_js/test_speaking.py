@@ -2,8 +2,8 @@
 
 import random
 
+from tests.e2e.browsing import wait_for
 from tests.e2e.finch_js.story import FASTER, LISTEN, away
-from tests.e2e.test_browser import wait_for
 
 
 def test_a_call_that_is_cut_in_the_middle_is_answered_and_handled_once(page, server, relay):
