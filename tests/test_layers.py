@@ -117,7 +117,7 @@ client.events
 client.calls
 client.queue
 client.conversation
-client.line
+client.connection
 client.dial
 client.mailbox
 client.core

@@ -16,7 +16,7 @@ backoff                  when it comes back
 said, events             what is said and told, as values
 calls, queue, membership what must hold across connections, ...
 conversation             ... put together: texts in, texts and events out
-dial, line               bytes: the handshake, and one open WebSocket
+dial, connection         bytes: the handshake, and one open WebSocket
 mailbox, core, keeper    tasks: who waits for what, and who keeps the connection
 stream, room, finch      the handles
 """

@@ -115,7 +115,7 @@ def decoder_of(as_type: Any) -> Callable[[msgspec.Raw], Any]:
         raise TypeError(f"as_type={as_type!r}: {error}") from None
 
 
-class Desk:
+class RoomState:
     """One room, for all blocks that have joined it.
 
     Attributes:
@@ -146,7 +146,7 @@ class Core:
     Attributes:
         conversation: all that is said.
         state: how far the client is.
-        desks: the rooms, by name.
+        rooms: the rooms, by name.
         messages: the iterators over messages of no room.
         answerers: who answers calls of the server, by path.
         wake: called when there is something to write.
@@ -157,7 +157,7 @@ class Core:
         self.options = options
         self.conversation = Conversation(options.queue_size, options.queue_age)
         self.state = State.CONNECTING
-        self.desks: dict[str, Desk] = {}
+        self.rooms: dict[str, RoomState] = {}
         self.messages = self.new_mailboxes()
         self.answerers: dict[str, Answerer] = {}
         self.wake: Callable[[], None] = lambda: None
@@ -165,7 +165,7 @@ class Core:
         self.listeners: weakref.WeakSet[Events] = weakref.WeakSet()
         # weak: a stream that nobody iterates over any more is gone, and is then cancelled
         self._waiters: weakref.WeakValueDictionary[int, Waiter] = weakref.WeakValueDictionary()
-        self._hungry = 0  # tasks that wait for an answer, wherever it is in the line
+        self._awaited = 0  # tasks that wait for an answer
         self._resumed = trio.Event()
         self._writable = trio.lowlevel.ParkingLot()
 
@@ -218,7 +218,7 @@ class Core:
         answer = Answer(self.options.max_message_size)
         call = self.begin(path, data, room, retry, answer)
         try:
-            with self.hunger():
+            with self.awaiting():
                 await answer.ended.wait()
         finally:
             self.cancel(call)  # does nothing if it has ended
@@ -265,28 +265,28 @@ class Core:
 
     def _arrived(self, message: Message) -> None:
         """A room's own iterators come first; what none of them wants is for the connection's."""
-        desk = None if message.room is None else self.desks.get(message.room)
-        if desk is not None and desk.messages.deliver(message):
+        room_state = None if message.room is None else self.rooms.get(message.room)
+        if room_state is not None and room_state.messages.deliver(message):
             return
         if self.messages.deliver(message):
             return
-        (self.messages if desk is None else desk.messages).keep(message)
-        if message.path == "error" and desk is None:
+        (self.messages if room_state is None else room_state.messages).keep(message)
+        if message.path == "error" and room_state is None:
             _log.warning("the server says: %r (status %s)", message.data, message.status)
 
     def _joined(self, joined: Joined) -> None:
-        desk = self.desks.get(joined.membership.name)
-        if desk is not None:
-            desk.recovered, desk.missed = joined.recovered, joined.missed
-            desk.messages.expect(joined.missed)
-            desk.answered.set()
+        room_state = self.rooms.get(joined.membership.name)
+        if room_state is not None:
+            room_state.recovered, room_state.missed = joined.recovered, joined.missed
+            room_state.messages.expect(joined.missed)
+            room_state.answered.set()
 
     def _refused(self, refused: Refused) -> None:
-        desk = self.desks.pop(refused.membership.name, None)
-        if desk is not None:
-            desk.error = refused.error
-            desk.messages.end(lambda: ending(refused.error))
-            desk.answered.set()
+        room_state = self.rooms.pop(refused.membership.name, None)
+        if room_state is not None:
+            room_state.error = refused.error
+            room_state.messages.end(lambda: ending(refused.error))
+            room_state.answered.set()
 
     async def _answer(self, asked: Asked) -> None:
         path = asked.message.path
@@ -338,15 +338,15 @@ class Core:
     # Backpressure
 
     @contextmanager
-    def hunger(self) -> Iterator[None]:
+    def awaiting(self) -> Iterator[None]:
         """While a task waits for an answer, reading goes on though a mailbox is full: the answer
         comes behind the messages. The task may be the one that should empty the mailbox."""
-        self._hungry += 1
+        self._awaited += 1
         self.resume()
         try:
             yield
         finally:
-            self._hungry -= 1
+            self._awaited -= 1
 
     def resume(self) -> None:
         """Perhaps there is a reason to read on."""
@@ -356,16 +356,15 @@ class Core:
     def paused(self) -> bool:
         """Whether nothing should be read now."""
         fullest = [self.messages.fullness]
-        fullest += [desk.messages.fullness for desk in self.desks.values()]
+        fullest += [room_state.messages.fullness for room_state in self.rooms.values()]
         fullest += [waiter.fullness for waiter in self._waiters.values()]
-        return max(fullest) >= (_OVERFULL if self._hungry else 1)
+        return max(fullest) >= (_OVERFULL if self._awaited else 1)
 
-    async def until_wanted(self) -> None:
-        """Wait while nothing should be read."""
-        while self.paused:
-            self._resumed = trio.Event()
-            with trio.move_on_after(1):  # an iterator that is dropped does not say so
-                await self._resumed.wait()
+    async def until_resumed(self) -> None:
+        """Wait until there may be a reason to read on."""
+        self._resumed = trio.Event()
+        with trio.move_on_after(1):  # an iterator that is dropped does not say so
+            await self._resumed.wait()
 
 
 def ending(error: FinchError) -> FinchError | None:

@@ -75,7 +75,7 @@ class Stream(Generic[T], Mailbox[msgspec.Raw]):
 
     async def __anext__(self) -> T:
         await self._begin()
-        with self._core.hunger():
+        with self._core.awaiting():
             raw = await self.take()
         value: T = value_of(raw, self._decode)
         return value
