@@ -142,6 +142,7 @@ options
 serving
 blame
 finding
+gallery
 cli
 
 testing.answers
