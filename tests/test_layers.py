@@ -120,6 +120,8 @@ client.conversation
 client.connection
 client.dial
 client.mailbox
+client.pending
+client.answers
 client.core
 client.stream
 client.room

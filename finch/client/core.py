@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-import msgspec
 import trio
 
-from finch.calls import attempt
-from finch.client.calls import Call, another, value_of
+from finch.client.answers import Answers
+from finch.client.calls import Call, another
 from finch.client.conversation import Conversation
 from finch.client.events import (
     Arrived,
@@ -35,84 +34,14 @@ from finch.client.events import (
 from finch.client.mailbox import Events, Mailboxes
 from finch.client.membership import Membership
 from finch.client.options import Options
+from finch.client.pending import Answer, Waiter, decoder_of
 from finch.client.said import Message
-from finch.errors import CallFailed, ConnectionClosed, FinchError, HTTPError
-from finch.failures import report
-from finch.typed import shared_decoder
+from finch.errors import ConnectionClosed, FinchError
 
 _log = logging.getLogger("finch.client")
 
 _BACKPRESSURE: Final = 64 * 1024  # characters that may wait to be written before a send waits
 _OVERFULL: Final = 16  # times its size: no mailbox gets fuller than this, whoever waits
-
-Answerer = Callable[[Any], Awaitable[Any]]
-"""Answers calls of the server: called with their data."""
-
-
-class Waiter(Protocol):
-    """Who waits for the answer to a call."""
-
-    def item(self, data: msgspec.Raw) -> None:
-        """A part of a streamed answer."""
-
-    def answered(self, data: msgspec.Raw, error: FinchError | None) -> None:
-        """The end of the answer."""
-
-    @property
-    def fullness(self) -> float:
-        """How many parts wait to be read: 1.0 and more is full."""
-
-
-class Answer:
-    """The answer to a call, when it has come.
-
-    Parameters:
-        limit: how long all parts of a streamed answer together may be, in bytes.
-    """
-
-    fullness = 0.0  # its limit is another one
-
-    def __init__(self, limit: int) -> None:
-        self.ended = trio.Event()
-        self._left = limit  # bytes that the parts may still have
-        self._items: list[msgspec.Raw] | None = None
-        self._data: msgspec.Raw | None = None
-        self._error: FinchError | None = None
-
-    def item(self, data: msgspec.Raw) -> None:
-        self._left -= len(memoryview(data))
-        if self._left < 0 and self._error is None:
-            self._error = CallFailed(413, "the parts of the answer are too long; use stream()")
-            self.ended.set()
-        elif self._items is None:
-            self._items = [data]
-        else:
-            self._items.append(data)
-
-    def answered(self, data: msgspec.Raw, error: FinchError | None) -> None:
-        self._data, self._error = data, self._error or error
-        self.ended.set()
-
-    def value(self, as_type: Any) -> Any:
-        """The data of the answer; a list, if it had parts."""
-        if self._error is not None:
-            raise self._error
-        decode = decoder_of(as_type)
-        if self._items is not None:
-            return [value_of(one, decode) for one in self._items]
-        return value_of(self._data or msgspec.Raw(b"null"), decode)
-
-
-def decoder_of(as_type: Any) -> Callable[[msgspec.Raw], Any]:
-    """What converts answers to a type.
-
-    Raises:
-        TypeError: if JSON cannot be converted to this type.
-    """
-    try:
-        return shared_decoder(as_type)
-    except TypeError as error:
-        raise TypeError(f"as_type={as_type!r}: {error}") from None
 
 
 class RoomState:
@@ -148,7 +77,7 @@ class Core:
         state: how far the client is.
         rooms: the rooms, by name.
         messages: the iterators over messages of no room.
-        answerers: who answers calls of the server, by path.
+        answers: who answers calls of the server.
         wake: called when there is something to write.
         spawn: starts a task that ends with the connection.
     """
@@ -159,7 +88,7 @@ class Core:
         self.state = State.CONNECTING
         self.rooms: dict[str, RoomState] = {}
         self.messages = self.new_mailboxes()
-        self.answerers: dict[str, Answerer] = {}
+        self.answers = Answers()
         self.wake: Callable[[], None] = lambda: None
         self.spawn: Callable[..., Any] = lambda *_: None
         self.listeners: weakref.WeakSet[Events] = weakref.WeakSet()
@@ -289,25 +218,8 @@ class Core:
             room_state.answered.set()
 
     async def _answer(self, asked: Asked) -> None:
-        path = asked.message.path
-        answerer = self.answerers.get(path)
-        data: Any = {"message": f"this client does not answer {path!r}"}
-        status = 404
-        if answerer is not None:
-            data, error = await attempt(answerer, asked.message.data)
-            status = 200 if error is None else 500
-            if isinstance(error, HTTPError):
-                status, text, _ = error.answer()
-                data = {"message": text}
-            elif error is not None:
-                report(_log, "the answer to %r raised", path, error=error)
-                data = {"message": "the client has failed"}
-        try:
-            self.conversation.answer(asked, data, status, trio.current_time())
-        except TypeError as error:  # JSON cannot hold it
-            report(_log, "the answer to %r cannot be sent", path, error=error)
-            failed = {"message": "the client has failed"}
-            self.conversation.answer(asked, failed, 500, trio.current_time())
+        data, status = await self.answers.to(asked.message)
+        self.conversation.answer(asked, data, status, trio.current_time())
         self.wake()
 
     # Events

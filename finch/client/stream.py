@@ -17,8 +17,9 @@ from typing import Any, Generic, Self, TypeVar
 import msgspec
 
 from finch.client.calls import Call, value_of
-from finch.client.core import Core, check_path, decoder_of
+from finch.client.core import Core, check_path
 from finch.client.mailbox import Mailbox
+from finch.client.pending import decoder_of
 from finch.client.said import NOTHING
 from finch.errors import FinchError
 
