@@ -86,7 +86,8 @@ class Finch:
                 be asked for in this way.
 
         Returns:
-            The data of the answer. If the answer is streamed: the list of its parts.
+            The data of the answer. If the answer is streamed: the list of its parts, or None if
+            there are none.
 
         Raises:
             CallFailed: if the answer is an error, or does not fit ``as_type``.
