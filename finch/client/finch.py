@@ -91,6 +91,8 @@ class Finch:
 
         Raises:
             CallFailed: if the answer is an error, or does not fit ``as_type``.
+            NotSent: if it was not sent: it has waited for a connection for too long, or too much
+                waits.
             ConnectionLost: if the connection is cut before the answer comes, or does not come in
                 time.
             ConnectionClosed: if the connection is closed for good.
