@@ -59,7 +59,7 @@ def somewhere():
 def chase(bird, seeds):
     """How the magpie steers: to the nearest seed, without haste."""
     way = min((place - bird.at for place in seeds), key=abs)
-    way *= 0.3 / max(abs(way), 1)
+    way *= 0.22 / max(abs(way), 1)
     return Steer(way.real, way.imag)
 
 
@@ -115,6 +115,5 @@ async def referee(room):
         winner = max(birds.values(), key=lambda bird: bird.score)
         if winner.score >= GOAL:
             await room.send(winner.kind, path="won")
-            await trio.sleep(4)
             for bird in birds.values():
                 bird.score = 0

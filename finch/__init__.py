@@ -31,6 +31,7 @@ from finch.errors import (
     FinchError,
     HandshakeFailed,
     HTTPError,
+    NotSent,
     ProtocolError,
 )
 from finch.headers import Headers, QueryParams
@@ -87,6 +88,7 @@ __all__ = [
     "Limits",
     "Message",
     "Methods",
+    "NotSent",
     "Position",
     "ProtocolError",
     "QueryParams",

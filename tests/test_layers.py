@@ -117,9 +117,11 @@ client.events
 client.calls
 client.queue
 client.conversation
-client.line
+client.connection
 client.dial
 client.mailbox
+client.pending
+client.answers
 client.core
 client.stream
 client.room

@@ -16,8 +16,10 @@ backoff                  when it comes back
 said, events             what is said and told, as values
 calls, queue, membership what must hold across connections, ...
 conversation             ... put together: texts in, texts and events out
-dial, line               bytes: the handshake, and one open WebSocket
-mailbox, core, keeper    tasks: who waits for what, and who keeps the connection
+dial, connection         bytes: the handshake, and one open WebSocket
+mailbox, pending         tasks that wait for messages and answers
+answers                  who answers calls of the server
+core, keeper             ... put together: who is told what, and who keeps the connection
 stream, room, finch      the handles
 """
 
@@ -36,6 +38,7 @@ from finch.errors import (
     FinchError,
     HandshakeFailed,
     HTTPError,
+    NotSent,
 )
 
 __all__ = [
@@ -52,6 +55,7 @@ __all__ = [
     "HandshakeFailed",
     "Message",
     "Messages",
+    "NotSent",
     "Options",
     "Person",
     "Room",

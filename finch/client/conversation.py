@@ -26,10 +26,10 @@ from finch.client.events import (
     Refused,
 )
 from finch.client.membership import Known, Membership, read_standing
-from finch.client.queue import Letter, Queue
+from finch.client.queue import Outgoing, Queue
 from finch.client.said import Message, Said, message_of, read_any, read_said, write
 from finch.cluster.history import Position
-from finch.errors import CallFailed, ConnectionLost, FinchError
+from finch.errors import CallFailed, FinchError, NotSent
 
 AUDIENCES: Final = {"finch.everyone": "everyone", "finch.user": "user"}
 """The audiences that a client joins by connecting, with their names in the handshake."""
@@ -61,7 +61,7 @@ class Conversation:
         self.closed: FinchError | None = None
         self._calls = Calls()
         self._queue = Queue(queue_size, queue_age)
-        self._out: deque[Letter] = deque()  # for this connection, not taken yet
+        self._out: deque[Outgoing] = deque()  # for this connection, not taken yet
         self._known = {name: Known() for name in AUDIENCES}
         self._leaving: dict[int, str] = {}  # rooms that were left, until the answer
         self._number = 0  # of the last message with an id
@@ -91,9 +91,9 @@ class Conversation:
         for membership in self.rooms.values():
             self._ask_to_join(membership, now)
         for call in self._calls.to_send_again():
-            self._put(Letter(call.text, call.path, None, now, call, durable=False))
-        for letter in self._queue.take_all():
-            self._put(letter)
+            self._put(Outgoing(call.text, call.path, None, now, call, durable=False))
+        for outgoing in self._queue.take_all():
+            self._put(outgoing)
         return happened
 
     def cut(self, now: float) -> list[Happening]:
@@ -103,7 +103,7 @@ class Conversation:
         self._leaving.clear()
         for membership in self.rooms.values():
             membership.lose()
-        kept = [letter for letter in self._out if letter.durable]
+        kept = [outgoing for outgoing in self._out if outgoing.durable]
         self._clear()
         happened += self._drop(self._queue.put_back(kept))
         return happened
@@ -115,9 +115,9 @@ class Conversation:
         self.is_open = False
         self.closed = error
         happened: list[Happening] = list(self._calls.fail_all(error))
-        letters = [*self._out, *self._queue.take_all()]
+        waiting = [*self._out, *self._queue.take_all()]
         self._clear()
-        happened += [Dropped(one.path, one.room) for one in letters if one.durable and not one.call]
+        happened += [Dropped(one.path, one.room) for one in waiting if one.durable and not one.call]
         happened += [Refused(one, another(error)) for one in self.rooms.values()]
         self.rooms.clear()
         return happened
@@ -140,11 +140,11 @@ class Conversation:
         now on."""
         if not self._out:
             return None
-        letter = self._out.popleft()
-        self.unsent -= len(letter.text)
-        if letter.call is not None:
-            letter.call.sent = True
-        return letter.text
+        outgoing = self._out.popleft()
+        self.unsent -= len(outgoing.text)
+        if outgoing.call is not None:
+            outgoing.call.sent = True
+        return outgoing.text
 
     # What the client says
 
@@ -158,7 +158,7 @@ class Conversation:
             full.
         """
         self._check_open()
-        return self._deliver(Letter(write(path, data, room=room), path, room, now), volatile)
+        return self._deliver(Outgoing(write(path, data, room=room), path, room, now), volatile)
 
     def call(
         self, path: str, data: Any, now: float, *, room: str | None = None, retry: bool = False
@@ -169,7 +169,7 @@ class Conversation:
             retry: send it again after a cut; the server handles it once.
 
         Raises:
-            ConnectionLost: if the queue is full.
+            NotSent: if the queue is full.
         """
         self._check_open()
         id = self._new_id()
@@ -178,9 +178,9 @@ class Conversation:
             self._once += 1
             once = f"{self._session}:{self._once}"
         call = Call(id, path, write(path, data, id=id, room=room, once=once), retry)
-        if not self._deliver(Letter(call.text, path, room, now, call)):
+        if not self._deliver(Outgoing(call.text, path, room, now, call)):
             why = f"{self._queue.size} messages wait for a connection, so {path!r} is not sent"
-            raise ConnectionLost(why)
+            raise NotSent(why)
         self._calls.begin(call)
         return call
 
@@ -188,10 +188,10 @@ class Conversation:
         """Nobody wants the answer to a call any longer. The server is told if it knows of it."""
         if not self._calls.forget(call) or self._queue.withdraw(call):
             return
-        for letter in self._out:
-            if letter.call is call:
-                self._out.remove(letter)
-                self.unsent -= len(letter.text)
+        for outgoing in self._out:
+            if outgoing.call is call:
+                self._out.remove(outgoing)
+                self.unsent -= len(outgoing.text)
                 if not call.sent:
                     return
                 break
@@ -204,7 +204,7 @@ class Conversation:
             path = asked.message.path
             said = None if status == 200 else status
             text = write(path, data, reply=asked.id, status=said)
-            self._put(Letter(text, path, None, now, durable=False))
+            self._put(Outgoing(text, path, None, now, durable=False))
 
     # Rooms
 
@@ -330,27 +330,27 @@ class Conversation:
 
     def _put_own(self, path: str, now: float, data: Any = msgspec.UNSET, **fields: Any) -> None:
         text = write(path, data, **fields)
-        self._put(Letter(text, path, None, now, durable=False))
+        self._put(Outgoing(text, path, None, now, durable=False))
 
-    def _put(self, letter: Letter) -> None:
-        self._out.append(letter)
-        self.unsent += len(letter.text)
+    def _put(self, outgoing: Outgoing) -> None:
+        self._out.append(outgoing)
+        self.unsent += len(outgoing.text)
 
     def _clear(self) -> None:
         self._out.clear()
         self.unsent = 0
 
-    def _deliver(self, letter: Letter, volatile: bool = False) -> bool:
+    def _deliver(self, outgoing: Outgoing, volatile: bool = False) -> bool:
         if self.is_open:
-            letter.durable = not volatile
-            self._put(letter)
+            outgoing.durable = not volatile
+            self._put(outgoing)
             return True
-        return not volatile and self._queue.put(letter)
+        return not volatile and self._queue.put(outgoing)
 
-    def _drop(self, letters: Iterable[Letter]) -> Iterator[Happening]:
-        for letter in letters:
-            if letter.call is None:
-                yield Dropped(letter.path, letter.room)
-            elif letter.call in self._calls:
-                why = f"{letter.path!r} has waited for a connection for too long"
-                yield self._calls.fail(letter.call, ConnectionLost(why))
+    def _drop(self, waiting: Iterable[Outgoing]) -> Iterator[Happening]:
+        for outgoing in waiting:
+            if outgoing.call is None:
+                yield Dropped(outgoing.path, outgoing.room)
+            elif outgoing.call in self._calls:
+                why = f"{outgoing.path!r} has waited for a connection for too long"
+                yield self._calls.fail(outgoing.call, NotSent(why))

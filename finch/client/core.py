@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-import msgspec
 import trio
 
-from finch.calls import attempt
-from finch.client.calls import Call, another, value_of
+from finch.client.answers import Answers
+from finch.client.calls import Call, another
 from finch.client.conversation import Conversation
 from finch.client.events import (
     Arrived,
@@ -35,87 +34,17 @@ from finch.client.events import (
 from finch.client.mailbox import Events, Mailboxes
 from finch.client.membership import Membership
 from finch.client.options import Options
+from finch.client.pending import Answer, Waiter, decoder_of
 from finch.client.said import Message
-from finch.errors import CallFailed, ConnectionClosed, FinchError, HTTPError
-from finch.failures import report
-from finch.typed import shared_decoder
+from finch.errors import ConnectionClosed, FinchError
 
 _log = logging.getLogger("finch.client")
 
 _BACKPRESSURE: Final = 64 * 1024  # characters that may wait to be written before a send waits
 _OVERFULL: Final = 16  # times its size: no mailbox gets fuller than this, whoever waits
 
-Answerer = Callable[[Any], Awaitable[Any]]
-"""Answers calls of the server: called with their data."""
 
-
-class Waiter(Protocol):
-    """Who waits for the answer to a call."""
-
-    def item(self, data: msgspec.Raw) -> None:
-        """A part of a streamed answer."""
-
-    def answered(self, data: msgspec.Raw, error: FinchError | None) -> None:
-        """The end of the answer."""
-
-    @property
-    def fullness(self) -> float:
-        """How many parts wait to be read: 1.0 and more is full."""
-
-
-class Answer:
-    """The answer to a call, when it has come.
-
-    Parameters:
-        limit: how long all parts of a streamed answer together may be, in bytes.
-    """
-
-    fullness = 0.0  # its limit is another one
-
-    def __init__(self, limit: int) -> None:
-        self.ended = trio.Event()
-        self._left = limit  # bytes that the parts may still have
-        self._items: list[msgspec.Raw] | None = None
-        self._data: msgspec.Raw | None = None
-        self._error: FinchError | None = None
-
-    def item(self, data: msgspec.Raw) -> None:
-        self._left -= len(memoryview(data))
-        if self._left < 0 and self._error is None:
-            self._error = CallFailed(413, "the parts of the answer are too long; use stream()")
-            self.ended.set()
-        elif self._items is None:
-            self._items = [data]
-        else:
-            self._items.append(data)
-
-    def answered(self, data: msgspec.Raw, error: FinchError | None) -> None:
-        self._data, self._error = data, self._error or error
-        self.ended.set()
-
-    def value(self, as_type: Any) -> Any:
-        """The data of the answer; a list, if it had parts."""
-        if self._error is not None:
-            raise self._error
-        decode = decoder_of(as_type)
-        if self._items is not None:
-            return [value_of(one, decode) for one in self._items]
-        return value_of(self._data or msgspec.Raw(b"null"), decode)
-
-
-def decoder_of(as_type: Any) -> Callable[[msgspec.Raw], Any]:
-    """What converts answers to a type.
-
-    Raises:
-        TypeError: if JSON cannot be converted to this type.
-    """
-    try:
-        return shared_decoder(as_type)
-    except TypeError as error:
-        raise TypeError(f"as_type={as_type!r}: {error}") from None
-
-
-class Desk:
+class RoomState:
     """One room, for all blocks that have joined it.
 
     Attributes:
@@ -146,10 +75,9 @@ class Core:
     Attributes:
         conversation: all that is said.
         state: how far the client is.
-        desks: the rooms, by name.
+        rooms: the rooms, by name.
         messages: the iterators over messages of no room.
-        answerers: who answers calls of the server, by path.
-        leaving: whether the block ends: then nothing is held back any more.
+        answers: who answers calls of the server.
         wake: called when there is something to write.
         spawn: starts a task that ends with the connection.
     """
@@ -158,16 +86,15 @@ class Core:
         self.options = options
         self.conversation = Conversation(options.queue_size, options.queue_age)
         self.state = State.CONNECTING
-        self.desks: dict[str, Desk] = {}
+        self.rooms: dict[str, RoomState] = {}
         self.messages = self.new_mailboxes()
-        self.answerers: dict[str, Answerer] = {}
-        self.leaving = False
+        self.answers = Answers()
         self.wake: Callable[[], None] = lambda: None
         self.spawn: Callable[..., Any] = lambda *_: None
         self.listeners: weakref.WeakSet[Events] = weakref.WeakSet()
         # weak: a stream that nobody iterates over any more is gone, and is then cancelled
         self._waiters: weakref.WeakValueDictionary[int, Waiter] = weakref.WeakValueDictionary()
-        self._hungry = 0  # tasks that wait for an answer, wherever it is in the line
+        self._awaited = 0  # tasks that wait for an answer
         self._resumed = trio.Event()
         self._writable = trio.lowlevel.ParkingLot()
 
@@ -220,7 +147,7 @@ class Core:
         answer = Answer(self.options.max_message_size)
         call = self.begin(path, data, room, retry, answer)
         try:
-            with self.hunger():
+            with self.awaiting():
                 await answer.ended.wait()
         finally:
             self.cancel(call)  # does nothing if it has ended
@@ -267,49 +194,32 @@ class Core:
 
     def _arrived(self, message: Message) -> None:
         """A room's own iterators come first; what none of them wants is for the connection's."""
-        desk = None if message.room is None else self.desks.get(message.room)
-        if desk is not None and desk.messages.deliver(message):
+        room_state = None if message.room is None else self.rooms.get(message.room)
+        if room_state is not None and room_state.messages.deliver(message):
             return
         if self.messages.deliver(message):
             return
-        (self.messages if desk is None else desk.messages).keep(message)
-        if message.path == "error" and desk is None:
+        (self.messages if room_state is None else room_state.messages).keep(message)
+        if message.path == "error" and room_state is None:
             _log.warning("the server says: %r (status %s)", message.data, message.status)
 
     def _joined(self, joined: Joined) -> None:
-        desk = self.desks.get(joined.membership.name)
-        if desk is not None:
-            desk.recovered, desk.missed = joined.recovered, joined.missed
-            desk.messages.expect(joined.missed)
-            desk.answered.set()
+        room_state = self.rooms.get(joined.membership.name)
+        if room_state is not None:
+            room_state.recovered, room_state.missed = joined.recovered, joined.missed
+            room_state.messages.expect(joined.missed)
+            room_state.answered.set()
 
     def _refused(self, refused: Refused) -> None:
-        desk = self.desks.pop(refused.membership.name, None)
-        if desk is not None:
-            desk.error = refused.error
-            desk.messages.end(lambda: ending(refused.error))
-            desk.answered.set()
+        room_state = self.rooms.pop(refused.membership.name, None)
+        if room_state is not None:
+            room_state.error = refused.error
+            room_state.messages.end(lambda: ending(refused.error))
+            room_state.answered.set()
 
     async def _answer(self, asked: Asked) -> None:
-        path = asked.message.path
-        answerer = self.answerers.get(path)
-        data: Any = {"message": f"this client does not answer {path!r}"}
-        status = 404
-        if answerer is not None:
-            data, error = await attempt(answerer, asked.message.data)
-            status = 200 if error is None else 500
-            if isinstance(error, HTTPError):
-                status, text, _ = error.answer()
-                data = {"message": text}
-            elif error is not None:
-                report(_log, "the answer to %r raised", path, error=error)
-                data = {"message": "the client has failed"}
-        try:
-            self.conversation.answer(asked, data, status, trio.current_time())
-        except TypeError as error:  # JSON cannot hold it
-            report(_log, "the answer to %r cannot be sent", path, error=error)
-            failed = {"message": "the client has failed"}
-            self.conversation.answer(asked, failed, 500, trio.current_time())
+        data, status = await self.answers.to(asked.message)
+        self.conversation.answer(asked, data, status, trio.current_time())
         self.wake()
 
     # Events
@@ -340,15 +250,15 @@ class Core:
     # Backpressure
 
     @contextmanager
-    def hunger(self) -> Iterator[None]:
+    def awaiting(self) -> Iterator[None]:
         """While a task waits for an answer, reading goes on though a mailbox is full: the answer
         comes behind the messages. The task may be the one that should empty the mailbox."""
-        self._hungry += 1
+        self._awaited += 1
         self.resume()
         try:
             yield
         finally:
-            self._hungry -= 1
+            self._awaited -= 1
 
     def resume(self) -> None:
         """Perhaps there is a reason to read on."""
@@ -356,20 +266,17 @@ class Core:
 
     @property
     def paused(self) -> bool:
-        """Whether nothing should be read now. The server's Close comes behind all that waits."""
-        if self.leaving:
-            return False
+        """Whether nothing should be read now."""
         fullest = [self.messages.fullness]
-        fullest += [desk.messages.fullness for desk in self.desks.values()]
+        fullest += [room_state.messages.fullness for room_state in self.rooms.values()]
         fullest += [waiter.fullness for waiter in self._waiters.values()]
-        return max(fullest) >= (_OVERFULL if self._hungry else 1)
+        return max(fullest) >= (_OVERFULL if self._awaited else 1)
 
-    async def until_wanted(self) -> None:
-        """Wait while nothing should be read."""
-        while self.paused:
-            self._resumed = trio.Event()
-            with trio.move_on_after(1):  # an iterator that is dropped does not say so
-                await self._resumed.wait()
+    async def until_resumed(self) -> None:
+        """Wait until there may be a reason to read on."""
+        self._resumed = trio.Event()
+        with trio.move_on_after(1):  # an iterator that is dropped does not say so
+            await self._resumed.wait()
 
 
 def ending(error: FinchError) -> FinchError | None:

@@ -18,7 +18,7 @@ from wsproto.utilities import RemoteProtocolError
 
 from finch.client.address import Address
 from finch.client.backoff import retry_after
-from finch.client.line import Line
+from finch.client.connection import Connection
 from finch.client.options import Options
 from finch.errors import FinchError
 
@@ -46,7 +46,7 @@ class Rejected(FinchError):
         self.retry_after = retry_after
 
 
-async def dial(address: Address, target: str, options: Options) -> Line:
+async def dial(address: Address, target: str, options: Options) -> Connection:
     """Open a WebSocket.
 
     Parameters:
@@ -95,7 +95,7 @@ def _system_trust() -> ssl.SSLContext:
 
 async def _shake_hands(
     stream: trio.abc.Stream, address: Address, target: str, options: Options
-) -> Line:
+) -> Connection:
     protocol = WSConnection(ConnectionType.CLIENT)
     request = Request(
         host=address.authority,
@@ -113,7 +113,7 @@ async def _shake_hands(
         protocol.receive_data(data)
         for event in protocol.events():
             if isinstance(event, AcceptConnection):
-                return Line(stream, protocol, options)
+                return Connection(stream, protocol, options)
             if isinstance(event, RejectConnection):
                 refusal = event
             elif isinstance(event, RejectData):

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Any, Final, NoReturn, TypeVar, Unpack, overload
 
 from finch.client.address import Address, read_url
-from finch.client.core import Answerer, Core, check_path
+from finch.client.answers import Answerer
+from finch.client.core import Core, check_path
 from finch.client.events import State
 from finch.client.keeper import Keeper, refusal
 from finch.client.mailbox import Events, Messages
@@ -81,13 +82,17 @@ class Finch:
             data: anything that msgspec encodes as JSON.
             as_type: the type that the answer is converted to.
             retry: whether the call is sent again if the connection is cut meanwhile. The server
-                runs the handler once, and remembers the answer for 60 s.
+                runs the handler once, and remembers the answer for 60 s. A streamed answer cannot
+                be asked for in this way.
 
         Returns:
-            The data of the answer. If the answer is streamed: the list of its parts.
+            The data of the answer. If the answer is streamed: the list of its parts, or None if
+            there are none.
 
         Raises:
             CallFailed: if the answer is an error, or does not fit ``as_type``.
+            NotSent: if it was not sent: it has waited for a connection for too long, or too much
+                waits.
             ConnectionLost: if the connection is cut before the answer comes, or does not come in
                 time.
             ConnectionClosed: if the connection is closed for good.
@@ -180,7 +185,7 @@ class Finch:
             answerer: called with the data of each call, in a task of its own, which is cancelled if
                 the connection ends. What it returns is the answer. An :class:`finch.HTTPError` that
                 it raises is answered with its status and message; any other error is logged, and
-                answered with 500.
+                answered with 500. It may run 64 times at once; more calls are answered with 429.
 
         Example::
 
@@ -193,7 +198,7 @@ class Finch:
             return lambda function: self.answer(path, function)
         if not callable(answerer):
             raise TypeError(f"answer takes a function, not {answerer!r}; write async def")
-        self._core.answerers[path] = answerer
+        self._core.answers.answerers[path] = answerer
         return answerer
 
     async def auth(self, data: Any) -> Any:

@@ -18,10 +18,10 @@ import trio
 from finch.calls import attempt
 from finch.client.address import Address
 from finch.client.backoff import Backoff, asks_again, comes_back
+from finch.client.connection import Closed, Connection
 from finch.client.core import Core
 from finch.client.dial import DialFailed, Rejected, dial
 from finch.client.events import State, StateChanged
-from finch.client.line import Closed, Line
 from finch.errors import ConnectionClosed, FinchError, HandshakeFailed
 from finch.explain import shown
 from finch.failures import report
@@ -44,7 +44,8 @@ class Keeper:
         self._address = address
         self._core = core
         self._backoff = Backoff(random)
-        self._line: Line | None = None
+        self._connection: Connection | None = None
+        self._leaving = False
         self._started: Callable[[], None] | None = None
         self._begun = trio.Event()
         self._over = trio.Event()
@@ -79,16 +80,13 @@ class Keeper:
             asks to wait.
         """
         self._move(State.CONNECTING)
-        line, why, asked = await self._attempt()
-        if line is None:
+        connection, why, asked = await self._attempt()
+        if connection is None:
             return None, why, asked
         opened = trio.current_time()
-        self._open(line)
+        self._open(connection)
         self._tell_started()
-        # Nothing is read before the block has run to its first await. So what it registers there
-        # is registered in time for the first message.
-        await self._begun.wait()
-        closed = await self._converse(line)
+        closed = await self._converse(connection)
         self._backoff.lasted(trio.current_time() - opened)
         return closed.code, closed.reason, 0.0
 
@@ -98,37 +96,40 @@ class Keeper:
 
     async def leave(self) -> None:
         """Say goodbye, with what waits to be written, and end."""
-        self._core.leaving = True
-        self._core.resume()
-        if self._line is None:
+        self._leaving = True
+        if self._connection is None:
             self._scope.cancel()
         else:
-            self._line.close(1000)
+            self._connection.close(1000)
+            self._core.resume()
         with trio.move_on_after(self._core.options.close_timeout, shield=True):
             await self._over.wait()
         self._scope.cancel()
 
     # One attempt
 
-    async def _attempt(self) -> tuple[Line | None, str, float]:
+    async def _attempt(self) -> tuple[Connection | None, str, float]:
         """A connection; or None, why there is none, and how long the server asks to wait."""
+        connection: Connection | None = None
         try:
-            with trio.fail_after(self._core.options.connect_timeout):
+            with trio.move_on_after(self._core.options.connect_timeout):
                 async with plain_nursery() as nursery:
                     nursery.start_soon(self._expire)
-                    line = await self._dial()
+                    connection = await self._dial()
                     nursery.cancel_scope.cancel()
-            return line, "", 0.0
         except Rejected as rejected:
             if not asks_again(rejected.status, self._core.options.token is not None):
                 self._core.end(HandshakeFailed(rejected.status, rejected.message))
             return None, f"status {rejected.status}", rejected.retry_after
         except DialFailed as failed:
             return None, str(failed), 0.0
-        except trio.TooSlowError:
-            return None, "it took too long", 0.0
+        except BaseException:
+            if connection is not None:  # cancelled in the last moment
+                await connection.aclose()
+            raise
+        return connection, "it took too long" if connection is None else "", 0.0
 
-    async def _dial(self) -> Line:
+    async def _dial(self) -> Connection:
         token = await self._token()
         target = self._address.target(self._core.conversation.query(), token)
         return await dial(self._address, target, self._core.options)
@@ -148,53 +149,59 @@ class Keeper:
 
     # One connection
 
-    def _open(self, line: Line) -> None:
+    def _open(self, connection: Connection) -> None:
         core = self._core
         core.tell(core.conversation.opened(trio.current_time()))
-        core.wake = line.wake
-        self._line = line
+        core.wake = connection.wake
+        self._connection = connection
         self._move(State.OPEN)
 
-    async def _converse(self, line: Line) -> Closed:
+    async def _converse(self, connection: Connection) -> Closed:
         core = self._core
         try:
+            # Nothing is read before the block has run to its first await. So what it registers
+            # there is registered in time for the first message.
+            await self._begun.wait()
             async with trio.open_nursery() as nursery:
                 core.spawn = nursery.start_soon
                 written = trio.Event()
-                nursery.start_soon(self._write, line, nursery.cancel_scope, written)
-                nursery.start_soon(line.watch, nursery.cancel_scope.cancel)
-                await self._read(line)
+                nursery.start_soon(self._write, connection, nursery.cancel_scope, written)
+                nursery.start_soon(connection.watch, nursery.cancel_scope.cancel)
+                await self._read(connection)
                 nursery.cancel_scope.deadline = self._soon()
                 await written.wait()  # our Close
                 nursery.cancel_scope.cancel()
         finally:
             core.wake = lambda: None
             core.spawn = lambda *_: None
-            self._line = None
-            closed = line.closed or Closed(1006, "the connection was cut")
-            if core.leaving:
+            self._connection = None
+            closed = connection.closed or Closed(1006, "the connection was cut")
+            if self._leaving:
                 core.end(ConnectionClosed(1000))
             elif comes_back(closed.code):
                 core.tell(core.conversation.cut(trio.current_time()))
                 core.written()
             else:
                 core.end(ConnectionClosed(closed.code, closed.reason))
-            await line.aclose()
+            await connection.aclose()
         return closed
 
-    async def _read(self, line: Line) -> None:
+    async def _read(self, connection: Connection) -> None:
         core = self._core
-        while line.closed is None:
-            if not line.broken and core.paused:
-                line.paused = True
-                await core.until_wanted()
-                line.paused = False
-            for text in await line.receive():
+        while connection.closed is None:
+            # At the end, all is read: a Close may be behind it.
+            while core.paused and not connection.broken and not self._leaving:
+                connection.paused = True
+                await core.until_resumed()
+            connection.paused = False
+            for text in await connection.receive():
                 core.receive(text)
 
-    async def _write(self, line: Line, scope: trio.CancelScope, written: trio.Event) -> None:
-        await line.write(self._core.conversation.take, self._core.written)
-        if line.broken:
+    async def _write(
+        self, connection: Connection, scope: trio.CancelScope, written: trio.Event
+    ) -> None:
+        await connection.write(self._core.conversation.take, self._core.written)
+        if connection.broken:
             scope.deadline = self._soon()  # for what the server has said before it ended
             self._core.resume()
         written.set()

@@ -14,7 +14,7 @@ from finch.client.calls import Call
 
 
 @dataclass(slots=True)
-class Letter:
+class Outgoing:
     """One message to the server.
 
     Attributes:
@@ -42,47 +42,47 @@ class Queue:
         age: how long each may wait, in seconds.
     """
 
-    __slots__ = ("_age", "_letters", "size")
+    __slots__ = ("_age", "_waiting", "size")
 
     def __init__(self, size: int, age: float) -> None:
         self.size = size
         self._age = age
-        self._letters: deque[Letter] = deque()
+        self._waiting: deque[Outgoing] = deque()
 
     def __len__(self) -> int:
-        return len(self._letters)
+        return len(self._waiting)
 
-    def put(self, letter: Letter) -> bool:
+    def put(self, outgoing: Outgoing) -> bool:
         """Add a message at the end. False if the queue is full."""
-        if len(self._letters) >= self.size:
+        if len(self._waiting) >= self.size:
             return False
-        self._letters.append(letter)
+        self._waiting.append(outgoing)
         return True
 
-    def put_back(self, letters: Iterable[Letter]) -> Iterator[Letter]:
+    def put_back(self, waiting: Iterable[Outgoing]) -> Iterator[Outgoing]:
         """Add messages that no connection has taken. Gives those that found no place."""
-        return (letter for letter in letters if not self.put(letter))
+        return (outgoing for outgoing in waiting if not self.put(outgoing))
 
     def withdraw(self, call: Call) -> bool:
         """Remove a call that was cancelled. Returns whether it was there."""
-        for letter in self._letters:
-            if letter.call is call:
-                self._letters.remove(letter)
+        for outgoing in self._waiting:
+            if outgoing.call is call:
+                self._waiting.remove(outgoing)
                 return True
         return False
 
-    def too_old(self, now: float) -> Iterator[Letter]:
+    def too_old(self, now: float) -> Iterator[Outgoing]:
         """Remove and give the messages that have waited for too long."""
-        while self._letters and now >= self._letters[0].since + self._age:
-            yield self._letters.popleft()
+        while self._waiting and now >= self._waiting[0].since + self._age:
+            yield self._waiting.popleft()
 
     @property
     def deadline(self) -> float:
         """When the first message is too old, in seconds; ``inf`` if there is none."""
-        return self._letters[0].since + self._age if self._letters else float("inf")
+        return self._waiting[0].since + self._age if self._waiting else float("inf")
 
-    def take_all(self) -> list[Letter]:
+    def take_all(self) -> list[Outgoing]:
         """Remove and give all messages, the oldest first."""
-        letters = list(self._letters)
-        self._letters.clear()
-        return letters
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        return waiting

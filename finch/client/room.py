@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar, overload
 import trio
 
 from finch.client.calls import another
-from finch.client.core import Core, Desk
+from finch.client.core import Core, RoomState
 from finch.client.mailbox import Messages
 from finch.client.membership import Person
 from finch.client.stream import Stream
@@ -50,17 +50,17 @@ class Room:
         self._last = last
         self._meta = meta
         self._since = read_position(str(since)) if since is not None else None
-        self._desk: Desk | None = None
+        self._state: RoomState | None = None
 
     async def __aenter__(self) -> Self:
         await trio.lowlevel.checkpoint()
-        desk = self._desk = self._core.desks.get(self.name) or self._new_desk()
-        desk.blocks += 1
+        room_state = self._state = self._core.rooms.get(self.name) or self._new_state()
+        room_state.blocks += 1
         try:
-            with self._core.hunger():
-                await desk.answered.wait()
-            if desk.error is not None:
-                raise another(desk.error)
+            with self._core.awaiting():
+                await room_state.answered.wait()
+            if room_state.error is not None:
+                raise another(room_state.error)
         except BaseException:
             self._leave()
             raise
@@ -69,33 +69,33 @@ class Room:
     async def __aexit__(self, *_: object) -> None:
         self._leave()
 
-    def _new_desk(self) -> Desk:
+    def _new_state(self) -> RoomState:
         core = self._core
         now = trio.current_time()
         core.conversation.join(self.name, self._last, self._meta, self._since, now)
         core.wake()
-        desk = Desk(core.conversation.rooms[self.name], core.new_mailboxes())
-        core.desks[self.name] = desk
-        return desk
+        room_state = RoomState(core.conversation.rooms[self.name], core.new_mailboxes())
+        core.rooms[self.name] = room_state
+        return room_state
 
     def _leave(self) -> None:
-        desk = self._here
-        self._desk = None
-        desk.blocks -= 1
-        if desk.blocks == 0 and self._core.desks.get(self.name) is desk:
-            del self._core.desks[self.name]
-            desk.messages.end(lambda: None)
+        room_state = self._here
+        self._state = None
+        room_state.blocks -= 1
+        if room_state.blocks == 0 and self._core.rooms.get(self.name) is room_state:
+            del self._core.rooms[self.name]
+            room_state.messages.end(lambda: None)
             self._core.conversation.leave(self.name, trio.current_time())
             self._core.wake()
 
     @property
-    def _here(self) -> Desk:
-        if self._desk is None:
+    def _here(self) -> RoomState:
+        if self._state is None:
             raise FinchError(
                 f"the room {self.name!r} is used outside its block; write "
                 f"async with finch.join({self.name!r}) as room: and use it in the block"
             )
-        return self._desk
+        return self._state
 
     async def send(self, path: str, data: Any = None, *, volatile: bool = False) -> bool:
         """Send a message to the room's handler of a path. As :meth:`Finch.send`."""

@@ -17,8 +17,9 @@ from typing import Any, Generic, Self, TypeVar
 import msgspec
 
 from finch.client.calls import Call, value_of
-from finch.client.core import Core, check_path, decoder_of
+from finch.client.core import Core, check_path
 from finch.client.mailbox import Mailbox
+from finch.client.pending import decoder_of
 from finch.client.said import NOTHING
 from finch.errors import FinchError
 
@@ -75,7 +76,7 @@ class Stream(Generic[T], Mailbox[msgspec.Raw]):
 
     async def __anext__(self) -> T:
         await self._begin()
-        with self._core.hunger():
+        with self._core.awaiting():
             raw = await self.take()
         value: T = value_of(raw, self._decode)
         return value

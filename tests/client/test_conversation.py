@@ -19,7 +19,7 @@ from finch.client.events import (
     Refused,
 )
 from finch.cluster.history import Position
-from finch.errors import CallFailed, ConnectionClosed, ConnectionLost
+from finch.errors import CallFailed, ConnectionClosed, ConnectionLost, NotSent
 
 
 class Talk:
@@ -116,7 +116,7 @@ def test_volatile_messages_do_not_wait(talk):
 def test_a_full_queue_refuses_the_newest():
     talk = Talk(queue_size=2)
     assert [talk.send(data=number) for number in range(3)] == [True, True, False]
-    with pytest.raises(ConnectionLost, match="2 messages wait"):
+    with pytest.raises(NotSent, match="2 messages wait"):
         talk.call()
     talk.open()
     assert [one["data"] for one in talk.said()] == [0, 1]
@@ -141,7 +141,7 @@ def test_a_call_that_has_waited_too_long_fails(talk):
     talk.now = 30.0
     [ended] = talk.open()
     assert ended.call is call
-    assert isinstance(ended.error, ConnectionLost)
+    assert isinstance(ended.error, NotSent)
     assert talk.said() == []
 
 
@@ -164,7 +164,7 @@ def test_more_than_the_queue_holds_is_dropped_at_a_cut():
     call = talk.call()
     dropped, ended = talk.cut()
     assert dropped == Dropped("second")
-    assert (ended.call, type(ended.error)) == (call, ConnectionLost)
+    assert (ended.call, type(ended.error)) == (call, NotSent)
 
 
 # Calls

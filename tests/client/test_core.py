@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from finch import FinchApp, History, Limits
-from finch.client import CallFailed
+from finch.client import CallFailed, ConnectionClosed
 from tests.client.world import until, world
 
 pytestmark = pytest.mark.usefixtures("narrow")
@@ -70,6 +70,39 @@ async def test_a_mailbox_does_not_grow_without_limit_while_a_call_waits(autojump
         assert scope.cancelled_caught
         assert numbers.fullness <= 18
         assert app.sent < 100
+
+
+async def test_leaving_does_not_wait_for_a_slow_reader(autojump_clock):
+    app = new_app()
+    async with world(app) as there:
+        async with there.connect(buffer=2, close_timeout=100) as client:
+            numbers = client.messages("number")
+            await client.send("flood", 200)
+            await trio.sleep(5)
+            assert app.sent < 60
+        assert trio.current_time() < 10
+        assert (await anext(numbers)).data["number"] == 0
+
+
+async def test_a_close_is_heard_though_a_mailbox_is_full(autojump_clock):
+    app = new_app()
+    async with world(app) as there, there.connect(buffer=2) as client:
+        events = client.events()
+        numbers = client.messages("number")
+        await client.send("flood", 3)
+        await trio.sleep(1)
+        assert numbers.fullness >= 1
+        await app.everyone.close(4500, "stay away")
+        there.wires[-1].break_writing()
+        await client.send("echo", 1)
+        assert (await until(events, "closed")).code == 4500
+        assert len([number async for number in _quietly(numbers)]) == 3
+
+
+async def _quietly(messages):
+    with pytest.raises(ConnectionClosed):
+        async for message in messages:
+            yield message
 
 
 async def test_an_iterator_that_is_dropped_stops_nobody(autojump_clock):

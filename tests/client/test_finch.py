@@ -78,6 +78,7 @@ async def test_a_call_gives_the_data_of_its_answer(autojump_clock):
         assert await client.call("sum", [1, 2]) == 3
         assert await client.call("sum", [1, 2], as_type=float) == 3.0
         assert await client.call("count", 3) == [0, 1, 2]
+        assert await client.call("count", 0) is None
         assert await client.call("hear") is None
     assert client.state is State.CLOSED
 

@@ -25,7 +25,7 @@ class Wire(trio.abc.Stream):
         self._inner = inner
         self._left = float("inf")  # bytes that still come
         self._reading = trio.CancelScope()
-        self._half = False
+        self._half = self._deaf = False
         self._free = trio.Event()
         self._free.set()
 
@@ -44,6 +44,10 @@ class Wire(trio.abc.Stream):
         self._half = True
         self._reading.cancel()
 
+    def break_writing(self):
+        """Nothing can be written any more; what the server has sent still comes."""
+        self._deaf = True
+
     def hold(self):
         """Take nothing from the client any more."""
         self._free = trio.Event()
@@ -54,7 +58,7 @@ class Wire(trio.abc.Stream):
     async def send_all(self, data):
         await self._free.wait()
         await trio.lowlevel.checkpoint()
-        if self._left <= 0:
+        if self._left <= 0 or self._deaf:
             raise trio.BrokenResourceError
         if not self.frozen:
             await self._inner.send_all(data)

@@ -4,6 +4,7 @@ import json
 from contextlib import closing, contextmanager
 
 import pytest
+import trustme
 import websockets.sync.client
 from selenium.webdriver.common.by import By
 
@@ -52,7 +53,8 @@ return [...document.querySelectorAll('.log:not([hidden]) > :not(.waits)')].map((
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("chromium")) as driver:
+    folder = tmp_path_factory.mktemp("chromium")
+    with chromium(folder, "--ignore-certificate-errors") as driver:
         yield driver
 
 
@@ -156,6 +158,19 @@ def test_on_a_phone_the_title_has_one_line_and_the_field_most_of_the_width(brows
         assert title.size["height"] < 35
         assert field.size["width"] > 250
         assert ann.execute_script("return document.documentElement.scrollWidth") == 390
+
+
+def test_the_chat_works_over_https_too(browser, tmp_path):
+    certificate = str(tmp_path / "cert.pem")
+    trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
+    with (
+        finch("chat", "--port", 0, "--certfile", certificate) as process,
+        tabs(browser, 1) as (ann,),
+    ):
+        assert process.url.startswith("https:")
+        enter(ann, process.url, "Ann")
+        say(ann, "Safe and sound")
+        wait_for(ann, lambda it: log(it) == ["Today", "Safe and sound"])
 
 
 @contextmanager

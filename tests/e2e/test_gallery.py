@@ -10,7 +10,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.e2e.browsing import chromium, complaints, tabs, texts, wait_for
+from tests.e2e.browsing import chromium, complaints, look, tabs, texts, wait_for
 from tests.processes import finch
 
 
@@ -189,6 +189,19 @@ def test_the_game_is_steered_by_keys_and_by_fingers(gallery, browser):
         assert not tab.find_element(By.ID, "stick").is_displayed()
         wait_for(tab, lambda it: "ms from input to screen" in texts(it, "#delay")[0])
         assert complaints(tab) == []
+
+
+@pytest.mark.parametrize("size", [(844, 390), (1024, 1366), (360, 640)])
+def test_the_garden_is_a_square_on_every_screen(gallery, browser, size):
+    with tabs(browser, 1) as (tab,):
+        look(tab, size, "light")
+        tab.get(f"{gallery.url}/game/#square")
+        sides = (
+            "const it = document.getElementById('garden');"
+            "return [it.width, it.height, it.clientWidth, it.clientHeight]"
+        )
+        wait_for(tab, lambda it: len(set(it.execute_script(sides))) == 1)
+        assert 290 < tab.execute_script(sides)[0] < min(size)
 
 
 def test_the_game_tells_the_ninth_player_that_there_is_no_room(gallery, browser):

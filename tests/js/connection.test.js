@@ -28,6 +28,16 @@ test("after a cut it waits, connects again, and tells each state", (t) => {
   assert.deepEqual(events(), [["connecting", null], ["open", null]]);
 });
 
+test("statechange tells any of these, and only the state that it has by then", (t) => {
+  const { finch, socket } = setUp(t);
+  const states = [];
+  finch.addEventListener("statechange", ({ detail }) => states.push(detail));
+  socket.accept();
+  finch.addEventListener("waiting", () => finch.close(), { once: true });
+  socket.cut();
+  assert.deepEqual(states, ["open", "closed"]);
+});
+
 test("the pauses double from 2 s to 30 s, and any part of a pause may be chosen", (t) => {
   const world = setUp(t);
   const pauses = [];

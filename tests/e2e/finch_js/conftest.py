@@ -6,9 +6,9 @@ from threading import Thread
 
 import pytest
 
+from tests.e2e.browsing import chromium
 from tests.e2e.finch_js.page import Page, serving
 from tests.e2e.finch_js.relay import Relay
-from tests.e2e.test_browser import chromium
 
 
 class Elsewhere(SimpleHTTPRequestHandler):

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
-from tests.e2e.test_browser import wait_for
+from tests.e2e.browsing import wait_for
 from tests.processes import finch
 
 ROOT = Path(__file__).parent.parent.parent.parent

@@ -1,6 +1,7 @@
 """Messages, calls and streamed answers, both ways; and pages that use finch.js in other ways."""
 
-from tests.e2e.test_browser import SEED, SEED_SEND, run_script, wait_for
+from tests.e2e.browsing import run_script, wait_for
+from tests.e2e.test_browser import SEED, SEED_SEND
 
 
 def test_messages_go_both_ways_and_a_path_may_have_several_handlers(page):

@@ -31,7 +31,7 @@ class Closed:
     reason: str = ""
 
 
-class Line:
+class Connection:
     """One open WebSocket.
 
     Parameters:
