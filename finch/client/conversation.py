@@ -261,6 +261,9 @@ class Conversation:
             yield happened
 
     def _join_answered(self, membership: Membership, said: Said) -> Iterator[Happening]:
+        if said.status >= 500 and membership.admitted:
+            membership.lose()  # a trouble of the server: ask again on the next connection
+            return
         if said.status >= 400:
             del self.rooms[membership.name]
             yield Refused(membership, CallFailed(said.status, read_any(said.data)))

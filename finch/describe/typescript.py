@@ -35,6 +35,21 @@ _RESERVED: Final = (
 Schema = Mapping[str, Any]
 
 
+def whole_file(base: str, manager: SocketManager) -> str:
+    """``finch.d.ts`` with the types of one application.
+
+    Parameters:
+        base: the ``finch.d.ts`` of all applications.
+        manager: the manager whose sockets are described.
+    """
+    head = ""
+    if len(manager.declared) > 1:
+        # A room may match two patterns, as chat/lobby and chat/{name}. TypeScript finds the right
+        # one all the same, but complains of the declaration.
+        head = "// @ts-nocheck: names of rooms may match two patterns\n"
+    return f"{head}{base}\n{declarations(manager)}"
+
+
 def declarations(manager: SocketManager) -> str:
     """The declarations that describe one application, to stand behind those of ``finch.d.ts``.
 

@@ -249,10 +249,10 @@ def test_a_call_is_sent_again_for_as_long_as_the_server_remembers(open_talk):
     open_talk.now = 159.9
     assert open_talk.open() == []
     assert [one["path"] for one in open_talk.said()] == ["kept"]
-    open_talk.cut()  # the first cut counts: from then on, the server may have an answer
-    assert open_talk.talk.deadline == 160.0
-    open_talk.now = 160.0
-    [ended] = open_talk.talk.expire(160.0)
+    open_talk.cut()  # this cut counts: the server has heard of the call again since the first
+    assert open_talk.talk.deadline == 219.9
+    open_talk.now = 219.9
+    [ended] = open_talk.talk.expire(219.9)
     assert isinstance(ended.error, ConnectionLost)
     open_talk.open()
     assert open_talk.said() == []
@@ -425,6 +425,19 @@ def test_a_refused_join_is_not_tried_again(open_talk):
     open_talk.cut()
     open_talk.open()
     assert open_talk.said() == []
+
+
+def test_a_room_that_has_a_trouble_of_its_own_is_asked_again_on_the_next_connection(open_talk):
+    open_talk.join()
+    open_talk.said()
+    open_talk.joined(epoch="e", seq=3)
+    open_talk.cut()
+    open_talk.open()
+    [join] = open_talk.said()
+    assert open_talk.hear("error", {"message": "broken"}, status=500, reply=join["id"]) == []
+    open_talk.cut()
+    open_talk.open()
+    assert [one["since"] for one in open_talk.said()] == ["e:3"]
 
 
 def test_what_comes_of_a_room_that_was_left_is_dropped(open_talk):

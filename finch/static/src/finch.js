@@ -250,13 +250,20 @@ export class Finch extends Events {
       if (!signal.aborted) this.#connection.send(text);
     };
     const handler = this.#answerers.get(path);
-    if (!handler) return say("nobody answers here", 404);
+    if (!handler) return say({ message: `nobody answers ${path}` }, 404);
+    const failed = (/** @type {unknown} */ error) => {
+      report(error); // the console has it all; it is nobody else's business
+      say({ message: "the client has failed" }, 500);
+    };
     try {
       say(await handler(data, { signal, message }));
     } catch (error) {
-      if (error instanceof FinchError && error.status >= 400) return say(error.data, error.status);
-      report(error);
-      say(String(error), 500);
+      if (!(error instanceof FinchError && error.status >= 400)) return failed(error);
+      try {
+        say(error.data, error.status);
+      } catch (wrong) {
+        failed(wrong); // its data is no JSON
+      }
     }
   }
 }
