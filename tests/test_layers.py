@@ -46,6 +46,7 @@ net.address
 net.transport
 net.streams
 net.listeners
+net.notify
 net.acceptor
 net.proxies
 net.readers
@@ -70,6 +71,12 @@ http.connection
 
 cluster.history
 cluster.backplane
+cluster.orders
+cluster.backoff
+cluster.leader
+cluster.control
+cluster.worker
+cluster.supervisor
 
 sockets.states
 sockets.lag
@@ -112,8 +119,10 @@ describe.surface
 describe.typescript
 
 lifespan
+beside
 shortcuts
 browser
+health
 app
 watchdog
 deferred
@@ -122,6 +131,7 @@ sweep
 server
 options
 serving
+working
 blame
 finding
 cli
@@ -139,6 +149,8 @@ PLAIN = """
 sockets.lag
 sockets.members
 cluster.history
+cluster.orders
+cluster.backoff
 sockets.presence
 sockets.conflation
 sockets.repeats
