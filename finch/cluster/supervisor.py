@@ -93,6 +93,7 @@ class Supervisor:
         self._code = 0
         self._over = trio.Event()
         self._asked_to_reload = trio.Event()
+        self._had_terminal = _has_terminal()  # its end is a SIGHUP as well, and the end of all
         self._nursery: trio.Nursery
 
     async def run(self) -> int:
@@ -215,7 +216,7 @@ class Supervisor:
     # What the supervisor is told
 
     def _signalled(self, number: int) -> None:
-        if number == signal.SIGHUP:
+        if number == signal.SIGHUP and (not self._had_terminal or _has_terminal()):
             self._asked_to_reload.set()
         elif number == signal.SIGTTIN:
             self._grow()
@@ -299,6 +300,15 @@ class Supervisor:
     def _end_if_empty(self) -> None:
         if self._stopping and not self._workers:
             self._over.set()
+
+
+def _has_terminal() -> bool:
+    """Whether this process has a terminal that is still there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 async def _first_of(*events: trio.Event) -> None:

@@ -3,9 +3,12 @@
 import contextlib
 import http.client
 import os
+import pty
 import select
 import signal
 import socket
+import subprocess
+import sys
 import threading
 
 import httpx
@@ -13,7 +16,7 @@ import pytest
 import websockets.sync.client
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from tests.processes import finch, run_finch
+from tests.processes import Process, finch, run_finch
 
 APP = """
 import os
@@ -367,6 +370,30 @@ def test_a_sigterm_for_all_processes_counts_once_and_a_second_ends_them_at_once(
             process.signal()
             assert client.recv(1) == b""
         assert process.wait()[0] == 0
+
+
+def test_the_end_of_its_terminal_is_the_end_of_all(folder):
+    code = (
+        "import os, sys\nfrom finch.cli import main\n"
+        "os.close(os.open(os.ttyname(0), os.O_RDWR))\n"  # so it becomes that of this session
+        "sys.exit(main(['app', '--port', '0', '--workers', '2']))\n"
+    )
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        text=True,
+    ) as popen:
+        os.close(theirs)
+        assert "Stop it" in Process(popen, "").wait_for("Stop it")
+        os.close(ours)
+        code, out = Process(popen, "").wait()
+    assert code == 0
+    assert "SIGHUP: the workers end" in out
 
 
 def test_a_worker_that_hangs_is_killed(folder):
