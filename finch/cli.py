@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import trio
 
@@ -26,13 +26,15 @@ from finch.app import FinchApp
 from finch.blame import from_own_code, where
 from finch.browser import DECLARATIONS, STATIC
 from finch.browser import KEY as CLIENT
-from finch.cluster.control import Place
 from finch.errors import ConfigurationError
 from finch.finding import Mistake, find_app
 from finch.logs import Formatter
 from finch.net.notify import notify
 from finch.options import check_address
 from finch.serving import serve, tune_gc
+
+if TYPE_CHECKING:
+    from finch.cluster.control import Place
 
 _log = logging.getLogger("finch.server")
 
@@ -315,6 +317,8 @@ def _workers(text: str) -> int:
 
 
 def _place(text: str) -> Place:
+    from finch.cluster.control import Place
+
     try:
         return Place.parse(text)
     except ValueError:

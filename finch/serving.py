@@ -15,18 +15,20 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
 from finch.app import FinchApp
-from finch.cluster.control import Control
 from finch.errors import ConfigurationError
 from finch.net.listeners import cannot_listen, load_tls, open_listeners
 from finch.net.notify import notify
 from finch.options import as_path, check_address, check_app, check_switch, trust_in
 from finch.server import Server
 from finch.tasks import plain_nursery
+
+if TYPE_CHECKING:
+    from finch.cluster.control import Control  # one process alone needs none of it
 
 _log = logging.getLogger("finch.server")
 
