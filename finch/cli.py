@@ -1,5 +1,5 @@
 """``python -m finch app:app``: find the application, print its URLs, serve it. ``python -m finch
-types app:app`` prints its types instead.
+types app:app`` prints its types instead, ``python -m finch examples`` serves all examples.
 
 A mistake in the command line gives one clear line and an exit code. A traceback is shown only for
 an exception in the application's own code.
@@ -40,6 +40,8 @@ _log = logging.getLogger("finch.server")
 
 _INTERRUPTED: Final = 128 + signal.SIGINT
 _MOST: Final = 999  # workers; more is a mistake of writing
+
+_EXAMPLES: Final = "examples"  # instead of module:attribute
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -106,7 +108,7 @@ def _guarded(do: Callable[[argparse.Namespace], int], options: argparse.Namespac
 def _serve(options: argparse.Namespace) -> int:
     if options.worker is None and options.workers is not None:
         return _supervise(options)
-    app = find_app(options.app)
+    app = _examples() if options.app == _EXAMPLES else find_app(options.app)
     app.debug = app.debug or options.debug
     settings = {
         "certfile": options.certfile,
@@ -152,6 +154,12 @@ def _program(words: list[str]) -> list[str]:
     if words and ours[-len(words) :] == words and "-c" not in ours:
         return ours[: -len(words)]
     return ["-m", "finch"]
+
+
+def _examples() -> FinchApp:
+    from finch.gallery import gallery  # it imports all examples, which nothing else needs
+
+    return gallery()
 
 
 def _print_types(options: argparse.Namespace) -> int:
@@ -217,7 +225,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = _begun_parser(
         "finch",
         "Serve a Finch application.",
-        "finch types app:app prints the types of its sockets, as TypeScript.",
+        "finch types app:app prints the types of its sockets, as TypeScript. finch examples serves "
+        "all examples.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument(

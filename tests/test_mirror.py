@@ -38,6 +38,12 @@ STORIES = {
         "values": "request, body, cookies and language: all that a handler reads from a request",
         "wrong_names_in_paths": "paths: what is said of braces that are no parameter",
     },
+    "client": {
+        "cuts": "all of client: numbered messages over a bad network and restarted servers",
+        "herd": "keeper and backoff: many clients do not come back at the same moment",
+        "vectors": "conversation: it plays the client's part of the exchanges",
+        "names": "all of client: what users import",
+    },
     "sockets": {
         "churn": "all of sockets: nothing is left of a thousand clients that come back, and go",
         "joining": "membership and room: what happens in a room while somebody is on the way in",

@@ -81,6 +81,8 @@ export interface FinchEvents {
   /** The connection has ended, or an attempt has failed; the next one begins after `pause` milliseconds. */
   waiting: { code: number; reason: string; pause: number };
   closed: { code: number; reason: string };
+  /** Any of the above. */
+  statechange: State;
   /** Messages of this room may be lost: load anew what you show. Also for `finch.everyone` and `finch.user`. */
   gap: { room: string };
   /** A message was not sent: it waited for more than 30 s, 64 messages wait already, or the client is closed. */
@@ -119,7 +121,7 @@ export interface Speaker<C> {
   send<P extends Path<C>>(path: P, ...rest: Rest<DataOf<C, P>, SendOptions>): boolean;
 
   /**
-   * Send a message and get its answer. A streamed answer becomes an array.
+   * Send a message and get its answer. A streamed answer becomes an array; null if it had no items.
    *
    * @throws FinchError if the answer is an error, or if there is none; `signal.reason` if it is aborted.
    *
@@ -283,11 +285,12 @@ export interface Presence extends Iterable<Person> {
 
 /**
  * - `refused`: the server answered with an error
- * - `disconnected`: the connection was cut before the answer came, or the call waited too long for a connection
+ * - `disconnected`: the connection was cut before the answer came: nobody knows whether the call was handled
+ * - `unsent`: too much waits for a connection, or the call has waited too long: it was not handled
  * - `timeout`: no answer came in time
  * - `closed`: the client is closed, or has left the room
  */
-export type Code = "refused" | "disconnected" | "timeout" | "closed";
+export type Code = "refused" | "disconnected" | "unsent" | "timeout" | "closed";
 
 /** Why a call has failed. In a handler of `finch.answer`, throw one to answer with its status and data. */
 export class FinchError extends Error {
@@ -317,7 +320,7 @@ export interface Target<E> {
 type Path<T> = [keyof T] extends [never] ? string : keyof T & string;
 type At<T, P, K extends string> = P extends keyof T ? (T[P] extends { [key in K]: infer V } ? V : never) : any;
 type DataOf<T, P> = At<T, P, "data">;
-type AnswerOf<T, P> = P extends keyof T ? (T[P] extends { item: infer I } ? I[] : At<T, P, "answer">) : any;
+type AnswerOf<T, P> = P extends keyof T ? (T[P] extends { item: infer I } ? I[] | null : At<T, P, "answer">) : any;
 type ItemOf<T, P> = P extends keyof T ? (T[P] extends { item: infer I } ? I : At<T, P, "answer">) : any;
 type SentOf<T, P> = P extends keyof T ? T[P] : any;
 type Rest<D, O> = undefined extends D ? [data?: D, options?: O] : null extends D ? [data?: D, options?: O] : [data: D, options?: O];

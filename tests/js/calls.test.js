@@ -391,7 +391,7 @@ test("a call that has waited 30 s for a connection fails", async (t) => {
   const { finch, pass, events } = setUp(t);
   const call = finch.call("sum", [1, 2], { retry: true });
   pass(30_000);
-  await assert.rejects(call, disconnected);
+  await assert.rejects(call, { ...disconnected, code: "unsent" });
   assert.deepEqual(events().find(([type]) => type === "dropped")[1], {
     path: "sum",
     data: [1, 2],

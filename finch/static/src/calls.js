@@ -27,6 +27,7 @@ const REMEMBERED = 60_000; // ms for which the server keeps the answer of a call
  * @property {Caller} caller
  * @property {boolean} retry whether it is sent again after a cut
  * @property {number} cut when its connection was cut; 0 if it was not
+ * @property {boolean} again whether it was sent again after a cut
  * @property {any} [timer] of the time after a cut
  * @property {() => void} release gives back its timer, and the listener on its signal
  */
@@ -128,9 +129,11 @@ export class Calls {
       if (!call.cut) continue;
       clearTimeout(call.timer);
       // timers stand still while a computer sleeps, so the time counts as well
-      if (Date.now() - call.cut > REMEMBERED) this.#fail(call, failure("disconnected"));
-      else this.#line.post(call.message);
+      const late = Date.now() - call.cut > REMEMBERED;
       call.cut = 0;
+      call.again = true;
+      if (late) this.#fail(call, failure("disconnected"));
+      else this.#line.post(call.message);
     }
   }
 
@@ -151,8 +154,8 @@ export class Calls {
     const once = retry ? `${this.#session}:${id}` : undefined;
     const text = JSON.stringify({ ...fields, id, once });
     /** @type {Outgoing["dropped"]} */
-    const dropped = (reason) => this.#fail(call, failure(reason === "closed" ? reason : "disconnected"));
-    const call = { id, message: { text, path, data, room, dropped }, caller, retry, cut: 0, release: () => {} };
+    const dropped = (reason) => this.#fail(call, failure(reason === "closed" ? reason : call.again ? "disconnected" : "unsent"));
+    const call = { id, message: { text, path, data, room, dropped }, caller, retry, cut: 0, again: false, release: () => {} };
     return call;
   }
 

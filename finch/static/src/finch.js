@@ -61,7 +61,7 @@ export class Finch extends Events {
         heard: (message) => this.#heard(message),
         cut: () => this.#cut(),
         ended: () => this.#ended(),
-        changed: (state, detail) => tell(this, state, detail),
+        changed: (state, detail) => this.#changed(state, detail),
       },
       options,
     );
@@ -171,6 +171,15 @@ export class Finch extends Events {
       if (position) url.searchParams.append("since", `${audience}:${position}`);
     }
     return url.href;
+  }
+
+  /**
+   * @param {import("../finch.d.ts").State} state
+   * @param {object} [detail]
+   */
+  #changed(state, detail) {
+    tell(this, state, detail);
+    if (state === this.state) tell(this, "statechange", state); // a listener may have changed it
   }
 
   /** The server handles messages in order, so nothing has to wait for the answers to the joins. */
