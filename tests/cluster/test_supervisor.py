@@ -500,6 +500,12 @@ def test_a_mistake_ends_all_and_is_said_once(tmp_path, text, code, says):
     assert complaint.count("Traceback") == (says.startswith("RuntimeError"))
 
 
+def test_the_gallery_has_sockets_too(folder):
+    code, _, complaint = run_finch("examples", "--port", 0, "--workers", 2, cwd=folder)
+    assert code == 1
+    assert "--workers 1" in complaint
+
+
 def test_an_address_in_use_is_said_before_any_worker_starts(folder):
     with workers(folder) as process:
         port = port_of(process)
