@@ -81,7 +81,8 @@ class Gallery(FinchApp):
 
     def check_workers(self, count: int) -> None:
         """As in any application, for the mounted ones too."""
-        for app in (super(), *self._mounted):
+        super().check_workers(count)
+        for app in self._mounted:
             app.check_workers(count)
 
     def hurry(self, seconds: float) -> None:
