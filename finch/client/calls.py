@@ -70,7 +70,7 @@ class Calls:
 
     def answered(self, said: Said) -> Happening | None:
         """What an answer means; None if nobody waits for it."""
-        call = self._calls.get(said.reply) if type(said.reply) is int else None
+        call = self._calls.get(said.reply)
         if call is None:
             return None
         if said.more:
@@ -78,7 +78,11 @@ class Calls:
             return Item(call, said.data)
         del self._calls[call.id]
         if said.status >= 400:
-            return Ended(call, NOTHING, CallFailed(said.status, read_any(said.data)))
+            try:
+                data = read_any(said.data)
+            except ValueError:
+                data = None  # the call has ended all the same
+            return Ended(call, NOTHING, CallFailed(said.status, data))
         return Ended(call, said.data)
 
     def cut(self, now: float) -> Iterator[Ended]:

@@ -248,6 +248,8 @@ class Conversation:
         return self._arrived(said)
 
     def _answered(self, said: Said) -> Iterator[Happening]:
+        if type(said.reply) is not int:  # all that this client has given is
+            return
         if self._leaving.pop(said.reply, None) is not None:
             return
         for membership in self.rooms.values():

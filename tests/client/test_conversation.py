@@ -268,6 +268,20 @@ def test_while_there_is_a_connection_nothing_expires(open_talk):
     assert open_talk.talk.expire(1000.0) == []
 
 
+@pytest.mark.parametrize("reply", [[1], {"a": 1}, True, 1.0, "1"])
+def test_an_answer_to_what_was_never_asked_is_nothing(open_talk, reply):
+    open_talk.join()
+    open_talk.talk.leave("lobby", 0.0)
+    open_talk.call()
+    assert open_talk.hear("finch.leave", reply=reply) == []
+
+
+def test_a_call_ends_though_its_error_cannot_be_read(open_talk):
+    call = open_talk.call()
+    [ended] = open_talk.talk.receive(f'{{"status":500,"data":1e999,"reply":{call.id}}}')
+    assert (ended.error.status, ended.error.data) == (500, None)
+
+
 def test_a_cancelled_call_is_cancelled_on_the_server(open_talk):
     call = open_talk.call()
     open_talk.said()

@@ -177,6 +177,17 @@ async def test_what_was_sent_before_the_end_of_the_block_arrives(autojump_clock)
         assert app.everyone.count == 0
 
 
+async def test_the_end_of_the_block_does_not_wait_for_who_reads_nothing(autojump_clock):
+    async with world(new_app()) as there:
+        async with there.connect(buffer=4) as client:
+            numbers = client.messages("number")
+            await client.send("many", 100_000)
+            await trio.sleep(1)
+            began = trio.current_time()
+        assert trio.current_time() == pytest.approx(began, abs=0.5)  # the server's Close came
+        del numbers
+
+
 async def test_the_server_is_answered(autojump_clock):
     async with world(new_app()) as there, there.connect() as client:
         failed = await client.call("ask", "sure?")

@@ -79,6 +79,14 @@ test("an answer in time ends the timeout", async (t) => {
   assert.equal(await call, "here");
 });
 
+test("a timeout that no timer can hold, such as Infinity, is none", async (t) => {
+  const { finch, socket, pass } = setUpOpen(t);
+  const call = finch.call("slow", 1, { timeout: Infinity });
+  pass(60_000);
+  socket.answers(socket.hears(), "here");
+  assert.equal(await call, "here");
+});
+
 test("a call that is aborted is rejected with the reason, and its handler is cancelled", async (t) => {
   const { finch, socket } = setUpOpen(t);
   const control = new AbortController();

@@ -176,6 +176,15 @@ test("a client that is closed by what its cut sets off tells of no pause", (t) =
   assert.deepEqual(events(), [["closed", { code: 1000, reason: "" }]]);
 });
 
+test("a client that is closed by what its opening sets off does not tell that it is open", (t) => {
+  const { finch, socket, events } = setUp(t);
+  finch.send("say", "too late");
+  finch.addEventListener("dropped", () => finch.close());
+  t.mock.method(Date, "now", () => 1_700_000_060_000); // the computer has slept, and its timers have not run
+  socket.accept();
+  assert.deepEqual(events().map(([type]) => type), ["dropped", "closed"]);
+});
+
 test("a WebSocket that cannot be made is a failed attempt", (t) => {
   class Forbidden {
     constructor() {

@@ -9,6 +9,7 @@ import { Stream } from "./stream.js";
 /** @typedef {import("../finch.d.ts").CallOptions} CallOptions */
 /** @typedef {{ path: string, data?: any, room?: string, [key: string]: any }} Fields of a message */
 
+const LONGEST = 2 ** 31 - 1; // ms; a longer timer, such as one of Infinity, would fire at once
 const REMEMBERED = 60_000; // ms for which the server keeps the answer of a call that may be sent again
 
 /**
@@ -167,7 +168,7 @@ export class Calls {
   #limit(call, timeout, signal) {
     const late = () => this.#stop(call, failure("timeout"));
     const aborted = () => this.#stop(call, signal?.reason);
-    const timer = timeout && setTimeout(late, timeout);
+    const timer = timeout && timeout <= LONGEST ? setTimeout(late, timeout) : undefined;
     signal?.addEventListener("abort", aborted);
     call.release = () => {
       clearTimeout(timer);
