@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TextIO
 
 from finch.failures import report
@@ -18,28 +18,48 @@ from finch.failures import report
 _logger: Final = logging.getLogger("finch.access")
 _server: Final = logging.getLogger("finch.server")
 
+_ATOMIC: Final = 4096  # bytes: PIPE_BUF of Linux
+
 
 class LineHandler(logging.StreamHandler[TextIO]):
     """Writes access lines to a stream, several at a time.
 
     Parameters:
         stream: such as ``sys.stderr``.
+        label: what says which worker a line is from, such as ``" [2]"``; empty for one process.
 
     Example::
 
         logging.basicConfig(handlers=[LineHandler(sys.stderr)], level=logging.INFO)
     """
 
+    def __init__(self, stream: TextIO | None = None, label: str = "") -> None:
+        super().__init__(stream)
+        self.label = label
+
     def write(self, lines: list[str]) -> None:
         """Write whole lines."""
         self.acquire()
         try:
-            self.stream.write("".join(lines))
-            self.flush()
+            for text in _pieces(lines) if self.label else ("".join(lines),):
+                self.stream.write(text)
+                self.flush()
         except Exception:  # as in logging: if the log cannot be written, all else goes on
             pass
         finally:
             self.release()
+
+
+def _pieces(lines: list[str]) -> Iterator[str]:
+    """The lines in pieces that a pipe takes whole, so that workers do not write into each other's
+    lines. An access line is plain ASCII (POSIX, write: at most PIPE_BUF bytes are atomic)."""
+    piece = ""
+    for line in lines:
+        if piece and len(piece) + len(line) > _ATOMIC:
+            yield piece
+            piece = ""
+        piece += line
+    yield piece
 
 
 class AccessLog:
@@ -82,10 +102,8 @@ class AccessLog:
         if second != self._second:
             self._second = second
             self._stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
-        self._lines.append(
-            f'{self._stamp},{int(now * 1000) % 1000:03d} INFO finch.access: {client} "{request}" '
-            f"{status}\n"
-        )
+        stamp = f"{self._stamp},{int(now * 1000) % 1000:03d} INFO{self._handler.label}"
+        self._lines.append(f'{stamp} finch.access: {client} "{request}" {status}\n')
 
     def flush(self) -> None:
         """Write the collected lines."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar, Unpack
 
+from finch.beside import Beside
 from finch.browser import BrowserClient, read_declarations
+from finch.cluster.backplane import InProcess
 from finch.config import Limits
 from finch.conversions import DecHook, check_hook
 from finch.declaring import bare
 from finch.errors import ConfigurationError
 from finch.explain import kind
+from finch.health import health_routes
 from finch.http.language import check_languages
 from finch.http.paths import parse_path
 from finch.http.pipeline import Pipeline, check_error
@@ -27,7 +29,7 @@ from finch.sockets.raw import RawSocketRoute
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class FinchApp(Shortcuts):
+class FinchApp(Beside, Shortcuts):
     """A web application: routes, sockets, middleware and background tasks.
 
     Parameters:
@@ -37,6 +39,7 @@ class FinchApp(Shortcuts):
         client_path: the path of the client for browsers, served as soon as there are sockets:
             see :attr:`client_url`. ``finch.global.js`` and ``finch.d.ts`` are beside it. None for
             no such routes; a route of your own with one of these paths takes its place.
+        health: whether ``/healthz`` and ``/readyz`` are served, for probes: see ``finch.health``.
         debug: whether ``finch.d.ts`` has the types of this application's handlers.
         languages: the language tags that the application speaks, the default first.
         limits: the limits; ``Limits()`` if left out.
@@ -64,6 +67,7 @@ class FinchApp(Shortcuts):
         *,
         socket_path: str | None = "/ws",
         client_path: str | None = "/finch.js",
+        health: bool = False,
         debug: bool = False,
         languages: Iterable[str] = ("en",),
         limits: Limits | None = None,
@@ -86,12 +90,19 @@ class FinchApp(Shortcuts):
         self._router = Router()
         self._pipeline = Pipeline(self._router)
         self._lifespan = Lifespan()
+        self.worker = 1
+        """The number of this process among the workers of one machine, from 1 on. Another process
+        gets it if this one ends; so it is good for logs and names, not for dividing work."""
         self.debug = debug
         self._client = None
         if client_path is not None:
             self._client = BrowserClient(client_path, lambda: self.types() if self.debug else None)
         self._serves_client = False
         self._own: dict[str, FinchRoute] = {}  # routes that Finch has added, by path
+        self._served: list[SocketManager] = []  # the managers that clients can connect to
+        if health:
+            for route in health_routes(self._why_not_ready):
+                self._add_own(route)
         self._implicit: SocketManager | None = None
         self._implicit = SocketManager(self)
 
@@ -185,6 +196,7 @@ class FinchApp(Shortcuts):
         """Add a new manager to this application. Called by :class:`finch.SocketManager`."""
         if manager.path is not None:
             self._router.add(FinchRoute(manager.path, manager.handle))
+            self._served.append(manager)
             self._serve_client()
             return
         implicit = self._implicit
@@ -203,6 +215,8 @@ class FinchApp(Shortcuts):
         if manager is self.socket_manager and self.socket_path is not None:
             mount = FinchRoute(self.socket_path, self._upgrade_own, key="finch.socket")
             self._add_own(mount)
+        if manager not in self._served:
+            self._served.append(manager)
         self._serve_client()
 
     def _serve_client(self) -> None:
@@ -298,52 +312,26 @@ class FinchApp(Shortcuts):
         """
         return await self._pipeline.handle(request)
 
-    # Beside the handlers
+    # Several processes
 
-    @bare
-    def on_startup(self, callback: F) -> F:
-        """Register a function without arguments that runs before the first connection is
-        accepted."""
-        self._lifespan.add_startup(callback)
-        return callback
+    def check_workers(self, count: int) -> None:
+        """Refuse several workers if each would have its own clients.
 
-    @bare
-    def on_shutdown(self, callback: F) -> F:
-        """Register a function without arguments that runs after the last connection is closed."""
-        self._lifespan.add_shutdown(callback)
-        return callback
-
-    def background_task(self, function: F, *args: Any) -> F:
-        """Run a function beside the handlers, in the app's nursery, until it ends or the app does.
-
-        Used as a decorator, the function starts when the app starts. Called while the app runs, it
-        starts at once; a ``def`` handler may call it from its thread. If the function raises, that
-        is logged, and everything else goes on.
+        Parameters:
+            count: how many workers there are to be.
 
         Raises:
-            ConfigurationError: if it is not a function (a coroutine, for example).
-
-        Example::
-
-            @app.background_task
-            async def tick():
-                while True:
-                    await app.socket_manager.send_to_all(time(), path="tick")
-                    await trio.sleep(1)
+            ConfigurationError: if there are sockets, and no backplane joins the workers.
         """
-        self._lifespan.start_soon(function, *args)
-        return function
+        if count > 1 and any(isinstance(one.backplane, InProcess) for one in self._served):
+            raise ConfigurationError(
+                f"this application has sockets, and each of {count} workers would know its own "
+                "clients only: a message to a room would not reach all who are in it. Write "
+                "--backplane redis://HOST, or --workers 1"
+            )
 
-    def hurry(self, seconds: float) -> None:
-        """Give the ``on_shutdown`` functions at most this many seconds. Called when a
-        second signal arrives."""
-        self._lifespan.hurry(seconds)
-
-    def lifespan(self) -> AbstractAsyncContextManager[None]:
-        """A context manager that runs startup, background tasks and shutdown. The app is served
-        inside it.
-
-        Raises:
-            BaseException: whatever a startup callback raises.
-        """
-        return self._lifespan.run(self.limits.shutdown_timeout)
+    def _why_not_ready(self) -> str:
+        if not self._lifespan.serving:
+            return "draining"
+        states = (getattr(one.backplane, "state", "connected") for one in self._served)
+        return next((f"backplane {one}" for one in states if one != "connected"), "")

@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import trio
 
@@ -28,11 +28,17 @@ from finch.browser import KEY as CLIENT
 from finch.errors import ConfigurationError
 from finch.finding import Mistake, find_app
 from finch.logs import Formatter
+from finch.net.notify import notify
+from finch.options import check_address
 from finch.serving import serve, tune_gc
+
+if TYPE_CHECKING:
+    from finch.cluster.control import Place
 
 _log = logging.getLogger("finch.server")
 
 _INTERRUPTED: Final = 128 + signal.SIGINT
+_MOST: Final = 999  # workers; more is a mistake of writing
 
 _EXAMPLES: Final = "examples"  # instead of module:attribute
 
@@ -52,56 +58,101 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words and words[0] in _COMMANDS:
         new_parser, do = _COMMANDS[words.pop(0)]
     try:
-        return _guarded(do, new_parser().parse_args(words))
+        options = new_parser().parse_args(words)
+        options.words = words
+        return _guarded(do, options)
     finally:
         _settle(sys.stdout)
         _settle(sys.stderr)
 
 
-def _guarded(do: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
+def _guarded(do: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
     """Do what the command line asks for; the exit code."""
-    handler = _Handler()
-    handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    worker, complain = None, _complain
+    if getattr(options, "worker", None) is not None:
+        from finch.working import WorkerProcess  # one process alone needs none of it
+
+        worker = options.worker = WorkerProcess(options.worker)
+        complain = worker.control.failed
+    handler = _Handler(label="" if worker is None else worker.label)
+    form = f"%(asctime)s %(levelname)s{handler.label} %(name)s: %(message)s"
+    handler.setFormatter(Formatter(form))
     logging.basicConfig(level=options.log_level.upper(), handlers=[handler])
     try:
-        do(options)
+        code = do(options)
     except Mistake as mistake:
-        return _complain(str(mistake))
+        complain(f"finch: {mistake}")
+        return 1
     except ConfigurationError as error:
-        return _complain(f"{error}{where(error)}")
+        complain(f"finch: {error}{where(error)}")
+        return 1
     except KeyboardInterrupt:
-        _complain("interrupted")
+        complain("finch: interrupted")
         return _INTERRUPTED
+    except SystemExit as end:
+        if worker is None or end.code is None or isinstance(end.code, int):
+            raise
+        complain(str(end.code))  # else Python would print it, in each worker
+        return 1
     except Exception as error:
         error.__traceback__ = from_own_code(error)
-        _say("".join(traceback.format_exception(error)).rstrip(), sys.stderr)
+        complain("".join(traceback.format_exception(error)).rstrip())
         return 1
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # another signal would change the exit code
+    return code
+
+
+def _serve(options: argparse.Namespace) -> int:
+    if options.worker is None and options.workers is not None:
+        return _supervise(options)
+    app = _examples() if options.app == _EXAMPLES else find_app(options.app)
+    app.debug = app.debug or options.debug
+    settings = {
+        "certfile": options.certfile,
+        "keyfile": options.keyfile,
+        "forwarded_allow_ips": options.forwarded_allow_ips,
+        "proxy_protocol": options.proxy_protocol,
+        "access_log": options.access_log,
+    }
+    tune_gc()
+    if options.worker is not None:
+        options.worker.prepare(app)
+        ready = _Start(app, partial(options.worker.ready, app))
+        trio.run(partial(options.worker.serve, app, task_status=ready, **settings))
+        return 0
+    address = {name: getattr(options, name) for name in ("host", "port", "unix", "fd")}
+    trio.run(partial(serve, app, task_status=_Start(app, _announce), **address, **settings))
     return 0
 
 
-def _serve(options: argparse.Namespace) -> None:
-    app = _examples() if options.app == _EXAMPLES else find_app(options.app)
-    app.debug = app.debug or options.debug
-    tune_gc()
-    trio.run(
-        partial(
-            serve,
-            app,
-            host=options.host,
-            port=options.port,
-            unix=options.unix,
-            fd=options.fd,
-            certfile=options.certfile,
-            keyfile=options.keyfile,
-            forwarded_allow_ips=options.forwarded_allow_ips,
-            proxy_protocol=options.proxy_protocol,
-            access_log=options.access_log,
-            task_status=_Banner(app),
-        )
+def _supervise(options: argparse.Namespace) -> int:
+    """Let worker processes serve. This process never imports the application."""
+    from finch.cluster.supervisor import Supervisor, cores  # one process alone needs none of it
+    from finch.net.listeners import Doors, cannot_listen
+
+    check_address(options.host, options.port, options.fd)
+    try:
+        doors = Doors(options.host, options.port, unix=options.unix, fd=options.fd)
+    except (OSError, ValueError) as error:
+        raise cannot_listen(options.unix or f"{options.host}:{options.port}", error) from error
+    supervisor = Supervisor(
+        [sys.executable, *_program(options.words), "--worker", "{place}", *options.words],
+        doors,
+        options.workers or cores(),
+        ready=lambda banner, count: _announce(f"{banner}\n  workers  {count}"),
+        failed=_complain,
     )
+    return trio.run(supervisor.run)
+
+
+def _program(words: list[str]) -> list[str]:
+    """What Python runs to get here, with its own options: ``-X dev -m finch`` for example."""
+    ours = sys.orig_argv[1:]
+    if words and ours[-len(words) :] == words and "-c" not in ours:
+        return ours[: -len(words)]
+    return ["-m", "finch"]
 
 
 def _examples() -> FinchApp:
@@ -110,21 +161,21 @@ def _examples() -> FinchApp:
     return gallery()
 
 
-def _print_types(options: argparse.Namespace) -> None:
+def _print_types(options: argparse.Namespace) -> int:
     app = find_app(options.app)
     text = app.types()
     if options.output is None:
         _say(text.rstrip("\n"), sys.stdout)
-        return
+        return 0
     try:
         Path(options.output).write_text(text, encoding="utf-8")
     except OSError as error:
         raise Mistake(f"the types cannot be written to {options.output}: {error}") from None
+    return 0
 
 
-def _complain(text: str) -> int:
-    _say(f"finch: {text}", sys.stderr)
-    return 1
+def _complain(text: str) -> None:
+    _say(text, sys.stderr)
 
 
 def _say(text: str, stream: TextIO | None) -> Exception | None:
@@ -187,6 +238,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="listen on an inherited descriptor instead; 3 for systemd's socket activation",
     )
+    parser.add_argument(
+        "--workers",
+        type=_workers,
+        metavar="N",
+        help="serve in N processes, or 'auto': one for each core (this process alone)",
+    )
+    parser.add_argument("--worker", type=_place, help=argparse.SUPPRESS)  # a worker's own
     parser.add_argument("--certfile", metavar="PEM", help="certificate, for https and wss")
     parser.add_argument("--keyfile", metavar="PEM", help="its key, if that is in another file")
     parser.add_argument(
@@ -255,23 +313,54 @@ def _descriptor(text: str) -> int:
     return int(text)
 
 
+def _workers(text: str) -> int:
+    """How many workers; 0 for one for each core."""
+    if text == "auto":
+        return 0
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:5]) <= _MOST:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of workers; write a number from 1 to {_MOST}, or auto"
+        )
+    return int(text)
+
+
+def _place(text: str) -> Place:
+    from finch.cluster.control import Place
+
+    try:
+        return Place.parse(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("only Finch itself uses it; write --workers") from None
+
+
 _COMMANDS: Final = {"types": (_types_parser, _print_types)}
 """What is done if the first word is one of these: the parser of the others, and the function."""
 
 
-class _Banner:
-    """Prints the URLs as soon as the application is served."""
+class _Start:
+    """Learns when the application is served.
 
-    def __init__(self, app: FinchApp) -> None:
+    Parameters:
+        announce: called with the banner.
+    """
+
+    def __init__(self, app: FinchApp, announce: Callable[[str], object]) -> None:
         self._app = app
+        self._announce = announce
 
     def started(self, urls: Any = None) -> None:
         """Called as ``trio.TaskStatus.started``."""
-        if not urls:
-            return  # a signal came during startup, so nothing is served
-        failure = _say(_banner(self._app, urls), sys.stdout)
-        if failure is not None:
-            _log.warning("the banner cannot be printed (%s); serving %s", failure, ", ".join(urls))
+        if urls:  # none if a signal came during startup, so that nothing is served
+            self._announce(_banner(self._app, urls))
+
+
+def _announce(banner: str) -> None:
+    """Print the URLs, the routes, and how to stop it all."""
+    failure = _say(f"{banner}\nStop it with Ctrl-C.", sys.stdout)
+    if failure is not None:
+        urls = [line.rpartition(" ")[2] for line in banner.splitlines() if line[0] != " "]
+        _log.warning("the banner cannot be printed (%s); serving %s", failure, ", ".join(urls))
+    notify("READY=1")
 
 
 def _banner(app: FinchApp, urls: list[str]) -> str:
@@ -285,5 +374,4 @@ def _banner(app: FinchApp, urls: list[str]) -> str:
         lines.append(f"  {methods:<8} {route.path}")
     for path in app.socket_manager.paths():
         lines.append(f"  socket   {path}")
-    lines.append("Stop it with Ctrl-C.")
     return "\n".join(lines)

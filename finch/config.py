@@ -99,9 +99,11 @@ class Limits:
     shutdown_timeout: float = 10.0
     """At shutdown, requests and sockets get this time to end by themselves."""
 
-    shutdown_spread: float = 2.0
-    """At shutdown, Finch closes all sockets within this time, one per millisecond, so that their
-    clients do not all reconnect at once. Part of ``shutdown_timeout``."""
+    shutdown_spread: float | None = None
+    """At shutdown, Finch closes one socket per millisecond, so that their clients do not all
+    reconnect at once: one core makes about 1,000 TLS handshakes a second. So the time grows with
+    the number of clients, up to this. None is half of ``shutdown_timeout``, of which it is a
+    part: with more clients than that has milliseconds, raise ``shutdown_timeout``."""
 
     max_connections: int | None = None
     """Connections at a time, HTTP and WebSockets together; more get 503 with Retry-After. None
@@ -198,8 +200,10 @@ def _advice(name: str, value: Any, whole: bool) -> str:
         return "write .total_seconds() after it"
     if name == "body_rate" and value == 0:
         return "body_grace=math.inf lets a body take any time"
-    if default is None:
+    if name == "max_connections":
         return "leave it out to allow any number"
+    if default is None:
+        return "leave it out for half of shutdown_timeout, and math.inf switches it off"
     example = f"the default is {default}"
     if not whole and name not in _MUST_END:
         example += ", and math.inf switches it off"

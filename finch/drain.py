@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final, Protocol
 
 import trio
@@ -16,6 +16,10 @@ from finch.sockets.link import Link
 _log = logging.getLogger("finch.server")
 
 _CLOSINGS: Final = 0.001  # seconds between two sockets' closings, if there is time
+_LINGER: Final = 1.0
+"""Seconds, at a restart, in which an idle connection may still make a request, which is answered
+with ``Connection: close``. If it were closed at once, the client's next request could be on its way
+already, and would fail."""
 _CROWD: Final = 0.02  # closings that are due within this many seconds are sent together
 _LAST_TURNS: Final = 8  # turns of the event loop before a peer is dropped
 
@@ -28,7 +32,8 @@ class Watched(Protocol):
 
     def expire(self, now: float) -> None: ...
     def drop(self) -> None: ...
-    def shut_down(self) -> None: ...
+    def retire(self) -> None: ...
+    def shut_down(self, code: int = 1001, reason: str = "going away") -> None: ...
 
 
 class Drain:
@@ -45,6 +50,20 @@ class Drain:
         self._in_peace = trio.CancelScope()
         self._hurry: float | None = None  # seconds for goodbyes only, after hurry()
         self._left = trio.Event()
+        self._lingers = False  # whether connections may make one more request
+        self._words = (1001, "going away")
+
+    def restart(self) -> None:
+        """Others go on serving: clients are to come back at once, and no request may fail."""
+        self._lingers = True
+        self._words = (1012, "service restart")
+
+    def end(self, item: Watched) -> None:
+        """Let a connection end."""
+        if self._lingers:
+            item.retire()
+        else:
+            item.shut_down(*self._words)
 
     def hurry(self, seconds: float) -> None:
         """Stop waiting for connections to end. Wait only for goodbyes, at most this long."""
@@ -71,31 +90,45 @@ class Drain:
             deadline = min(deadline, trio.current_time() + self._hurry)
         await self._drop()
         with trio.move_on_at(deadline):
-            await self._until_empty(Link if self._hurry is not None else object)
+            if self._hurry is not None:
+                await self._until(lambda item: not isinstance(item, Link))
+            else:
+                await self._until_empty()
 
     async def _say_goodbye(self) -> None:
-        links = []
-        for item in list(self._watched):
-            if isinstance(item, Link):
-                links.append(item)
-            else:
-                item.shut_down()
+        links = [item for item in self._watched if isinstance(item, Link)]
         begun = trio.current_time()
-        pause = min(_CLOSINGS, self._limits.shutdown_spread / max(1, len(links)))
+        for item in list(self._watched):
+            if not isinstance(item, Link):
+                self.end(item)
+        pause = self._pause(len(links))
         for number, link in enumerate(links):
             due = begun + number * pause
             if due > trio.current_time() + _CROWD:
                 await trio.sleep_until(due)
             try:
-                link.shut_down()
+                link.shut_down(*self._words)
             except Exception as error:
                 report(_log, "a bug in Finch: %r cannot say goodbye", link, error=error)
                 link.drop()
+        if self._lingers:
+            with trio.move_on_at(begun + _LINGER):
+                await self._until(lambda item: isinstance(item, Link))
+            self._lingers = False
+            for item in list(self._watched):
+                self.end(item)
+
+    def _pause(self, count: int) -> float:
+        """Seconds between two closings."""
+        spread = self._limits.shutdown_spread
+        if spread is None:  # the other half is for the goodbyes, and for handlers
+            spread = self._limits.shutdown_timeout / 2
+        return min(_CLOSINGS, spread / max(1, count))
 
     async def _drop(self) -> None:
         left = list(self._watched)
         for item in left:
-            item.shut_down()
+            item.shut_down(*self._words)
         for _ in range(_LAST_TURNS):  # TLS needs several turns to send a socket's Close
             if not any(item.transport.pending for item in left):
                 break
@@ -104,8 +137,12 @@ class Drain:
             item.drop()
             item.expire(trio.current_time())  # cancels handlers; on_disconnect still runs
 
-    async def _until_empty(self, kind: type = object) -> None:
+    async def _until_empty(self) -> None:
+        await self._until(lambda item: False)
+
+    async def _until(self, is_fine: Callable[[Watched], bool]) -> None:
+        """Wait until all connections that are left are fine."""
         # Nothing is awaited between the check and the new event, so no end can be missed.
-        while any(isinstance(item, kind) for item in self._watched):
+        while not all(map(is_fine, self._watched)):
             self._left = trio.Event()
             await self._left.wait()

@@ -21,6 +21,7 @@ from finch.errors import HTTPError
 from finch.http.request import Request
 from finch.http.response import HTMLResponse, RedirectResponse, TextResponse
 from finch.http.routing import FinchRoute
+from finch.lifespan import Time
 
 EXAMPLES: Final = "finch.examples"
 """The package of the examples: the folder ``examples`` of the repository."""
@@ -66,17 +67,23 @@ class Gallery(FinchApp):
         self.add_routes([*routes, FinchRoute(prefix, add_slash)])
         self._mounted.append(app)
 
-    def lifespan(self) -> AbstractAsyncContextManager[None]:
+    def lifespan(self) -> AbstractAsyncContextManager[Time]:
         """As that of any application, with those of the mounted ones inside."""
         return self._all_lifespans()
 
     @asynccontextmanager
-    async def _all_lifespans(self) -> AsyncIterator[None]:
+    async def _all_lifespans(self) -> AsyncIterator[Time]:
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(super().lifespan())
+            time = await stack.enter_async_context(super().lifespan())
             for app in self._mounted:
                 await stack.enter_async_context(app.lifespan())
-            yield
+            yield time
+
+    def check_workers(self, count: int) -> None:
+        """As in any application, for the mounted ones too."""
+        super().check_workers(count)
+        for app in self._mounted:
+            app.check_workers(count)
 
     def hurry(self, seconds: float) -> None:
         """As in any application, for the mounted ones too."""

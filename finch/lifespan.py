@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -11,9 +12,10 @@ from typing import Any, Final
 import trio
 
 from finch.calls import attempt
+from finch.cluster.leader import Leader
 from finch.declaring import check_no_yield, check_takes, shown
 from finch.errors import ConfigurationError
-from finch.explain import where
+from finch.explain import kind, where
 from finch.failures import report
 from finch.tasks import caught, contain, plain_nursery
 
@@ -32,7 +34,14 @@ class Lifespan:
         self._startup: list[Callable[[], Any]] = []
         self._shutdown: list[Callable[[], Any]] = []
         self._background: list[Callable[[], Awaitable[None]]] = []
-        self._times: list[_Time] = []  # an application may be served several times at once
+        self._times: list[Time] = []  # an application may be served several times at once
+        self.leader = Leader()
+        """Whether this process runs what must run in one process only."""
+
+    @property
+    def serving(self) -> bool:
+        """Whether the application has started, and does not end."""
+        return any(not time.draining for time in self._times)
 
     def add_startup(self, callback: Callable[[], Any]) -> None:
         """Call a function before the first connection is accepted.
@@ -59,15 +68,38 @@ class Lifespan:
         check_no_yield(callback, "the on_shutdown function", _TWO_HALVES)
         self._shutdown.append(callback)
 
-    def start_soon(self, function: Callable[..., Any], *args: Any) -> None:
+    def start_soon(self, function: Callable[..., Any], *args: Any, once: bool = False) -> None:
         """Run a function now, or when the application starts. May be called from any thread.
+
+        Parameters:
+            once: whether it runs only in the process that leads.
 
         Raises:
             ConfigurationError: if the function cannot be called with these arguments.
         """
         check_takes(function, "background_task", f"({', '.join(map(repr, args))})", *args)
         check_no_yield(function, "the background task", "leave out the yield")
-        task = partial(_in_background, function, *args)
+        self._begin(partial(_in_background, function, *args), once, function)
+
+    def every(self, seconds: float, function: Callable[[], Any], once: bool) -> None:
+        """Call a function again and again while the application runs.
+
+        Parameters:
+            seconds: from the beginning of a call to that of the next.
+            once: whether it is called only in the process that leads.
+
+        Raises:
+            ConfigurationError: if the function takes arguments or yields.
+        """
+        check_takes(function, "every", "()")
+        check_no_yield(function, "the function of every", "leave out the yield")
+        self._begin(partial(_tick, seconds, function), once, function)
+
+    def _begin(
+        self, task: Callable[[], Awaitable[None]], once: bool, function: Callable[..., Any]
+    ) -> None:
+        if once:
+            task = partial(self._while_leading, task, f"the background task {shown(function)}")
         if not self._times:
             self._background.append(task)
             return
@@ -80,8 +112,11 @@ class Lifespan:
         else:  # a thread with an event loop of its own, which must not wait
             time.token.run_sync_soon(_start_from_outside, start)
 
+    async def _while_leading(self, task: Callable[[], Awaitable[None]], name: str) -> None:
+        await self.leader.run(task, name)  # the leader of this moment, not that of the declaration
+
     @asynccontextmanager
-    async def run(self, shutdown_timeout: float) -> AsyncIterator[None]:
+    async def run(self, shutdown_timeout: float) -> AsyncIterator[Time]:
         """Run startup, background tasks and shutdown. The application is served inside the block.
 
         Parameters:
@@ -91,7 +126,7 @@ class Lifespan:
             BaseException: whatever a startup callback raises; the application then does not start.
         """
         async with plain_nursery() as nursery:
-            time = _Time(nursery)
+            time = Time(nursery)
             lasting = len(self._background)
             try:
                 for callback in self._startup:
@@ -105,7 +140,7 @@ class Lifespan:
             for task in background:
                 nursery.start_soon(caught, task)
             try:
-                yield
+                yield time
             finally:
                 with time.farewell:
                     seconds = shutdown_timeout
@@ -129,13 +164,18 @@ class Lifespan:
             time.farewell.deadline = min(time.farewell.deadline, hurried)
 
 
-class _Time:
-    """One time that an application is served."""
+class Time:
+    """One time that an application is served.
+
+    Attributes:
+        draining: whether its server takes no more connections.
+    """
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self.nursery = nursery
         self.token = trio.lowlevel.current_trio_token()
         self.farewell = trio.CancelScope(shield=True)  # around the callbacks of shutdown
+        self.draining = False
         self.hurried: float | None = None  # seconds that they may take, if they are in a hurry
 
 
@@ -146,6 +186,29 @@ def _start_from_outside(start: Callable[[], Any]) -> None:
         start()
     except RuntimeError as error:
         report(_log, "a background task was not started: the application has ended", error=error)
+
+
+def check_seconds(seconds: object) -> None:
+    """Refuse what is no time between two calls.
+
+    Raises:
+        ConfigurationError: if it is not a number above 0.
+    """
+    if callable(seconds):
+        raise ConfigurationError(f"write @app.every(5) above {shown(seconds)}, with the seconds")
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not number or not 0 < seconds < math.inf:  # type: ignore[operator]
+        what = repr(seconds) if number else kind(seconds)
+        raise ConfigurationError(f"every takes seconds, a number above 0, not {what}")
+
+
+async def _tick(seconds: float, function: Callable[[], Any]) -> None:
+    due = trio.current_time() + seconds
+    while True:
+        await trio.sleep_until(due)
+        await _in_background(function)
+        # after a call that took too long, the next one is now, and none is made up for
+        due = max(due + seconds, trio.current_time())
 
 
 async def _in_background(function: Callable[..., Any], *args: Any) -> None:

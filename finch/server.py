@@ -25,6 +25,7 @@ from finch.errors import HTTPError
 from finch.failures import failure_of, report
 from finch.http.connection import Connection
 from finch.http.takeover import TakeOver
+from finch.lifespan import Time
 from finch.logs import Seldom
 from finch.net.acceptor import Acceptor
 from finch.net.address import Address, address_of
@@ -91,6 +92,7 @@ class Server:
         self._seldom = Seldom(_log)
         self._threads = Threads()
         self._drain = Drain(self._watched, app.limits)
+        self._time: Time | None = None
         self.lagging: dict[Prober, None] = {}
 
     async def run(
@@ -142,7 +144,7 @@ class Server:
     ) -> None:
         self._threads.adopt()
         with trio.CancelScope() as shield:
-            async with self._app.lifespan():
+            async with self._app.lifespan() as self._time:
                 shield.shield = True  # not before: a cancellation may still end the startup
                 self.workers.home = copy_context()
                 async with plain_nursery() as nursery:
@@ -166,9 +168,21 @@ class Server:
                     nursery.cancel_scope.cancel()
                     self._threads.abandon()  # else the nursery would wait for handlers in threads
 
-    def stop(self) -> None:
-        """Stop accepting, finish the current requests, close every socket with 1001."""
+    def stop(self, restart: bool = False) -> None:
+        """Stop accepting, finish the current requests, close every socket with 1001.
+
+        Parameters:
+            restart: whether another process takes over the address. Sockets are then closed with
+                1012, and idle connections get a moment for one more request.
+        """
+        if restart and not self._stop.is_set():
+            self._drain.restart()
+        self._set_stop()
+
+    def _set_stop(self) -> None:
         self._stop.set()
+        if self._time is not None:
+            self._time.draining = True
 
     def stop_at_once(self, seconds: float = 0.0) -> None:
         """Stop without waiting: requests are cut off, sockets are closed with 1001.
@@ -177,7 +191,7 @@ class Server:
             seconds: the time for the ``on_disconnect`` calls of all clients together; the default
                 is ``Limits.leave_grace``.
         """
-        self._stop.set()
+        self._set_stop()
         self._drain.hurry(seconds or self.limits.leave_grace)
 
     def abandon_threads(self) -> None:
@@ -304,7 +318,7 @@ class Server:
     def _watch(self, item: Watched) -> None:
         self._watched.add(item)
         if self._stop.is_set():
-            item.shut_down()
+            self._drain.end(item)
 
     def _unwatch(self, item: Watched) -> None:
         self._watched.discard(item)

@@ -8,21 +8,27 @@ import inspect
 import logging
 import os
 import signal
+import socket
+import ssl
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
 from finch.app import FinchApp
 from finch.errors import ConfigurationError
 from finch.net.listeners import cannot_listen, load_tls, open_listeners
+from finch.net.notify import notify
 from finch.options import as_path, check_address, check_app, check_switch, trust_in
 from finch.server import Server
 from finch.tasks import plain_nursery
+
+if TYPE_CHECKING:
+    from finch.cluster.control import Control  # one process alone needs none of it
 
 _log = logging.getLogger("finch.server")
 
@@ -81,26 +87,55 @@ async def serve(
     check_address(host, port, fd)
     check_switch("proxy_protocol", proxy_protocol)
     check_switch("access_log", access_log)
-    unix, certfile, keyfile = (
-        as_path(name, path)
-        for name, path in (("unix", unix), ("certfile", certfile), ("keyfile", keyfile))
-    )
-    if keyfile is not None and certfile is None:
-        raise ConfigurationError("there is a keyfile without a certfile; give both")
-    tls = load_tls(certfile, keyfile) if certfile is not None else None
+    unix = as_path("unix", unix)
+    tls = tls_of(certfile, keyfile)
     trust = trust_in(forwarded_allow_ips)
     try:
         listeners = open_listeners(host, port, unix=unix, fd=fd)
     except (OSError, ValueError) as error:
         raise cannot_listen(unix or f"{host}:{port}", error) from error
     server = Server(app, access_log=access_log, trust=trust, proxy_protocol=proxy_protocol)
+    await run_server(app, server, listeners, tls=tls, task_status=task_status)
+
+
+def tls_of(
+    certfile: str | os.PathLike[str] | None, keyfile: str | os.PathLike[str] | None
+) -> ssl.SSLContext | None:
+    """The TLS settings of a server, or None if it has no certificate.
+
+    Raises:
+        ConfigurationError: if there is a key alone, or if :func:`load_tls` raises it.
+    """
+    certfile, keyfile = as_path("certfile", certfile), as_path("keyfile", keyfile)
+    if keyfile is not None and certfile is None:
+        raise ConfigurationError("there is a keyfile without a certfile; give both")
+    return load_tls(certfile, keyfile) if certfile is not None else None
+
+
+async def run_server(
+    app: FinchApp,
+    server: Server,
+    listeners: Sequence[socket.socket],
+    *,
+    tls: ssl.SSLContext | None,
+    task_status: trio.TaskStatus[list[str]],
+    control: Control | None = None,
+) -> None:
+    """Run a server until it is cancelled or told to end.
+
+    Parameters:
+        control: the line to the supervisor, if this process is one of its workers. Then the
+            supervisor tells it when to end; a signal only lets it end gracefully.
+    """
     start = _Start(task_status)
     async with plain_nursery() as nursery:
-        with (
-            trio.CancelScope() as scope,
-            _signals(partial(_obey, app, server, start, scope, nursery)),
-        ):
-            await server.run(listeners, tls=tls, task_status=start)
+        with trio.CancelScope() as scope:
+            ending = Ending(app, server, start, scope, nursery, control)
+            with _signals(ending.signalled):
+                if control is not None:
+                    nursery.start_soon(control.run, ending)
+                    nursery.start_soon(control.resign)
+                await server.run(listeners, tls=tls, task_status=start)
         nursery.cancel_scope.cancel()
     if not start.done:
         task_status.started([])
@@ -153,25 +188,73 @@ def _signals(obey: Callable[[int], None]) -> Iterator[None]:
                 signal.signal(one, signal.SIG_DFL if handler is None else handler)
 
 
-def _obey(
-    app: FinchApp,
-    server: Server,
-    start: _Start,
-    scope: trio.CancelScope,
-    nursery: trio.Nursery,
-    number: int,
-) -> None:
-    """End the server: gracefully at the first signal, at once at the second or during startup."""
-    if server.stopping:
-        server.stop_at_once()
-        app.hurry(server.limits.leave_grace)
-        if not start.done:
-            server.abandon_threads()
-    elif not start.done:
-        _log.info("%s came during startup; the startup is cancelled", signal.Signals(number).name)
-        scope.cancel()
-        nursery.start_soon(_abandon_threads_after, server, server.limits.shutdown_timeout)
-    server.stop()
+class Ending:
+    """Ends a server: gracefully first, then at once; and at once during startup.
+
+    Parameters:
+        start: knows whether the startup is done.
+        scope: cancels the startup.
+        nursery: for a task that outlives the startup.
+        control: the line to the supervisor of a worker; None for a process alone.
+    """
+
+    def __init__(
+        self,
+        app: FinchApp,
+        server: Server,
+        start: _Start,
+        scope: trio.CancelScope,
+        nursery: trio.Nursery,
+        control: Control | None = None,
+    ) -> None:
+        self._app = app
+        self._server = server
+        self._start = start
+        self._scope = scope
+        self._nursery = nursery
+        self._control = control
+
+    def signalled(self, number: int) -> None:
+        """A signal came: the first lets the server end, the second hurries it.
+
+        A worker gets signals twice: systemd and terminals send them to all processes, and the
+        supervisor passes them on. So only the supervisor can hurry it.
+        """
+        name = signal.Signals(number).name
+        if self._control is not None:
+            if number == signal.SIGTERM:
+                self.begin(name)
+        elif self._server.stopping:
+            self.hurry()
+        else:
+            notify("STOPPING=1")
+            self.begin(name)
+
+    def begin(self, why: str, restart: bool = False) -> None:
+        """End gracefully; if it ends already, nothing changes.
+
+        Parameters:
+            why: what the log says if the startup is cancelled.
+            restart: whether another process takes over.
+        """
+        server = self._server
+        if server.stopping:
+            return
+        if not self._start.done:
+            _log.info("%s came during startup; the startup is cancelled", why)
+            self._scope.cancel()
+            self._nursery.start_soon(_abandon_threads_after, server, server.limits.shutdown_timeout)
+        server.stop(restart)
+        if self._control is not None:
+            self._control.leaving()
+
+    def hurry(self) -> None:
+        """End at once."""
+        self.begin("the second signal")
+        self._server.stop_at_once()
+        self._app.hurry(self._server.limits.leave_grace)
+        if not self._start.done:
+            self._server.abandon_threads()
 
 
 async def _abandon_threads_after(server: Server, seconds: float) -> None:
@@ -209,6 +292,11 @@ def run(app: FinchApp, **options: object) -> None:
     check_app(app, "finch.run")
     for name in options:
         if name not in _OPTIONS:
+            if name == "workers":
+                raise ConfigurationError(
+                    "finch.run serves in this process alone; write python -m finch app:app "
+                    f"--workers {options[name]}, so that each worker imports the application"
+                )
             near = difflib.get_close_matches(name, _OPTIONS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(_OPTIONS)}"
             raise ConfigurationError(f"finch.run has no option {name!r}; {hint}")

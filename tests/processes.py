@@ -45,13 +45,15 @@ def finch(
     stdout=None,
     says="Stop it",
     program=("-m", "finch"),
+    process_group=None,
     **environment,
 ):
     """Run ``python -m finch`` until the end of the block.
 
     ``fd3`` is the socket that it inherits, as systemd passes it on; ``stdout`` a file that it has
     instead of the pipe from which it is read (then stderr is read); ``says`` what it prints at the
-    latest when it has begun; ``program`` what Python runs.
+    latest when it has begun; ``program`` what Python runs; ``process_group`` 0 for a group of its
+    own, with its children.
     """
     command = [sys.executable, *program, *map(str, arguments)]
     if fd3 is not None:
@@ -64,6 +66,7 @@ def finch(
         stdout=subprocess.PIPE if stdout is None else stdout,
         stderr=subprocess.STDOUT if stdout is None else subprocess.PIPE,
         text=True,
+        process_group=process_group,
         env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
     )
     lines = []

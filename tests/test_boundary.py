@@ -667,6 +667,24 @@ async def start_beside_in_a_thread(client, thrower):
     await thrower.entered.wait()
 
 
+async def tick_beside(client, thrower):
+    begun = []
+
+    @client.app.every(0.001)
+    async def tick():
+        if not begun:
+            begun.append(True)
+            await thrower.throw()
+
+    thrower.leave()
+    await thrower.entered.wait()
+
+
+@place(tick_beside)
+def every(app, thrower):
+    pass
+
+
 @place(start_beside)
 def background_task(app, thrower):
     pass
@@ -766,7 +784,11 @@ SITES = {
     "calls._between_contexts: function": ["handler_in_a_thread", "message_handler_in_a_thread"],
     "calls.attempt: call": ["on_connect", "background_task", "on_connect_in_a_thread"],
     "lifespan.run: attempt": ["the tests of startup and shutdown"],
-    "lifespan._in_background: attempt": ["background_task", "background_task_in_a_thread"],
+    "lifespan._in_background: attempt": [
+        "background_task",
+        "background_task_in_a_thread",
+        "every",
+    ],
     "http.pipeline._dispatch: call": ["handler_in_a_thread"],
     "http.pipeline._dispatch: index": ["handler", "handler_in_a_nursery", "upgrade_route"],
     "http.pipeline._handled: attempt": ["error_handler", "error_handler_in_a_thread"],
@@ -898,6 +920,7 @@ TAKES_A_FUNCTION = {
     "FinchApp.on_startup": None,
     "FinchApp.on_shutdown": None,
     "FinchApp.background_task": "background_task",
+    "FinchApp.every": "every",
     "Rooms.on_join": "on_join",
     "Rooms.on_leave": "on_leave",
     "Rooms.task": "task_of_a_room",

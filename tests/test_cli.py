@@ -436,6 +436,10 @@ def test_help_that_nobody_reads_is_no_error(folder):
         (["--port", "99999"], "'99999' is not a port"),
         (["--fd", "-1"], "'-1' is not a descriptor"),
         (["--fd", "three"], "'three' is not a descriptor"),
+        (["--workers", "0"], "'0' is no number of workers; write a number from 1 to 999, or auto"),
+        (["--workers", "1000"], "'1000' is no number of workers"),
+        (["--workers", "many"], "'many' is no number of workers"),
+        (["--worker", "2"], "only Finch itself uses it; write --workers"),
     ],
 )
 def test_a_wrong_number_is_said_so(capsys, arguments, says):
@@ -518,3 +522,31 @@ def test_debug_serves_the_types(folder):
         assert "echo: {" in httpx.get(f"{process.url}/finch.d.ts").text
     with finch("app", "--port", 0, cwd=folder) as process:
         assert "echo: {" not in httpx.get(f"{process.url}/finch.d.ts").text
+
+
+@pytest.mark.usefixtures("importing")
+@pytest.mark.parametrize(
+    ("arguments", "imported"), [([], False), (["--workers", "1"], True)], ids=["one", "workers"]
+)
+def test_the_supervisor_is_imported_only_if_it_is_needed(folder, arguments, imported):
+    code = (
+        "import sys\nfrom finch.cli import main\n"
+        f"code = main(['other:site', '--port', '0', *{arguments}])\n"
+        "print('other' in sys.modules, 'finch.cluster.supervisor' in sys.modules, flush=True)\n"
+        "sys.exit(code)\n"
+    )
+    with finch(cwd=folder, program=["-c", code]) as process:
+        process.signal()
+        code, out = process.wait()
+    assert code == 0
+    assert out.splitlines()[-1] == f"{not imported} {imported}"
+
+
+def test_workers_have_the_options_of_python_that_their_supervisor_has(folder):
+    (folder / "seen.py").write_text(
+        "import sys\nfrom finch import FinchApp\napp = FinchApp()\n"
+        "@app.on_startup\nasync def begin():\n    print('dev', sys.flags.dev_mode, flush=True)\n"
+    )
+    program = ["-X", "dev", "-m", "finch"]
+    with finch("seen", "--port", 0, "--workers", 1, cwd=folder, program=program, says="dev") as one:
+        assert one.banner.endswith("dev True\n")

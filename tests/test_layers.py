@@ -46,6 +46,7 @@ net.address
 net.transport
 net.streams
 net.listeners
+net.notify
 net.acceptor
 net.proxies
 net.readers
@@ -70,6 +71,12 @@ http.connection
 
 cluster.history
 cluster.backplane
+cluster.orders
+cluster.backoff
+cluster.leader
+cluster.control
+cluster.worker
+cluster.supervisor
 
 sockets.states
 sockets.lag
@@ -132,8 +139,10 @@ describe.surface
 describe.typescript
 
 lifespan
+beside
 shortcuts
 browser
+health
 app
 watchdog
 deferred
@@ -142,6 +151,7 @@ sweep
 server
 options
 serving
+working
 blame
 finding
 gallery
@@ -160,6 +170,8 @@ PLAIN = """
 sockets.lag
 sockets.members
 cluster.history
+cluster.orders
+cluster.backoff
 sockets.presence
 sockets.conflation
 client.address

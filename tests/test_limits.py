@@ -351,10 +351,10 @@ def test_every_timeout_but_one_can_be_switched_off(name):
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Limits)])
-def test_none_is_a_limit_only_for_connections(name):
+def test_none_is_a_limit_only_where_it_is_the_default(name):
     given: dict[str, Any] = {name: None}
-    if name == "max_connections":
-        assert Limits(**given).max_connections is None
+    if name in ("max_connections", "shutdown_spread"):
+        assert getattr(Limits(**given), name) is None
     else:
         with pytest.raises(ConfigurationError, match="the default is"):
             Limits(**given)

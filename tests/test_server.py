@@ -397,7 +397,7 @@ class Overdue:
     def expire(self, now):
         self.expired_at, self.deadline = now, math.inf
 
-    def shut_down(self):
+    def shut_down(self, code, reason):
         pass
 
     def close(self):

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import trio
 
-from finch import ConfigurationError, FinchApp, serve
+from finch import ConfigurationError, FinchApp, run, serve
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,8 @@ async def test_a_path_may_be_a_path(tmp_path):
         nursery.cancel_scope.cancel()
     with pytest.raises(FileNotFoundError):
         os.stat(path)
+
+
+def test_run_says_how_several_workers_serve():
+    with pytest.raises(ConfigurationError, match=r"python -m finch app:app --workers 4, so that"):
+        run(FinchApp(), workers=4)

@@ -21,9 +21,9 @@ from tests.processes import finch
 from tests.transports import HANDSHAKE, app_with
 
 
-async def closings(count, spread):
+async def closings(count, spread, code=1001, **limits):
     """How long after the stop each of so many clients is closed, in seconds of the test's clock."""
-    app = FinchApp(limits=Limits(shutdown_spread=spread))
+    app = FinchApp(limits=Limits(shutdown_spread=spread, **limits))
     times = []
 
     @app.socket("echo")
@@ -35,13 +35,13 @@ async def closings(count, spread):
             task_status.started()
             gone = await ws.wait_closed(timeout=60)
             times.append(trio.current_time())
-            assert gone.code == 1001
+            assert gone.code == code
 
     async with TestClient(app) as client, trio.open_nursery() as nursery:
         for _ in range(count):
             await nursery.start(partial(connect, client))
         begun = trio.current_time()
-        client._server.stop()
+        client._server.stop(restart=code == 1012)
     return sorted(at - begun for at in times)
 
 
@@ -55,6 +55,44 @@ async def test_the_closings_of_many_sockets_are_spread(autojump_clock):
 
 async def test_closings_are_not_spread_further_than_told(autojump_clock):
     assert await closings(50, spread=0) == [0] * 50
+
+
+async def test_the_time_for_all_closings_grows_with_their_number(autojump_clock):
+    few, many = [(await closings(count, None))[-1] for count in (100, 400)]
+    assert 0.05 < few < 0.15
+    assert 0.35 < many < 0.45
+    # but half of the time for everything is not exceeded
+    assert (await closings(400, None, shutdown_timeout=0.2))[-1] <= 0.1
+
+
+async def test_at_a_restart_clients_are_told_to_come_back_at_once(autojump_clock):
+    assert len(await closings(3, None, code=1012)) == 3
+
+
+async def test_at_a_restart_an_idle_connection_is_closed_a_moment_later(serve, leaping_clock):
+    async with serve(FinchApp()) as running:
+        stream = await running.connect()
+        await stream.send_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await stream.receive_some()
+        begun = trio.current_time()
+        running.server.stop(restart=True)
+        assert await stream.receive_some() == b""
+        assert 0.9 < trio.current_time() - begun < 3
+
+
+async def test_who_upgrades_during_a_restart_is_told_to_come_back(serve):
+    app = FinchApp()
+    app.on_connect(lambda socket: None)
+    async with serve(app) as running:
+        stream = await running.connect()
+        while not running.server._watched:
+            await trio.sleep(0.001)
+        running.server.stop(restart=True)
+        await stream.send_all(HANDSHAKE % (b"/ws", b""))
+        answer = b""
+        while b"service restart" not in answer:
+            answer += await stream.receive_some()
+        assert b"\x03\xf4service restart" in answer
 
 
 async def test_at_the_deadline_handlers_are_cancelled_and_on_disconnect_still_runs(serve):

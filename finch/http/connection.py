@@ -83,6 +83,7 @@ class Connection:
         "_interrupted",
         "_limits",
         "_refusal",
+        "_retiring",
         "_scheme",
         "_sender",
         "_spawn",
@@ -116,6 +117,7 @@ class Connection:
         self._waiting = _Waiting.REQUEST
         self._interrupted = False  # do not wait for more bytes from the peer
         self._stopping = False
+        self._retiring = False  # the next response is the last one
         self._spawn = spawn
         self._sender = Sender(
             transport,
@@ -192,7 +194,7 @@ class Connection:
                         request.raw_path,
                     )
                     response = TextResponse("Internal Server Error", 500)
-                ending = self._stopping or self._interrupted
+                ending = self._stopping or self._retiring or self._interrupted
                 last = await self._sender.respond(request, response, body, ending)
                 if last or self._stopping or self._interrupted:
                     return None
@@ -337,8 +339,16 @@ class Connection:
         """Close the connection at once, without an answer."""
         self.transport.close()
 
-    def shut_down(self) -> None:
-        """The server stops: end the connection after the current request."""
+    def retire(self) -> None:
+        """The server is replaced: the next request is the last one. Its answer says so."""
+        self._retiring = True
+
+    def shut_down(self, code: int = 0, reason: str = "") -> None:
+        """The server stops: end the connection after the current request.
+
+        Parameters:
+            code, reason: for WebSockets; not needed here.
+        """
         self._stopping = True
         if self._waiting is _Waiting.REQUEST:
             self._interrupt()

@@ -12,6 +12,7 @@ import os
 import socket
 import ssl
 import stat
+import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -77,13 +78,17 @@ def _bind(family: int, address: tuple[str | int, ...]) -> socket.socket:
     return _bound(family, address, reuse=True)
 
 
-def _bound(family: int, address: tuple[str | int, ...], *, reuse: bool) -> socket.socket:
+def _bound(
+    family: int, address: tuple[str | int, ...], *, reuse: bool, share: bool = False
+) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if reuse:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if share:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(address)
     except BaseException:
         sock.close()
@@ -149,6 +154,73 @@ def _remove_stale(path: str) -> None:
             if error.errno != errno.EPROTOTYPE:
                 raise
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
+
+
+class Doors:
+    """The listening sockets of several processes that serve one address.
+
+    On Linux, each process has a TCP socket of its own (``SO_REUSEPORT``), and the kernel deals out
+    the connections. Everywhere else, and for a unix socket or an inherited one, all have the same
+    socket. The sockets refuse connections until the first process listens.
+
+    Parameters: as for :func:`open_listeners`.
+
+    Raises: as :func:`open_listeners`. An address that anybody else has is in use here too.
+
+    Source: socket(7).
+    """
+
+    def __init__(self, host: str, port: int, *, unix: str | None, fd: int | None) -> None:
+        self._first = open_listeners(host, port, unix=unix, fd=fd)
+        self._all = list(self._first)
+        self._taken = False
+        self._splits = sys.platform == "linux" and unix is None and fd is None
+        if self._splits:
+            for listener in self._first:
+                # Not before bind(): a socket that has the option already would get an address
+                # that another server of the same user has.
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+
+    def open(self) -> list[socket.socket]:
+        """The sockets for one more process.
+
+        Raises:
+            OSError: if there are no more sockets.
+        """
+        if not self._splits or not self._taken:
+            self._taken = True
+            return self._first
+        beside: list[socket.socket] = []
+        try:
+            for one in self._first:
+                beside.append(_bound(one.family, one.getsockname(), reuse=True, share=True))
+        except BaseException:
+            close_listeners(beside)
+            raise
+        self._all += beside
+        return beside
+
+    def shut(self, listeners: Sequence[socket.socket]) -> None:
+        """Close the sockets of a process that is not replaced. Those that others have too stay."""
+        if listeners is not self._first:
+            close_listeners(listeners)
+            self._all = [one for one in self._all if one not in listeners]
+
+    def close(self) -> None:
+        """Close all sockets. The file of a unix socket is removed."""
+        close_listeners(self._all)
+
+
+def adopt_listeners(numbers: Sequence[int]) -> list[socket.socket]:
+    """The sockets of :class:`Doors` that a process has inherited.
+
+    Parameters:
+        numbers: their descriptors.
+    """
+    listeners = [socket.socket(fileno=number) for number in numbers]
+    for listener in listeners:
+        listener.set_inheritable(False)
+    return listeners
 
 
 def start_listening(listeners: Sequence[socket.socket]) -> None:

@@ -269,9 +269,13 @@ class Link(Outlet):
             self.deadline = math.inf
             self.drop()
 
-    def shut_down(self) -> None:
+    def shut_down(self, code: int = 1001, reason: str = "going away") -> None:
         """The server stops."""
-        self.close(1001, "going away")
+        self.close(code, reason)
+
+    def retire(self) -> None:
+        """The server is replaced. Whoever upgraded a connection so late must come back."""
+        self.close(1012, "service restart")
 
     def drop(self) -> None:
         """Close the connection at once, without a Close frame."""

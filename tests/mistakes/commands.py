@@ -149,8 +149,13 @@ def a_misspelt_option():
     finch.run(FinchApp(), prot=80)
 
 
-@mistake("Serving", "finch.run(app, workers=4)", "'workers'", "host, port")
+@mistake("Serving", "finch.run(app, reload=True)", "'reload'", "host, port")
 def an_option_of_others():
+    finch.run(FinchApp(), reload=True)
+
+
+@mistake("Serving", "finch.run(app, workers=4)", "python -m finch app:app --workers 4")
+def workers_of_one_process():
     finch.run(FinchApp(), workers=4)
 
 

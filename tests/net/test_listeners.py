@@ -1,5 +1,6 @@
 """Listeners: when they listen, which descriptors are taken, and whose a file is."""
 
+import contextlib
 import errno
 import os
 import socket
@@ -8,7 +9,14 @@ import tempfile
 import pytest
 
 from finch import ConfigurationError
-from finch.net.listeners import close_listeners, open_listeners, start_listening, url_of
+from finch.net.listeners import (
+    Doors,
+    adopt_listeners,
+    close_listeners,
+    open_listeners,
+    start_listening,
+    url_of,
+)
 
 
 def inherit(sock):
@@ -174,3 +182,76 @@ def test_a_file_that_another_server_has_made_meanwhile_is_not_removed(tmp_path):
 def test_a_path_that_no_file_can_have_is_refused(path):
     with pytest.raises(ConfigurationError, match="unix is the path of a socket file, not"):
         open_listeners(unix=path)
+
+
+# Several processes
+
+
+def accepted(listener):
+    """How many connections wait here."""
+    listener.setblocking(False)
+    count = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            listener.accept()[0].close()
+            count += 1
+    return count
+
+
+@pytest.fixture
+def doors():
+    opened = Doors("127.0.0.1", 0, unix=None, fd=None)
+    yield opened
+    opened.close()
+
+
+def test_each_process_has_a_socket_of_its_own_and_a_share_of_the_connections(doors):
+    listeners = [doors.open()[0] for _ in range(3)]
+    address = listeners[0].getsockname()
+    assert [one.getsockname() for one in listeners] == [address] * 3
+    with socket.socket() as client, pytest.raises(ConnectionRefusedError):
+        client.connect(address)
+    start_listening(listeners[:2])
+    clients = [socket.create_connection(address) for _ in range(100)]
+    counts = [accepted(one) for one in listeners[:2]]
+    assert sum(counts) == 100
+    assert min(counts) > 10
+    for client in clients:
+        client.close()
+    start_listening(doors.open())  # while there are connections
+
+
+@pytest.mark.parametrize("listens", [False, True])
+def test_an_address_that_processes_share_is_in_use_for_everybody_else(doors, listens):
+    listeners = doors.open() + doors.open()
+    if listens:
+        start_listening(listeners)
+    address = listeners[0].getsockname()
+    for other in (open_listeners, lambda *name: Doors(*name, unix=None, fd=None)):
+        with pytest.raises(OSError, match="in use"):
+            other(*address)
+
+
+def test_the_sockets_of_a_process_that_is_not_replaced_are_closed(doors):
+    first, second = doors.open(), doors.open()
+    start_listening(first + second)
+    doors.shut(second)
+    assert second[0].fileno() == -1
+    clients = [socket.create_connection(first[0].getsockname()) for _ in range(20)]
+    assert accepted(first[0]) == 20
+    for client in clients:
+        client.close()
+
+
+def test_a_unix_socket_is_one_for_all(tmp_path):
+    path = tmp_path / "s"
+    doors = Doors("", 0, unix=str(path), fd=None)
+    first, second = doors.open(), doors.open()
+    assert first == second
+    doors.shut(second)
+    assert first[0].fileno() != -1
+    [inherited] = adopt_listeners([os.dup(first[0].fileno())])
+    close_listeners([inherited])
+    assert path.exists()
+    doors.close()
+    assert not path.exists()
