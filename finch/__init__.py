@@ -30,6 +30,7 @@ from finch.errors import (
     FinchError,
     HTTPError,
     ProtocolError,
+    Unavailable,
 )
 from finch.headers import Headers, QueryParams
 from finch.http.request import Request
@@ -99,6 +100,7 @@ __all__ = [
     "SocketRooms",
     "StreamingResponse",
     "TextResponse",
+    "Unavailable",
     "Upgrade",
     "User",
     "WebSocket",

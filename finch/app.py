@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar, Unpack
 
+from finch.backplanes import Backplanes
 from finch.browser import BrowserClient
 from finch.config import Limits
 from finch.conversions import DecHook, check_hook
@@ -40,6 +41,9 @@ class FinchApp(Shortcuts):
         debug: whether ``finch.d.ts`` has the types of this application's handlers.
         languages: the language tags that the application speaks, the default first.
         limits: the limits; ``Limits()`` if left out.
+        backplane: the URL of the Redis that joins several processes into one application, such as
+            ``redis://localhost:6379/0?prefix=shop``: see ``docs/redis.md``. Without one, each
+            process has its own rooms, users and histories.
         dec_hook: converts JSON to types that msgspec does not know. It is called with the type and
             the parsed JSON, as in ``lambda cls, value: cls.model_validate(value)``.
         options: the options of all its sockets: see :class:`finch.sockets.options.SocketOptions`.
@@ -67,6 +71,7 @@ class FinchApp(Shortcuts):
         debug: bool = False,
         languages: Iterable[str] = ("en",),
         limits: Limits | None = None,
+        backplane: str | None = None,
         dec_hook: DecHook | None = None,
         **options: Unpack[OfApplication],
     ) -> None:
@@ -80,6 +85,7 @@ class FinchApp(Shortcuts):
         if socket_path is not None:
             parse_path(socket_path)
         self.socket_path = socket_path
+        self._backplanes = Backplanes(backplane)
         self.socket_options = SocketOptions.of_application(options, self.limits)
         self.state: dict[str, Any] = {}
         """A dict in which the application may keep whatever it wants."""
@@ -183,6 +189,7 @@ class FinchApp(Shortcuts):
 
     def attach_manager(self, manager: SocketManager) -> None:
         """Add a new manager to this application. Called by :class:`finch.SocketManager`."""
+        self._backplanes.add(manager)
         if manager.path is not None:
             self._router.add(FinchRoute(manager.path, manager.handle))
             self._serve_client()
@@ -238,6 +245,16 @@ class FinchApp(Shortcuts):
         from finch.describe.typescript import declarations  # few processes need it
 
         return f"\n{declarations(self.socket_manager)}"
+
+    @property
+    def backplane(self) -> str | None:
+        """The URL of the backplane. It may be changed before the application is served, as
+        ``--backplane`` does."""
+        return self._backplanes.url
+
+    @backplane.setter
+    def backplane(self, url: str | None) -> None:
+        self._backplanes.use(url)
 
     async def _upgrade_own(self, request: Request, **params: object) -> Response:
         return await self.socket_manager.request_handle(request)
@@ -340,11 +357,13 @@ class FinchApp(Shortcuts):
         second signal arrives."""
         self._lifespan.hurry(seconds)
 
-    def lifespan(self) -> AbstractAsyncContextManager[None]:
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
         """A context manager that runs startup, background tasks and shutdown. The app is served
         inside it.
 
         Raises:
             BaseException: whatever a startup callback raises.
         """
-        return self._lifespan.run(self.limits.shutdown_timeout)
+        async with self._backplanes.run(), self._lifespan.run(self.limits.shutdown_timeout):
+            yield

@@ -70,6 +70,14 @@ http.connection
 
 cluster.history
 cluster.backplane
+cluster.layout
+cluster.sequence
+cluster.unsent
+cluster.line
+cluster.posting
+cluster.hearing
+cluster.redis
+cluster.choice
 
 sockets.states
 sockets.lag
@@ -96,7 +104,9 @@ sockets.upgrade
 sockets.outgoing
 sockets.dispatch
 sockets.repeating
+sockets.concurrent
 sockets.inbox
+sockets.admission
 sockets.membership
 sockets.client
 sockets.delivery
@@ -114,6 +124,7 @@ describe.typescript
 lifespan
 shortcuts
 browser
+backplanes
 app
 watchdog
 deferred
@@ -139,6 +150,9 @@ PLAIN = """
 sockets.lag
 sockets.members
 cluster.history
+cluster.layout
+cluster.sequence
+cluster.unsent
 sockets.presence
 sockets.conflation
 sockets.repeats

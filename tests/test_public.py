@@ -11,7 +11,7 @@ Address Audience CallFailed ClientGone ConfigurationError ConnectionClosed Contr
 Entry Everyone FinchApp FinchError FinchRoute HTMLResponse HTTPError Headers History Identity
 JSONResponse Kept Limits Message Methods Position ProtocolError QueryParams RedirectResponse Request
 Response Room Rooms Sent SocketClient SocketController SocketEvent SocketManager SocketRooms
-StreamingResponse TextResponse Upgrade User WebSocket run serve
+StreamingResponse TextResponse Unavailable Upgrade User WebSocket run serve
 """.split()
 
 EXTRAS = {"coredis", "multipart", "jinja2", "itsdangerous", "watchfiles", "prometheus_client"}

@@ -131,7 +131,7 @@ class SocketClient(Member):
         """
         if volatile:
             draft = drafted(data, path, status, volatile=True, key=key)
-            sent = self.push_volatile(draft.make(None), draft)
+            sent = self.push_volatile(draft.make(), draft)
             if account.spend():
                 await trio.lowlevel.checkpoint()
             return sent

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, Unpack
 
 import trio
 
-from finch.cluster.backplane import Backplane, Channel, InProcess
+from finch.cluster.backplane import Backplane, Channel
+from finch.cluster.choice import make_backplane
 from finch.cluster.history import History, check_history
 from finch.config import Limits
 from finch.conversions import DecHook
@@ -43,6 +43,7 @@ class Application(Protocol):
     languages: tuple[str, ...]
     socket_options: SocketOptions
     dec_hook: DecHook | None
+    backplane: str | None
 
     def attach_manager(self, manager: SocketManager) -> None:
         """A manager was created for this application."""
@@ -102,12 +103,16 @@ class SocketManager(Registry):
             raise ConfigurationError(not_routes("routes", routes))
         self.path = path
         self.members: Members[SocketClient] = Members()
-        self.delivery = Delivery(
-            self.members, kept=history is not None, user_kept=user_history is not None
-        )
-        self.backplane: Backplane = InProcess(self.delivery)
-        self.declared: dict[str, Rooms] = {}
         self.halls = Halls(self)
+        self.delivery = Delivery(
+            self.members,
+            self.halls.renumber,
+            kept=history is not None,
+            user_kept=user_history is not None,
+        )
+        self.backplane: Backplane
+        self.connect_backplane(app.backplane)
+        self.declared: dict[str, Rooms] = {}
         self.identities = Identities()
         self.repeats = Repeats()
         self.history = check_history("history", history)
@@ -147,6 +152,11 @@ class SocketManager(Registry):
         self.repeats = other.repeats
         if not self.table.empty:
             self._app.mount_manager(self)
+
+    def connect_backplane(self, url: str | None) -> None:
+        """Take another backplane, before anything is served: that of this process, or the one with
+        this URL."""
+        self.backplane = make_backplane(url, self.delivery, self.path or "")
 
     def _mount(self) -> None:
         self._app.mount_manager(self)
@@ -192,7 +202,7 @@ class SocketManager(Registry):
             identity = await self.identities.identify(request)
 
         def attach(outlet: Outlet, subprotocol: str | None) -> SocketClient:
-            key = secrets.token_urlsafe(16)
+            key = self.backplane.new_client_id()
             client = SocketClient(key, request, self, identity, subprotocol, outlet)
             self.members.add(key, client, client.user_id)
             if identity is not None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from finch.cluster.backplane import Channel, Draft
-from finch.cluster.history import History
+from finch.cluster.history import History, Position
+from finch.encoding import encode
 from finch.failures import report
 from finch.sockets.audience import Audience
 from finch.sockets.outgoing import epoch_ms, new_envelope
@@ -226,24 +227,30 @@ class Hall:
         room, declared = self.room, self.room.declared
         counted = declared is not None and declared.presence == "count"
 
-        def make(_: int | None) -> Envelope:
-            data = {"count": change.count} if counted else change
-            return new_envelope(data, "finch.presence", 200, {"room": room.name})
-
         self.told += 1
-        await room.manager.backplane.publish(room.channel, self._draft(make), None)
+        draft = self._draft({"count": change.count} if counted else change)
+        room.manager.delivery.deliver(room.channel, draft.make(), draft)
         await room.manager.delivery.rest()
 
     def catch_up(self, client: SocketClient) -> None:
         """Tell one client who is here: it has not heard what the members were told meanwhile."""
-        draft = self._draft(lambda _: self._people_envelope())
-        client.push_volatile(draft.make(None), draft)
+        draft = self._draft(self.people())
+        client.push_volatile(draft.make(), draft)
 
-    def _draft(self, make: Callable[[int | None], Envelope]) -> Draft:
+    def _draft(self, data: Any) -> Draft:
         # changes would be lost if one replaced another: so who is behind gets the list
-        name = self.room.name
-        key = (name, "finch.presence")
-        return Draft(make, "finch.presence", True, key, None, self._people_envelope)
+        name, path = self.room.name, "finch.presence"
+        return Draft(
+            encode(data),
+            path,
+            200,
+            epoch_ms(),
+            name,
+            True,
+            (name, path),
+            None,
+            self._people_envelope,
+        )
 
     def _people_envelope(self) -> Envelope:
         return new_envelope(self.people(), "finch.presence", 200, {"room": self.room.name})
@@ -310,6 +317,7 @@ class Halls:
                 hall.exit(client)
             except RuntimeError:  # the server has ended
                 hall.give_up()
+        self._manager.backplane.leave(room.channel, client.id)
         self.forget_if_empty(room.name)
 
     def forget_if_empty(self, name: str) -> None:
@@ -317,6 +325,16 @@ class Halls:
         hall = self._halls.get(name)
         if hall is not None and hall.empty and name not in self._manager.members.rooms:
             del self._halls[name]
+
+    def renumber(self, name: str, position: Position) -> dict[str, Any]:
+        """The members of a room have missed messages, and go on after this position. Returns what
+        they are told of who is here."""
+        hall = self._halls.get(name)
+        if hall is None:
+            return {}
+        for client in self._manager.members.rooms.of(name):
+            hall.let_in[client] = position.seq
+        return hall.people()
 
     def __len__(self) -> int:
         return len(self._halls)

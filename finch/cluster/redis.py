@@ -1,0 +1,258 @@
+"""The backplane over Redis: every process hears what its clients need, numbered by Redis.
+
+Messages that are kept are numbered by a script, which publishes them in the same step. So they
+arrive in the order of their numbers, in the process that has sent them, too. All other messages go
+to the clients of this process first, and then to Redis.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from functools import partial
+from typing import Any, Final
+
+import trio
+
+from finch.cluster.backplane import Backplane, Channel, Draft, Local, Missed, Sent
+from finch.cluster.hearing import Entry, Heard, Hearing, Numbered
+from finch.cluster.history import History, Position, new_epoch
+from finch.cluster.layout import (
+    NODE,
+    NUMBER,
+    READ,
+    Names,
+    Note,
+    lifetimes,
+    packed,
+    packed_close,
+    read_note,
+    read_numbered,
+)
+from finch.cluster.line import Address, Line
+from finch.cluster.posting import PATIENCE, Post, Posting
+from finch.logs import Seldom
+
+_log = logging.getLogger("finch.cluster")
+
+_EVERYONE: Final = Channel("everyone")
+_LOOK: Final = 5.0  # seconds between two looks at what may be missing
+
+
+class Redis(Backplane):
+    """The world of several processes.
+
+    Parameters:
+        local: the clients of this process.
+        address: where Redis is.
+        mount: the path of a further manager of the application.
+        patience: seconds that a message waits for Redis.
+        look: seconds between two looks at what may be missing.
+
+    Attributes:
+        node: the id of this process: random, new at each start.
+    """
+
+    shared = True
+
+    def __init__(
+        self,
+        local: Local,
+        address: Address,
+        mount: str = "",
+        *,
+        patience: float = PATIENCE,
+        look: float = _LOOK,
+    ) -> None:
+        self.node = secrets.token_urlsafe(NODE)[:NODE]
+        self._local = local
+        self._names = Names(address.prefix, address.db, mount)
+        self._line = Line(address, self, (NUMBER, READ), look)
+        self._posting = Posting(self._line, patience)
+        self._hearing = Hearing(self._line, local, self._names, self._entry, patience)
+        self._nursery: trio.Nursery | None = None
+        self._own: dict[int, Numbered] = {}  # messages of this process that wait for their number
+        self._last_ref = 0
+        self._seldom = Seldom(_log)
+
+    # Sending
+
+    async def publish(self, channel: Channel, draft: Draft, history: History | None) -> Sent:
+        if channel.kind == "client":
+            return await self._publish_to_client(channel, draft)
+        if history is not None and not draft.volatile:
+            return await self._publish_numbered(channel, draft, history)
+        command = (b"PUBLISH", self._names.channel(channel), packed(draft, self.node))
+        sent = Sent(self._local.deliver(channel, draft.make(), draft))
+        if draft.volatile:
+            self._posting.post_newest((channel, draft.path, draft.key), Post(command))
+        else:
+            await self._posting.post(Post(command), "only the clients of this process have got it")
+        return sent
+
+    async def _publish_numbered(self, channel: Channel, draft: Draft, history: History) -> Sent:
+        self._last_ref = ref = self._last_ref + 1
+        text = packed(draft, self.node, ref)
+        command = partial(self._number, channel, text, history)
+        post = self._own[ref] = Numbered(channel, draft, command, self._hearing.number)
+        try:
+            await self._posting.post(post, "the message was not sent", wait=True)
+        finally:
+            del self._own[ref]
+        sent = Sent(post.reached)
+        sent.position = post.position
+        return sent
+
+    def _number(self, channel: Channel, text: bytes, history: History) -> tuple[Any, ...]:
+        return self._line.script(
+            NUMBER,
+            self._names.keys(channel),
+            self._line.run_id,
+            new_epoch(),
+            history.messages,
+            *lifetimes(history),
+            text,
+            self._names.channel(channel),
+        )
+
+    async def _publish_to_client(self, channel: Channel, draft: Draft) -> Sent:
+        """The id of a client says in which process it is."""
+        id = str(channel.name)
+        if id[:NODE] == self.node or self._local.count(channel):
+            return Sent(self._local.deliver(channel, draft.make(), draft))
+        return Sent(await self._tell_node(id, packed(draft, self.node, client=id)))
+
+    async def _tell_node(self, client: str, text: bytes) -> int:
+        """Tell the process of a client something. Returns whether there is such a process."""
+        post = Post((b"PUBLISH", self._names.node(client[:NODE]), text))
+        await self._posting.post(post, "the client has not got it", wait=True)
+        return int(post.result > 0)
+
+    async def close(self, channel: Channel, code: int, reason: str, skip: str | None) -> int:
+        if channel.kind == "client":
+            id = str(channel.name)
+            if id[:NODE] == self.node or self._local.count(channel):
+                return await self._local.close(channel, code, reason, skip)
+            return await self._tell_node(id, packed_close(code, reason, self.node, client=id))
+        closed = await self._local.close(channel, code, reason, skip)
+        text = packed_close(code, reason, self.node, skip=skip)
+        post = Post((b"PUBLISH", self._names.channel(channel), text))
+        done = "only the connections of this process are closed"
+        await self._posting.post(post, done, wait=True)
+        return closed
+
+    # Asking
+
+    async def missed(
+        self, channel: Channel, history: History, since: Position | None, last: int
+    ) -> Missed:
+        return await self._hearing.missed(channel, history, since, last)
+
+    def count(self, channel: Channel) -> int:
+        return self._local.count(channel)
+
+    async def hear(self, channel: Channel, client: str, history: History | None) -> None:
+        await self._hearing.hear(channel, client, history)
+
+    def leave(self, channel: Channel, client: str) -> None:
+        self._hearing.leave(channel, client)
+
+    def new_client_id(self) -> str:
+        return self.node + secrets.token_urlsafe(12)
+
+    @property
+    def state(self) -> str:  # type: ignore[override]  # read only
+        return "degraded" if self._line.up and self._posting.slow else self._line.state
+
+    # The connection
+
+    async def run(
+        self,
+        everyone: History | None,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        self._hearing.want(_EVERYONE, "", everyone)
+        self._hearing.want(Channel("node", self.node), "", None)
+        await self._line.run(task_status=task_status)
+
+    async def came_up(self, nursery: trio.Nursery) -> None:
+        """There is a connection."""
+        self._nursery = nursery
+        await self._hearing.came_up(nursery)
+        for post in list(self._own.values()):
+            if post.was_cut:  # it is not among what was read
+                post.fail("the connection ended before the answer came")
+        nursery.start_soon(self._posting.run)
+
+    def went_down(self) -> None:
+        """The connection has ended."""
+        self._nursery = None
+        self._posting.cut()
+        self._hearing.went_down()
+
+    async def look(self) -> None:
+        """It is time to look whether something is missing."""
+        await self._hearing.look()
+
+    async def rest(self) -> None:
+        """Let other tasks have their turns."""
+        await self._local.rest()
+
+    # What others say
+
+    def heard(self, channel: bytes, text: bytes) -> None:
+        """Something was published on a channel."""
+        heard = self._hearing.named(channel)
+        if heard is None:
+            return  # it was left meanwhile
+        try:
+            if not text.startswith(b"{"):
+                epoch, seq, text = read_numbered(text)
+                entry = self._entry(heard.channel, text)
+                self._hearing.offer(heard, Position(epoch, seq), entry)
+                return
+            note = read_note(text)
+        except ValueError as error:
+            self._seldom.warning("something on the channel %r is ignored: %s", channel, error)
+            return
+        if note is None:
+            self._say_newer()
+        elif note.node != self.node:
+            self._follow(heard, note)
+
+    def _follow(self, heard: Heard, note: Note) -> None:
+        channel = heard.channel if note.client is None else Channel("client", note.client)
+        if not note.do:
+            draft = note.draft(self._local.label(channel), _now())
+            self._local.deliver(channel, draft.make(), draft)
+        elif note.do == "close" and self._nursery is not None:
+            self._nursery.start_soon(self._local.close, channel, note.code, note.reason, note.skip)
+        elif note.do != "close":
+            self._seldom.warning("a process asks for %r, which this one does not know", note.do)
+
+    def _entry(self, channel: Channel, text: bytes) -> Entry:
+        """What is known of a numbered message."""
+        at = trio.current_time()
+        try:
+            note = read_note(text)
+        except ValueError as error:
+            self._seldom.warning("a message of %r is left out: %s", channel, error)
+            return Entry(None, None, at)
+        if note is None:
+            self._say_newer()
+            return Entry(None, None, at)
+        if note.node == self.node and note.ref in self._own:
+            post = self._own[note.ref]
+            return Entry(post.draft, post, at)
+        return Entry(note.draft(self._local.label(channel), _now()), None, at)
+
+    def _say_newer(self) -> None:
+        self._seldom.warning(
+            "a message of a newer version of Finch is ignored: update this process, too"
+        )
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,240 @@
+"""What every backplane must do: the same stories in one process, and in two that Redis joins.
+
+``one`` and ``two`` are the places where clients are connected. In one process both are the same.
+"""
+
+from contextlib import asynccontextmanager
+
+import pytest
+
+from finch.cluster.history import Position
+from finch.testing import SocketClosed
+from tests.cluster.nodes import heard, node
+
+
+@pytest.fixture(params=["in_process", "redis"])
+def world(request):
+    """Opens a world: two places, in which everything is heard."""
+    backplane = None if request.param == "in_process" else request.getfixturevalue("url")
+
+    @asynccontextmanager
+    async def opened(**options):
+        async with node(backplane, **options) as one:
+            if backplane is None:
+                yield one, one
+                return
+            async with node(backplane, **options) as two:
+                yield one, two
+
+    return opened
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_everyone_hears_what_is_sent_to_everyone(world, kept):
+    async with world(kept=kept) as (one, two):
+        ann, bob = await one.connect(), await two.connect()
+        for place in (one, two):
+            await place.app.everyone.send("hello", path="news")
+            for socket in (ann, bob):
+                assert (await heard(socket, "news")).data == "hello"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("user", ["ann", "7"])
+async def test_a_user_hears_everywhere_and_nobody_else_does(world, kept, user):
+    async with world(kept=kept) as (one, two):
+        phone, laptop, other = [
+            await one.connect(user),
+            await two.connect(user),
+            await two.connect("other"),
+        ]
+        for number, place in enumerate((one, two)):
+            await place.app.user(user).send(number, path="for you")
+            for socket in (phone, laptop):
+                assert (await heard(socket, "for you")).data == number
+        await one.app.user("other").send(3, path="for you")
+        assert (await heard(other, "for you")).data == 3
+
+
+async def test_users_whose_ids_look_alike_are_two(world):
+    async with world() as (one, two):
+        text = await two.connect("7")
+        await one.app.user(7).send("to the number", path="for you")
+        await one.app.user("7").send("to the text", path="for you")
+        assert (await heard(text, "for you")).data == "to the text"
+
+
+@pytest.mark.parametrize("room", ["chat/a", "plain/b", "chat/{odd}", "plain/ü"])
+async def test_a_room_hears_what_is_sent_to_it_from_anywhere(world, room):
+    async with world() as (one, two):
+        ann, bob, outsider = await one.connect(), await two.connect(), await two.connect()
+        for socket in (ann, bob):
+            await socket.join(room)
+        for place in (one, two):
+            await place.app.room(room).send({"x": [1, "ü"]}, path="said", status=201)
+            for socket in (ann, bob):
+                message = await heard(socket, "said")
+                assert (message.data, message.status, message.room) == ({"x": [1, "ü"]}, 201, room)
+        await two.app.everyone.send(None, path="end")
+        assert (await heard(outsider, "end")).data is None
+        await bob.leave(room)
+        await one.app.room(room).send("after", path="said")
+        await one.app.everyone.send(None, path="end")
+        assert (await heard(ann, "said")).data == "after"
+        assert (await bob.receive()).path == "end"
+
+
+async def test_numbers_are_the_same_everywhere_and_without_holes(world):
+    async with world() as (one, two):
+        ann, bob = await one.connect(), await two.connect()
+        first = await ann.join("chat/a")
+        await bob.join("chat/a")
+        sent = []
+        for number in range(10):
+            place = (one, two)[number % 2]
+            sent.append(await place.app.room("chat/a").send(number, path="said"))
+        assert [one.position for one in sent] == [
+            Position(first.epoch, seq) for seq in range(1, 11)
+        ]
+        for socket in (ann, bob):
+            messages = [await heard(socket, "said") for _ in range(10)]
+            assert [(one.seq, one.data) for one in messages] == [(n + 1, n) for n in range(10)]
+
+
+async def test_who_comes_back_elsewhere_gets_what_was_missed_and_then_what_follows(world):
+    async with world() as (one, two):
+        ann = await one.connect()
+        joined = await ann.join("chat/a")
+        await one.app.room("chat/a").send(0, path="said")
+        assert (await heard(ann, "said")).seq == 1
+        await one.cut(ann)
+        for number in range(1, 4):
+            await one.app.room("chat/a").send(number, path="said")
+        again = await two.connect()
+        back = await again.join("chat/a", since=f"{joined.epoch}:1")
+        assert (back.recovered, back.missed, back.seq) == (True, 3, 4)
+        await one.app.room("chat/a").send(4, path="said")
+        assert [(await heard(again, "said")).data for _ in range(4)] == [1, 2, 3, 4]
+
+
+async def test_a_newcomer_elsewhere_gets_the_last_messages(world):
+    async with world(messages=5) as (one, two):
+        for number in range(9):
+            await one.app.room("chat/a").send(number, path="said")
+        joined = await (bob := await two.connect()).join("chat/a", last=3)
+        assert (joined.recovered, joined.missed, joined.seq) == (False, 3, 9)
+        assert [(await heard(bob, "said")).data for _ in range(3)] == [6, 7, 8]
+        kept = await two.app.room("chat/a").history(last=50)
+        assert [(one.seq, one.data) for one in kept] == [(seq, seq - 1) for seq in range(5, 10)]
+        late = await (await one.connect()).join("chat/a", since=f"{joined.epoch}:3")
+        assert not late.recovered
+
+
+async def test_the_history_of_a_room_that_nobody_is_in_can_be_read(world):
+    async with world() as (one, two):
+        await one.app.room("chat/a").send("hello", path="said", status=202)
+        [kept] = await two.app.room("chat/a").history()
+        assert (kept.seq, kept.path, kept.status, kept.data) == (1, "said", 202, "hello")
+        assert await two.app.room("chat/empty").history() == []
+
+
+async def test_everyone_and_users_come_back_elsewhere(world):
+    async with world() as (one, two):
+        ann = await one.connect("ann")
+        await one.app.everyone.send("a", path="news")
+        await two.app.user("ann").send("b", path="for you")
+        epochs = {}
+        async for message in _until_both(ann):
+            if message.path == "finch.join":
+                epochs[message.room] = message.epoch
+        await one.cut(ann)
+        await two.app.everyone.send("c", path="news")
+        await one.app.user("ann").send("d", path="for you")
+        since = {
+            "everyone": f"{epochs['finch.everyone']}:1",
+            "user": f"{epochs['finch.user']}:1",
+        }
+        back = await two.connect("ann", since)
+        messages = [await back.receive() for _ in range(4)]
+        told = {one.room: one.data["recovered"] for one in messages if one.path == "finch.join"}
+        assert told == {"finch.everyone": True, "finch.user": True}
+        missed = {(one.path, one.data, one.seq) for one in messages if one.path != "finch.join"}
+        assert missed == {("news", "c", 2), ("for you", "d", 2)}
+
+
+async def _until_both(socket):
+    missing = {"news", "for you"}
+    while missing:
+        message = await socket.receive()
+        missing.discard(message.path)
+        yield message
+
+
+@pytest.mark.parametrize("room", ["chat/a", "plain/b"])
+async def test_volatile_messages_reach_everybody_and_have_no_number(world, room):
+    async with world() as (one, two):
+        ann, bob = await one.connect(), await two.connect()
+        for socket in (ann, bob):
+            await socket.join(room)
+        await one.app.room(room).send([1, 2], path="moved", volatile=True, key=("ann", 1))
+        for socket in (ann, bob):
+            message = await heard(socket, "moved")
+            assert (message.data, message.seq, message.room) == ([1, 2], None, room)
+
+
+@pytest.mark.parametrize("room", ["chat/a", "plain/b"])
+async def test_who_is_skipped_gets_nothing_wherever_it_is(world, room):
+    async with world() as (one, two):
+        ann, bob = await one.connect(), await two.connect()
+        for socket in (ann, bob):
+            await socket.join(room)
+        socket = one.manager.get_client(ann.id)
+        await one.app.room(room).send("to others", path="said", skip=socket)
+        await one.app.everyone.send("to all", path="said")
+        assert (await heard(ann, "said")).data == "to all"
+        assert (await heard(bob, "said")).data == "to others"
+
+
+async def test_one_client_is_reached_by_its_id_from_anywhere(world):
+    async with world() as (one, two):
+        ann, bob = await one.connect(), await two.connect()
+        assert len(ann.id) == 22
+        assert await one.manager.send_to_client(bob.id, 1, path="psst")
+        assert (await heard(bob, "psst")).data == 1
+        assert await two.manager.send_to_client(bob.id, 2, path="psst")
+        assert not await one.manager.send_to_client("nobody", 3, path="psst")
+        assert (await heard(bob, "psst")).data == 2
+        await one.app.everyone.send(None, path="end")
+        assert (await heard(ann, "end")).path == "end"
+
+
+@pytest.mark.parametrize("who", ["user", "room", "everyone"])
+async def test_connections_are_closed_everywhere(world, who):
+    async with world() as (one, two):
+        ann, bob = await one.connect("ann"), await two.connect("ann")
+        other = await two.connect("other")
+        for socket in (ann, bob):
+            await socket.join("plain/a")
+        audience = {
+            "user": one.app.user("ann"),
+            "room": one.app.room("plain/a"),
+            "everyone": one.app.everyone,
+        }[who]
+        skip = two.manager.get_client(other.id) if who == "everyone" else None
+        await audience.close(4401, "logged out", skip=skip)
+        for socket in (ann, bob):
+            with pytest.raises(SocketClosed) as closed:
+                await heard(socket, "nothing")
+            assert (closed.value.code, closed.value.reason) == (4401, "logged out")
+        assert await other.call("who") == other.id
+
+
+async def test_what_one_sender_sends_arrives_in_order(world):
+    async with world() as (one, two):
+        bob = await two.connect()
+        for room in ("chat/a", "plain/a"):
+            await bob.join(room)
+        for number in range(60):
+            room = one.app.room(("chat/a", "plain/a")[number % 2])
+            await room.send(number, path="said")
+        assert [(await heard(bob, "said")).data for _ in range(60)] == list(range(60))
