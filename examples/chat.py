@@ -1,6 +1,7 @@
-"""A chat with rooms: who is here, who is typing, and what was said before. Open the page twice.
+"""A chat: rooms, who is here, who is typing, and what was said while you were away.
 
 Run it with: python -m finch chat:app
+Then open the page twice.
 """
 
 from pathlib import Path
@@ -8,16 +9,15 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from finch import FinchApp, History, HTMLResponse, HTTPError, Identity
+from finch import FinchApp, History, HTMLResponse, HTTPError
 
+page = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")
 app = FinchApp()
-page = Path(__file__).with_name("chat.html").read_text(encoding="utf-8")
-chat = app.rooms("chat/{name}", history=History(messages=100, seconds=86400), presence=True)
+chat = app.rooms("chat/{name}", history=History(messages=200, seconds=7 * 86400), presence=True)
 
 
 class Said(Struct):
     text: Annotated[str, Meta(min_length=1, max_length=2000)]
-    mark: str = ""  # by which the page recognizes what it has said itself
 
 
 @app.get("/")
@@ -27,16 +27,11 @@ async def index(request):
 
 @app.authorize
 async def authorize(request):
-    # Everybody is believed here. A real application asks its session instead.
+    # Everybody is believed here. A real application looks at a session cookie instead.
     name = request.query.get("name", "").strip()
     if not 0 < len(name) <= 40:
         raise HTTPError(401, "say who you are, such as /ws?name=Ann")
-    return Identity(name.casefold(), meta={"name": name})
-
-
-@app.on_connect
-async def welcome(socket):
-    await socket.send(socket.user_id, path="you")
+    return name
 
 
 @chat.on_join
@@ -47,11 +42,9 @@ async def may_join(socket, name):
 
 @chat.socket("say")
 async def say(socket, data: Said, room):
-    said = {"user": socket.user_id, **socket.identity.meta, "text": data.text, "mark": data.mark}
-    await room.send(said, path="said")
+    await room.send({"from": socket.user_id, "text": data.text}, path="said")
 
 
 @chat.socket("typing")
 async def typing(socket, data, room):
-    who = {"user": socket.user_id, **socket.identity.meta}
-    await room.send(who, path="typing", volatile=True, key=socket.user_id, skip=socket)
+    await room.send(socket.user_id, path="typing", volatile=True, key=socket.user_id, skip=socket)

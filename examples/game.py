@@ -1,92 +1,119 @@
-"""A game: who catches the coin first? Each round is a room, and the room's task is its referee.
+"""A game: up to eight birds and a magpie race for seeds. A garden is a room with a task of its own.
 
 Run it with: python -m finch game:app
+Then open the page twice. The address with #oak at its end is another garden.
 """
 
-from math import dist
-from random import uniform
+from itertools import combinations
+from pathlib import Path
+from random import random, uniform
 from typing import Annotated
 
 import trio
-from msgspec import Meta
+from msgspec import Meta, Struct
 
-from finch import FinchApp, HTMLResponse
+from finch import FinchApp, HTMLResponse, HTTPError
 
+TICK = 1 / 30  # seconds between two pictures
+PLAYERS, SEEDS, GOAL = 8, 10, 20  # at most; in a garden, which is 1000 by 1000; to win
+
+page = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")
 app = FinchApp()
-rounds = app.rooms("round/{name}")
-Share = Annotated[float, Meta(ge=0, le=1)]  # of the field's width or height
+gardens = app.rooms("garden/{name}")
+
+
+class Steer(Struct):
+    x: Annotated[float, Meta(ge=-1, le=1)] = 0
+    y: Annotated[float, Meta(ge=-1, le=1)] = 0
+    number: int = 0  # comes back in the picture, so that the page can tell its delay
+
+
+class Bird:
+    def __init__(self, kind):
+        self.kind, self.score, self.steer = kind, 0, Steer()
+        self.at, self.speed = somewhere(), 0j  # complex numbers: x + yj
+
+    def fly(self):
+        self.speed = 0.93 * self.speed + 50 * complex(self.steer.x, self.steer.y)
+        ahead = self.at + self.speed * TICK
+        self.at = inside(ahead)
+        if self.at != ahead:  # it has flown into the hedge
+            self.speed *= -0.5
+
+    def shown(self):
+        return [self.kind, *xy(self.at), *xy(self.speed), self.score, self.steer.number]
+
+
+def xy(place):
+    return round(place.real), round(place.imag)
+
+
+def inside(place):
+    return complex(*(min(max(at, 30), 970) for at in (place.real, place.imag)))
+
+
+def somewhere():
+    return complex(uniform(60, 940), uniform(60, 940))
+
+
+def chase(bird, seeds):
+    """How the magpie steers: to the nearest seed, without haste."""
+    way = min((place - bird.at for place in seeds), key=abs)
+    way *= 0.22 / max(abs(way), 1)
+    return Steer(way.real, way.imag)
+
+
+def collide(one, other, seeds):
+    """Birds that fly into each other swap their speeds, and the slower one drops a seed."""
+    away, closing = other.at - one.at, other.speed - one.speed
+    if abs(away) > 54 or (away * closing.conjugate()).real >= 0:
+        return  # they are too far from each other, or they part already
+    slower = min(one, other, key=lambda bird: abs(bird.speed))
+    if slower.score:
+        slower.score -= 1
+        seeds[inside(slower.at + complex(uniform(-160, 160), uniform(-160, 160)))] = 1
+    one.speed, other.speed = other.speed, one.speed
 
 
 @app.get("/")
 async def index(request):
-    return HTMLResponse(PAGE)
+    return HTMLResponse(page)
 
 
-def somewhere():
-    return uniform(0.1, 0.9), uniform(0.1, 0.9)
+@gardens.on_join
+async def may_join(socket, room):
+    kinds = set(range(PLAYERS)) - {player.state["bird"].kind for player in room}
+    if not kinds:
+        raise HTTPError(409, "eight birds are in this garden already")
+    socket.state["bird"] = Bird(min(kinds))
 
 
-@rounds.socket("move")
-async def move(socket, data: tuple[Share, Share]):
-    socket.state["at"] = data
+@gardens.socket("steer")
+async def steer(socket, data: Steer):
+    socket.state["bird"].steer = data
 
 
-@rounds.task
+@gardens.task
 async def referee(room):
-    coin = somewhere()
-    while True:  # until the last player has left
-        players = {}
-        for socket in room:
-            at = players[socket.id] = socket.state.get("at", (0, 0))
-            if dist(at, coin) < 0.05:
-                socket.state["coins"] = coins = socket.state.get("coins", 0) + 1
-                coin = somewhere()
-                await room.send({"player": socket.id, "coins": coins}, path="caught")
-        # a player on a slow network gets the newest picture, not all of them
-        await room.send({"coin": coin, "players": players}, path="picture", volatile=True)
-        await trio.sleep(0.04)
-
-
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>Finch game</title>
-<link rel="icon" href="data:,">
-<style>
-  body { margin: 2rem auto; width: 400px; font: 16px system-ui; }
-  canvas { background: #faf7f0; border: 1px solid #8b8676; touch-action: none; cursor: none; }
-</style>
-<canvas id="field" width="400" height="400"></canvas>
-<p id="score">Catch the coin with the pointer. Open the page twice, to play with somebody.</p>
-<script>
-  const field = document.getElementById('field').getContext('2d');
-  const ws = new WebSocket(location.origin.replace('http', 'ws') + '/ws');
-  const room = 'round/' + (location.hash.slice(1) || 'one');
-  const send = (message) => ws.readyState === 1 && ws.send(JSON.stringify({ room, ...message }));
-
-  function dot([x, y], color) {
-    field.fillStyle = color;
-    field.beginPath();
-    field.arc(x * 400, y * 400, 10, 0, 7);
-    field.fill();
-  }
-
-  ws.onopen = () => send({ path: 'finch.join' });
-  ws.onmessage = (event) => {
-    const { path, data, client } = JSON.parse(event.data);
-    if (path === 'picture') {
-      field.clearRect(0, 0, 400, 400);
-      dot(data.coin, '#e0a020');
-      for (const id in data.players) dot(data.players[id], id === client ? '#b5541c' : '#8b8676');
-    }
-    if (path === 'caught') {
-      const who = data.player === client ? 'You have' : 'Somebody has';
-      document.getElementById('score').textContent = who + ' caught ' + data.coins;
-    }
-  };
-  field.canvas.onpointermove = ({ offsetX, offsetY }) => {
-    const share = (pixels) => Math.min(Math.max(pixels / 400, 0), 1);
-    send({ path: 'move', data: [share(offsetX), share(offsetY)] });
-  };
-</script>
-"""
+    """A garden, from its first player to its last. Its state is in these variables."""
+    magpie, seeds = Bird(PLAYERS), {}
+    while True:
+        while len(seeds) < SEEDS:
+            seeds[somewhere()] = 3 if random() < 0.12 else 1  # what it is worth
+        magpie.steer = chase(magpie, seeds)
+        birds = {"": magpie} | {socket.id: socket.state["bird"] for socket in room}
+        for bird in birds.values():
+            bird.fly()
+            for place in [place for place in seeds if abs(place - bird.at) < 46]:
+                bird.score += seeds.pop(place)
+        for pair in combinations(birds.values(), 2):
+            collide(*pair, seeds)
+        shown = {id: bird.shown() for id, bird in birds.items()}
+        picture = {"birds": shown, "seeds": [[*xy(at), worth] for at, worth in seeds.items()]}
+        await room.send(picture, path="picture", volatile=True)  # the newest is what counts
+        await trio.sleep(TICK)
+        winner = max(birds.values(), key=lambda bird: bird.score)
+        if winner.score >= GOAL:
+            await room.send(winner.kind, path="won")
+            for bird in birds.values():
+                bird.score = 0

@@ -1,5 +1,5 @@
 """``python -m finch app:app``: find the application, print its URLs, serve it. ``python -m finch
-types app:app`` prints its types instead.
+types app:app`` prints its types instead, ``python -m finch examples`` serves all examples.
 
 A mistake in the command line gives one clear line and an exit code. A traceback is shown only for
 an exception in the application's own code.
@@ -34,6 +34,8 @@ from finch.serving import serve, tune_gc
 _log = logging.getLogger("finch.server")
 
 _INTERRUPTED: Final = 128 + signal.SIGINT
+
+_EXAMPLES: Final = "examples"  # instead of module:attribute
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,7 +84,7 @@ def _guarded(do: Callable[[argparse.Namespace], None], options: argparse.Namespa
 
 
 def _serve(options: argparse.Namespace) -> None:
-    app = find_app(options.app)
+    app = _examples() if options.app == _EXAMPLES else find_app(options.app)
     app.debug = app.debug or options.debug
     if options.backplane is not None:
         app.backplane = options.backplane
@@ -103,6 +105,12 @@ def _serve(options: argparse.Namespace) -> None:
             task_status=_Banner(app),
         )
     )
+
+
+def _examples() -> FinchApp:
+    from finch.gallery import gallery  # it imports all examples, which nothing else needs
+
+    return gallery()
 
 
 def _print_types(options: argparse.Namespace) -> None:
@@ -168,7 +176,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = _begun_parser(
         "finch",
         "Serve a Finch application.",
-        "finch types app:app prints the types of its sockets, as TypeScript.",
+        "finch types app:app prints the types of its sockets, as TypeScript. finch examples serves "
+        "all examples.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument(

@@ -8,7 +8,9 @@ FinchError
 ├── Disconnected         the client left while its request body was being read
 ├── ConnectionClosed     a raw WebSocket was used after it was closed
 ├── ClientGone           the client left before it answered a call of the server
-└── CallFailed           the client answered a call of the server with an error
+├── CallFailed           the other side answered a call with an error
+├── ConnectionLost       finch.client: the connection was cut before a call was answered
+└── HandshakeFailed      finch.client: the server refused the connection for good
 """
 
 from __future__ import annotations
@@ -151,7 +153,7 @@ class Disconnected(FinchError):
 
 
 class ConnectionClosed(FinchError):
-    """The application sent to a raw WebSocket that was already closed.
+    """The application sent to a raw WebSocket, or by ``finch.client``, after it was closed.
 
     Parameters:
         code: the close code (RFC 6455, section 7.4); 1006 if no Close frame came.
@@ -173,11 +175,13 @@ class ClientGone(FinchError):
 
 
 class CallFailed(FinchError):
-    """The client answered ``socket.call`` with an error, or with data of another type.
+    """The other side answered a call with an error, or with data of another type.
+
+    ``socket.call`` raises it for the answer of a client, and ``finch.client`` for that of a server.
 
     Parameters:
-        status: the status of its answer, 400 or more; 422 if the data has another type.
-        data: the data of its answer, or what is wrong with it.
+        status: the status of the answer, 400 or more; 422 if the data has another type.
+        data: the data of the answer, or what is wrong with it.
     """
 
     def __init__(self, status: int, data: Any = None) -> None:
@@ -186,7 +190,34 @@ class CallFailed(FinchError):
         self.data = data
 
     def __str__(self) -> str:
-        return f"the client answered with status {self.status}: {shown(self.data)}"
+        said = self.data.get("message") if type(self.data) is dict else self.data
+        return f"the call was answered with status {self.status}: {shown(said)}"
+
+
+class ConnectionLost(FinchError):
+    """The connection was cut before the answer to a call of ``finch.client`` came.
+
+    Nobody knows whether the server has handled the call. If it may be handled again, call with
+    ``retry=True``: then it is sent again after the cut, and the server handles it only once.
+    """
+
+
+class HandshakeFailed(FinchError):
+    """The server refused the connection of ``finch.client``, and would refuse it again.
+
+    Parameters:
+        status: the status of its response, 400 or more.
+        message: the beginning of its text.
+    """
+
+    def __init__(self, status: int, message: str = "") -> None:
+        super().__init__(status, message)
+        self.status = status
+        self.message = message
+
+    def __str__(self) -> str:
+        said = f": {self.message}" if self.message else ""
+        return f"the server refused the handshake with status {self.status}{said}"
 
 
 def status_phrase(status: int) -> str:

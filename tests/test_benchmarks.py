@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from benchmarks import compare, dialects, floods, peers, process
+from benchmarks import compare, dialects, floods, herd, peers, process
 from benchmarks.crowd import Crowd
 from benchmarks.dialects import Kind
 from benchmarks.frames import client_frame
@@ -170,3 +170,9 @@ def test_floods_print_what_the_others_notice():
 def test_an_unknown_flood_is_named(capsys):
     assert floods.main(["--only", "honey"]) == 2
     assert "honey" in capsys.readouterr().err
+
+
+def test_the_herd_prints_when_its_clients_were_back(capsys, monkeypatch):
+    monkeypatch.setattr("finch.client.keeper.random", lambda: 0.05)
+    assert herd.main(["--clients", "5", "--down", "0"]) == 0
+    assert "5 of 5 are back; at most" in capsys.readouterr().out

@@ -118,6 +118,26 @@ sockets.manager
 sockets.controller
 sockets.raw
 
+client.address
+client.options
+client.backoff
+client.said
+client.membership
+client.events
+client.calls
+client.queue
+client.conversation
+client.connection
+client.dial
+client.mailbox
+client.pending
+client.answers
+client.core
+client.stream
+client.room
+client.keeper
+client.finch
+
 describe.surface
 describe.typescript
 
@@ -135,6 +155,7 @@ options
 serving
 blame
 finding
+gallery
 cli
 
 testing.answers
@@ -155,6 +176,15 @@ cluster.sequence
 cluster.unsent
 sockets.presence
 sockets.conflation
+client.address
+client.options
+client.backoff
+client.said
+client.membership
+client.events
+client.calls
+client.queue
+client.conversation
 sockets.repeats
 """.split()
 
@@ -212,7 +242,8 @@ def test_folders_stand_together():
     """So that the order of the modules is one of the folders as well."""
     folders = [name.rpartition(".")[0] for name in HOUSE]
     runs = [folder for at, folder in enumerate(folders) if at == 0 or folders[at - 1] != folder]
-    assert runs == ["", "wire", "net", "http", "cluster", "sockets", "describe", "", "testing"]
+    order = ["", "wire", "net", "http", "cluster", "sockets", "client", "describe", "", "testing"]
+    assert runs == order
 
 
 @pytest.mark.parametrize("name", [*(name for name in HOUSE if name.startswith("wire.")), *PLAIN])

@@ -43,6 +43,12 @@ STORIES = {
         "processes": "cli, redis and all below: every verb across two real processes",
         "faults": "redis and all below: Redis is restarted, paused, wiped, or cannot be reached",
     },
+    "client": {
+        "cuts": "all of client: numbered messages over a bad network and restarted servers",
+        "herd": "keeper and backoff: many clients do not come back at the same moment",
+        "vectors": "conversation: it plays the client's part of the exchanges",
+        "names": "all of client: what users import",
+    },
     "sockets": {
         "churn": "all of sockets: nothing is left of a thousand clients that come back, and go",
         "joining": "membership and room: what happens in a room while somebody is on the way in",

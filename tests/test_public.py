@@ -7,11 +7,12 @@ import sys
 import finch
 
 NAMES = """
-Address Audience CallFailed ClientGone ConfigurationError ConnectionClosed Controller Disconnected
-Entry Everyone FinchApp FinchError FinchRoute HTMLResponse HTTPError Headers History Identity
-JSONResponse Kept Limits Message Methods Position ProtocolError QueryParams RedirectResponse Request
-Response Room Rooms Sent SocketClient SocketController SocketEvent SocketManager SocketRooms
-StreamingResponse TextResponse Unavailable Upgrade User WebSocket run serve
+Address Audience CallFailed ClientGone ConfigurationError ConnectionClosed ConnectionLost Controller
+Disconnected Entry Everyone FinchApp FinchError FinchRoute HTMLResponse HTTPError HandshakeFailed
+Headers History Identity JSONResponse Kept Limits Message Methods Position ProtocolError QueryParams
+RedirectResponse Request Response Room Rooms Sent SocketClient SocketController SocketEvent
+SocketManager SocketRooms StreamingResponse TextResponse Unavailable Upgrade User WebSocket
+run serve
 """.split()
 
 EXTRAS = {"coredis", "multipart", "jinja2", "itsdangerous", "watchfiles", "prometheus_client"}

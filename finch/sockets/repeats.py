@@ -7,7 +7,6 @@ is not above it was handled.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final, NamedTuple
 
 from finch.wire.envelope import Envelope
@@ -26,7 +25,8 @@ SESSIONS: Final = 65_536  # of which the largest number is known, some 300 bytes
 SESSION_SECONDS: Final = 600.0  # for how long it is known
 ALONE: Final = 1_024  # handlers that run for clients that have left
 
-_KEY: Final = re.compile(r"([A-Za-z0-9_-]{16,64}):([1-9][0-9]{0,14})", re.ASCII)
+_DIGITS: Final = frozenset("0123456789")
+_LETTERS: Final = _DIGITS.union("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_")
 
 
 class Key(NamedTuple):
@@ -47,13 +47,19 @@ def read_key(once: object) -> Key:
     Raises:
         ValueError: if it is malformed; the text is for the client.
     """
-    found = _KEY.fullmatch(once) if isinstance(once, str) else None
-    if found is None:
+    session, _, number = once.partition(":") if isinstance(once, str) else ("", "", "")
+    if (
+        not 16 <= len(session) <= 64
+        or not 1 <= len(number) <= 15
+        or not _LETTERS.issuperset(session)
+        or not _DIGITS.issuperset(number)
+        or number.startswith("0")
+    ):
         raise ValueError(
             "once is SESSION:NUMBER: 16 to 64 random characters of A-Z a-z 0-9 - _, a colon, and "
             "a number that grows with each message"
         )
-    return Key(found[1], int(found[2]))
+    return Key(session, int(number))
 
 
 class Answer(NamedTuple):

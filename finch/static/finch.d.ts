@@ -119,7 +119,7 @@ export interface Speaker<C> {
   send<P extends Path<C>>(path: P, ...rest: Rest<DataOf<C, P>, SendOptions>): boolean;
 
   /**
-   * Send a message and get its answer. A streamed answer becomes an array.
+   * Send a message and get its answer. A streamed answer becomes an array; null if it had no items.
    *
    * @throws FinchError if the answer is an error, or if there is none; `signal.reason` if it is aborted.
    *
@@ -317,7 +317,7 @@ export interface Target<E> {
 type Path<T> = [keyof T] extends [never] ? string : keyof T & string;
 type At<T, P, K extends string> = P extends keyof T ? (T[P] extends { [key in K]: infer V } ? V : never) : any;
 type DataOf<T, P> = At<T, P, "data">;
-type AnswerOf<T, P> = P extends keyof T ? (T[P] extends { item: infer I } ? I[] : At<T, P, "answer">) : any;
+type AnswerOf<T, P> = P extends keyof T ? (T[P] extends { item: infer I } ? I[] | null : At<T, P, "answer">) : any;
 type ItemOf<T, P> = P extends keyof T ? (T[P] extends { item: infer I } ? I : At<T, P, "answer">) : any;
 type SentOf<T, P> = P extends keyof T ? T[P] : any;
 type Rest<D, O> = undefined extends D ? [data?: D, options?: O] : null extends D ? [data?: D, options?: O] : [data: D, options?: O];

@@ -1,17 +1,25 @@
 """A real browser: the chat's page on a good and on a bad network, and the seed's own JavaScript."""
 
 import json
-import shutil
-import socket
-from contextlib import closing, contextmanager, suppress
-from threading import Thread
+from contextlib import closing, contextmanager
 
+import pytest
+import trustme
 import websockets.sync.client
-from selenium import webdriver
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.conftest import need
+from tests.e2e.browsing import (
+    PHONE,
+    Relay,
+    chromium,
+    complaints,
+    look,
+    network_returns,
+    run_script,
+    tabs,
+    texts,
+    wait_for,
+)
 from tests.processes import finch
 
 # The seed's client, to the letter. Its last line is for when the socket is open.
@@ -34,182 +42,135 @@ SEED_SEND = """
 ws.send(JSON.stringify({ path: 'time', data: {} }));
 """
 
+# What the open room shows, one text a line: "Ann: hello" if the name is there
+LOG = """
+return [...document.querySelectorAll('.log:not([hidden]) > :not(.waits)')].map((item) => {
+  const name = item.querySelector('b');
+  return (name ? name.innerText + ': ' : '') + (item.querySelector('p') ?? item).innerText;
+});
+"""
 
-@contextmanager
-def chromium(folder, *arguments):
-    """A headless Chromium with a profile of its own."""
-    how = "apt-get install chromium chromium-driver"
-    need("chromium", how)
-    need("chromedriver", how)
-    options = webdriver.ChromeOptions()
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-dev-shm-usage",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--window-size=900,700",
-        f"--user-data-dir={folder}/profile",
-        *arguments,
-    ):
-        options.add_argument(argument)
-    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
-    try:
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("chromium")
+    with chromium(folder, "--ignore-certificate-errors") as driver:
         yield driver
-    finally:
-        driver.quit()
 
 
-def wait_for(driver, what):
-    return WebDriverWait(driver, 20, poll_frequency=0.05).until(what)
+def log(tab):
+    return tab.execute_script(LOG)
 
 
-def log(driver):
-    """What the page has heard in the room that is open."""
-    return driver.execute_script(
-        "return [...document.querySelectorAll('.log:not([hidden]) li:not(.waits)')]"
-        ".map((item) => item.innerText)"
-    )
+def waiting(tab):
+    """What the page has not sent yet, and what it says about that."""
+    return [text.replace("\n\n", ": ") for text in texts(tab, ".waits")]
 
 
 def shows(element, text):
     """A condition: the chat's element with this id has this text."""
-    return lambda driver: driver.find_element(By.ID, element).text == text
+    return lambda tab: tab.find_element(By.ID, element).text == text
 
 
-def enter(driver, url, name):
+def enter(tab, url, name):
     """Open the chat as somebody, and wait until the room is joined."""
-    driver.get(url)
-    driver.find_element(By.ID, "name").send_keys(f"{name}\n")
-    wait_for(driver, lambda it: name in it.find_element(By.ID, "here").text)
+    tab.get(url)
+    tab.find_element(By.ID, "name").send_keys(f"{name}\n")
+    wait_for(tab, lambda it: name in people(it))
 
 
-def say(driver, text):
-    driver.find_element(By.ID, "text").send_keys(f"{text}\n")
+def people(tab):
+    return [text.split("\n")[-1] for text in texts(tab, "#people li")]
 
 
-def complaints(driver):
-    return [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
+def say(tab, text):
+    tab.find_element(By.ID, "text").send_keys(f"{text}\n")
 
 
-def run_script(driver, text):
-    """Run a script as a page's own <script>, whose names the next one sees."""
-    driver.execute_script(
-        "const it = document.createElement('script'); it.textContent = arguments[0];"
-        "document.head.append(it)",
-        text,
-    )
-
-
-def test_two_browsers_see_each_other_come_type_talk_and_go(tmp_path):
-    with (
-        finch("chat", "--port", 0) as process,
-        chromium(tmp_path / "ann") as ann,
-        chromium(tmp_path / "bob") as bob,
-    ):
+def test_two_people_see_each_other_come_type_talk_and_go(browser):
+    with finch("chat", "--port", 0) as process, tabs(browser, 2) as (ann, bob):
         enter(ann, process.url, "Ann")
         say(ann, "Is anybody here?")
-        wait_for(ann, lambda it: log(it) == ["Ann\nIs anybody here?"])
+        wait_for(ann, lambda it: log(it) == ["Today", "Is anybody here?"])
 
         enter(bob, process.url, "Bob")
-        wait_for(bob, lambda it: log(it) == ["Ann\nIs anybody here?"])
-        assert shows("here", "here: Ann, Bob")(bob)
-        wait_for(ann, shows("here", "here: Ann, Bob"))
+        wait_for(bob, lambda it: log(it) == ["Today", "Ann: Is anybody here?"])
+        assert people(bob) == ["Ann", "Bob"]
+        wait_for(ann, lambda it: people(it) == ["Ann", "Bob"])
         bob.find_element(By.ID, "text").send_keys("Hello <b>Ann</b>")
-        wait_for(ann, shows("typing", "Bob is typing"))
+        wait_for(ann, shows("typing", "Bob is typing…"))
         say(bob, "")
-        seen = ["Ann\nIs anybody here?", "Bob has come", "Bob\nHello <b>Ann</b>"]
+        say(bob, "How are you?")
+        # what others write is text and no HTML; a name is shown once a group, and never one's own
+        seen = ["Today", "Is anybody here?", "Bob: Hello <b>Ann</b>", "How are you?"]
         wait_for(ann, lambda it: log(it) == seen)
         assert shows("typing", "")(ann)
+        assert waiting(bob) == []
 
-        # a reload is no leave: within the grace, nobody hears of it
+        # a reload shows all again, in the same room
         bob.refresh()
-        wait_for(bob, lambda it: log(it) == ["Ann\nIs anybody here?", "Bob\nHello <b>Ann</b>"])
+        theirs = ["Today", "Ann: Is anybody here?", "Hello <b>Ann</b>", "How are you?"]
+        wait_for(bob, lambda it: log(it) == theirs)
         say(bob, "Back again")
-        wait_for(ann, lambda it: log(it) == [*seen, "Bob\nBack again"])
-
-        # another tab of the same user is nobody new, and sees what the first one says
-        bob.switch_to.new_window("tab")
-        enter(bob, process.url, "Bob")
-        assert shows("here", "here: Ann, Bob")(bob)
-        say(ann, "Two of you?")
-        wait_for(bob, lambda it: log(it)[-1] == "Ann\nTwo of you?")
-        assert log(ann)[3:] == ["Bob\nBack again", "Ann\nTwo of you?"]
-
-        # each room is for itself
-        bob.find_element(By.XPATH, "//nav/button[text()='garden']").click()
-        wait_for(bob, lambda it: log(it) == [])
-        say(bob, "Here are flowers")
-        wait_for(ann, lambda it: it.find_elements(By.CSS_SELECTOR, "nav .news"))
-        assert "Bob\nHere are flowers" not in log(ann)
-        ann.find_element(By.CSS_SELECTOR, "nav .news").click()
-        wait_for(ann, lambda it: log(it) == ["Bob has come", "Bob\nHere are flowers"])
+        wait_for(ann, lambda it: log(it) == [*seen, "Back again"])
 
         assert complaints(ann) == complaints(bob) == []
-        bob.quit()
-        wait_for(ann, lambda it: log(it)[-1] == "Bob has gone")
-        assert shows("here", "here: Ann")(ann)
+        bob.close()
+        wait_for(ann, lambda it: people(it) == ["Ann"])
+        assert log(ann) == [*seen, "Back again"]  # nobody's coming and going is a note in the log
 
 
-class Relay:
-    """A network between a browser and a server, which a test cuts and mends."""
+def test_two_tabs_of_one_person_are_one_and_rooms_count_what_is_unread(browser):
+    with finch("chat", "--port", 0) as process, tabs(browser, 3) as (ann, bob, again):
+        enter(ann, process.url, "Ann")
+        enter(bob, process.url, "Bob")
+        enter(again, process.url, "Bob")
+        assert people(again) == ["Ann", "Bob"]
+        say(bob, "From my phone")
+        wait_for(again, lambda it: log(it) == ["Today", "From my phone"])
 
-    def __init__(self, url):
-        self.target = ("127.0.0.1", int(url.rpartition(":")[2]))
-        self.down = False
-        self.lost = set()  # the directions in which everything is lost: "up" and "down"
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._pairs = []
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._threads = [Thread(target=self._accept)]
-        self._threads[0].start()
+        bob.find_element(By.XPATH, "//nav/button[contains(., 'garden')]").click()
+        wait_for(bob, lambda it: log(it) == [])
+        say(bob, "Here are flowers")
+        say(bob, "And bees")
+        garden = ann.find_element(By.XPATH, "//nav/button[contains(., 'garden')]")
+        wait_for(ann, lambda it: garden.text.split() == ["garden", "2"])
+        assert ann.title == "(2) Finch chat"
+        assert "Here are flowers" not in log(ann)
+        garden.click()
+        wait_for(ann, lambda it: log(it) == ["Today", "Bob: Here are flowers", "And bees"])
+        assert (garden.text, ann.title) == ("garden", "Finch chat")
+        ann.refresh()  # what was said before is old, and not unread
+        count = "return document.querySelectorAll('.log p').length"
+        wait_for(ann, lambda it: it.execute_script(count) == 3)
+        garden = ann.find_element(By.XPATH, "//nav/button[contains(., 'garden')]")
+        assert (garden.text, ann.title) == ("garden", "Finch chat")
 
-    def cut(self):
-        """End every connection, and accept none."""
-        self.down = True
-        for one in self._pairs:
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
 
-    def mend(self):
-        self.lost.clear()
-        self.down = False
+def test_on_a_phone_the_title_has_one_line_and_the_field_most_of_the_width(browser):
+    with finch("chat", "--port", 0) as process, tabs(browser, 1) as (ann,):
+        look(ann, PHONE, "light")
+        enter(ann, process.url, "Ann")
+        title, field = (
+            ann.find_element(By.CSS_SELECTOR, "#chat h1"),
+            ann.find_element(By.ID, "text"),
+        )
+        assert title.size["height"] < 35
+        assert field.size["width"] > 250
+        assert ann.execute_script("return document.documentElement.scrollWidth") == 390
 
-    def close(self):
-        self.cut()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join()
-        for one in (self._listener, *self._pairs):
-            one.close()
 
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            if self.down:
-                client.close()
-                continue
-            server = socket.create_connection(self.target)
-            self._pairs += [client, server]
-            for pump in ((client, server, "up"), (server, client, "down")):
-                thread = Thread(target=self._pump, args=pump)
-                self._threads.append(thread)
-                thread.start()
-
-    def _pump(self, source, sink, direction):
-        with suppress(OSError):
-            while data := source.recv(65536):
-                if direction not in self.lost:
-                    sink.sendall(data)
-            sink.shutdown(socket.SHUT_RDWR)
+def test_the_chat_works_over_https_too(browser, tmp_path):
+    certificate = str(tmp_path / "cert.pem")
+    trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
+    with (
+        finch("chat", "--port", 0, "--certfile", certificate) as process,
+        tabs(browser, 1) as (ann,),
+    ):
+        assert process.url.startswith("https:")
+        enter(ann, process.url, "Ann")
+        say(ann, "Safe and sound")
+        wait_for(ann, lambda it: log(it) == ["Today", "Safe and sound"])
 
 
 @contextmanager
@@ -234,16 +195,16 @@ def heard(ws, until):
     return texts
 
 
-def test_after_a_cut_everything_comes_once_and_in_order_both_ways(tmp_path):
+def test_after_a_cut_everything_comes_once_and_in_order_both_ways(browser):
     with (
         finch("chat", "--port", 0) as process,
         closing(Relay(process.url)) as relay,
-        chromium(tmp_path) as ann,
+        tabs(browser, 1) as (ann,),
         in_lobby(process, "Bob") as bob,
     ):
         enter(ann, relay.url, "Ann")
         say_by(bob, "1")
-        wait_for(ann, lambda it: log(it) == ["Bob\n1"])
+        wait_for(ann, lambda it: log(it) == ["Today", "Bob: 1"])
 
         relay.lost.add("down")
         say(ann, "2")  # arrives, but Ann does not hear it
@@ -253,52 +214,65 @@ def test_after_a_cut_everything_comes_once_and_in_order_both_ways(tmp_path):
         say_by(bob, "3")
         assert heard(bob, "3") == ["3"]
         relay.cut()
-        wait_for(ann, shows("state", "reconnecting"))
-        say(ann, "6")  # waits for a connection
+        wait_for(ann, shows("state", "Connecting…"))
+        assert shows("send", "Send later")(ann)
+        say(ann, "6")  # waits for a connection, and the page says so
+        assert waiting(ann) == [f"{text}: Will be sent when you are online" for text in "256"]
         say_by(bob, "4")
         assert heard(bob, "4") == ["4"]
         relay.mend()
+        network_returns(ann)
 
         wait_for(ann, shows("state", "Ann"))
         assert heard(bob, "6") == ["5", "6"]
-        said = ["Bob\n1", "Ann\n2", "Bob\n3", "Bob\n4", "Ann\n5", "Ann\n6"]
+        said = ["Today", "Bob: 1", "2", "Bob: 3", "4", "5", "6"]
         wait_for(ann, lambda it: log(it) == said)
-        assert ann.find_elements(By.CLASS_NAME, "waits") == []
+        assert waiting(ann) == []
 
         # and the next cut begins where this one has ended
         relay.cut()
-        wait_for(ann, shows("state", "reconnecting"))
+        wait_for(ann, shows("state", "Connecting…"))
         say_by(bob, "7")
         assert heard(bob, "7") == ["7"]
         relay.mend()
-        wait_for(ann, lambda it: log(it) == [*said, "Bob\n7"])
+        network_returns(ann)
+        wait_for(ann, lambda it: log(it) == [*said, "Bob: 7"])
 
 
-def test_after_a_restart_of_the_server_the_page_says_what_it_does_not_know(tmp_path):
+def test_after_a_restart_of_the_server_the_page_says_what_it_does_not_know(browser):
     with finch("chat", "--port", 0) as process, closing(Relay(process.url)) as relay:
-        with chromium(tmp_path) as ann:
+        with tabs(browser, 1) as (ann,):
             enter(ann, relay.url, "Ann")
             say(ann, "before")
-            wait_for(ann, lambda it: log(it) == ["Ann\nbefore"])
+            wait_for(ann, lambda it: log(it) == ["Today", "before"])
             relay.down = True
             process.signal()
             process.wait()
-            wait_for(ann, shows("state", "reconnecting"))
+            wait_for(ann, shows("state", "Connecting…"))
             say(ann, "meanwhile")
             with finch("chat", "--port", 0) as another, in_lobby(another, "Bob") as bob:
                 say_by(bob, "new here")
                 assert heard(bob, "new here") == ["new here"]
                 relay.target = ("127.0.0.1", int(another.url.rpartition(":")[2]))
                 relay.mend()
+                network_returns(ann)
                 assert heard(bob, "meanwhile") == ["meanwhile"]
-                wait_for(ann, lambda it: log(it)[-1] == "Ann\nmeanwhile")
-                assert log(ann) == [
-                    "Ann\nbefore",
-                    "Some messages are missing here.",
-                    "Bob has come",
-                    "Bob\nnew here",
-                    "Ann\nmeanwhile",
-                ]
+                missing = "Some messages are missing here."
+                now = ["Today", "before", missing, "Bob: new here", "meanwhile"]
+                wait_for(ann, lambda it: log(it) == now)
+                assert waiting(ann) == []
+
+
+def test_what_the_server_refuses_can_be_sent_again(browser):
+    with finch("chat", "--port", 0) as process, tabs(browser, 1) as (ann,):
+        enter(ann, process.url, "Ann")
+        # the page itself allows no message that is too long
+        ann.execute_script("document.getElementById('text').value = 'x'.repeat(2001)")
+        say(ann, "")
+        wait_for(ann, lambda it: waiting(it) and "Not sent: " in waiting(it)[0])
+        ann.find_element(By.XPATH, "//button[text()='Try again']").click()
+        wait_for(ann, lambda it: "Not sent: " in waiting(it)[0])
+        assert log(ann) == []
 
 
 def test_the_seeds_javascript_runs_as_it_is_written(tmp_path):

@@ -298,18 +298,60 @@ test("a page that wakes up begins anew an attempt that has hung for 5 s; a young
   assert.equal(finch.state, "open");
 });
 
-test("any message proves that the connection lives", (t) => {
+test("the answer to the probe proves that the connection lives", (t) => {
   const page = stubPage(t);
   const { finch, socket, pass } = setUpOpen(t, { url: "/ws" });
-  for (let times = 0; times < 3; times++) {
+  for (let times = 0; times < 2; times++) {
     page.show();
     socket.hears();
     pass(4999);
-    if (times) socket.answers({ path: "finch.ping", id: 0 });
-    else socket.says("news");
-    pass(4999);
+    socket.answers({ path: "finch.ping", id: 0 });
+    pass(5000);
   }
   assert.equal(finch.state, "open");
+});
+
+test("other messages prove nothing, since they may have come before; but as long as they come, it is not cut", (t) => {
+  const page = stubPage(t);
+  const { finch, socket, pass } = setUpOpen(t, { url: "/ws" });
+  page.show();
+  for (let times = 0; times < 3; times++) {
+    pass(4999);
+    socket.says("news");
+  }
+  pass(4999);
+  assert.equal(finch.state, "open");
+  pass(1);
+  assert.equal(finch.state, "connecting");
+});
+
+for (const [what, hears] of [
+  ["then learns", () => {}],
+  ["gets what had come before it slept, and then learns", (socket) => socket.says("news")],
+]) {
+  test(`a page that wakes up, and ${what} that it was cut, comes back without a pause`, (t) => {
+    const page = stubPage(t);
+    const { finch, socket, sockets, events } = setUpOpen(t, { url: "/ws" });
+    page.show();
+    hears(socket);
+    socket.cut();
+    assert.equal(finch.state, "connecting");
+    assert.equal(sockets.length, 2);
+    assert.deepEqual(events(), [["waiting", { code: 1006, reason: "", pause: 0 }], ["connecting", null]]);
+    sockets[1].accept();
+    sockets[1].cut(); // this cut has nothing to do with it
+    assert.equal(finch.state, "waiting");
+  });
+}
+
+test("a page that woke up some time ago and is cut waits like any other", (t) => {
+  const page = stubPage(t);
+  const { finch, socket } = setUpOpen(t, { url: "/ws" });
+  page.show();
+  socket.hears();
+  socket.answers({ path: "finch.ping", id: 0 });
+  socket.cut();
+  assert.equal(finch.state, "waiting");
 });
 
 test("a page that is shown twice is probed once", (t) => {

@@ -16,7 +16,7 @@ const HANGS = 20_000; // ms for a token and a handshake
 const SILENT = 5_000; // ms for a sign of life, after the page has woken up
 const STEADY = 5_000; // ms after which a connection is not called a failure when it ends
 const CUT = 1006; // what browsers report if a connection ended without a Close
-const PING = JSON.stringify({ path: "finch.ping", id: 0 });
+const PING = JSON.stringify({ path: "finch.ping", id: 0 }); // calls have other ids
 
 /** @typedef {import("../finch.d.ts").State} State */
 
@@ -45,7 +45,7 @@ export class Connection {
   #since = 0; // when the attempt began, or the connection was opened
   /** @type {any} of the pause, or of the attempt */
   #timer;
-  /** @type {any} of the sign of life */
+  /** @type {any} set while a ping is not answered */
   #probe;
   /** Ends the listeners on the page. */
   #life = new AbortController();
@@ -127,10 +127,12 @@ export class Connection {
 
   /** @param {string} text */
   #heard(text) {
-    clearTimeout(this.#probe);
-    this.#probe = undefined;
     try {
-      this.#owner.heard(JSON.parse(text));
+      const message = JSON.parse(text);
+      // messages may have come before the page woke up: only the answer proves that the connection lives
+      if (message.reply === 0) this.#trust();
+      else if (this.#probe) this.#doubt();
+      this.#owner.heard(message);
     } catch (error) {
       report(error);
     }
@@ -146,11 +148,13 @@ export class Connection {
     if (!comesBack(code)) return this.#end(code, reason);
     const wasOpen = this.state === "open";
     if (wasOpen && Date.now() - this.#since >= STEADY) this.#failures = 0;
-    const delay = pause(this.#failures++);
+    const awake = this.#probe !== undefined; // browsers may tell a page only when it wakes up that it was cut
+    const delay = awake ? 0 : pause(this.#failures++);
     const turn = this.#next("waiting");
     this.#timer = setTimeout(() => this.#begin(), delay);
     if (wasOpen) this.#owner.cut();
     if (turn === this.#turn) this.#owner.changed("waiting", { code, reason, pause: delay });
+    if (awake && turn === this.#turn) this.#begin();
   }
 
   /**
@@ -174,8 +178,8 @@ export class Connection {
   #next(state) {
     const socket = this.#socket;
     clearTimeout(this.#timer);
-    clearTimeout(this.#probe);
-    this.#probe = this.#socket = undefined;
+    this.#trust();
+    this.#socket = undefined;
     this.state = state;
     socket?.close(); // does nothing if it is closed
     this.#turn = {};
@@ -187,13 +191,19 @@ export class Connection {
     if (this.state === "waiting") this.#begin();
     else if (this.state === "connecting" && Date.now() - this.#since > SILENT) this.#begin();
     else if (this.state === "open" && !this.#probe) {
-      this.#probe = setTimeout(() => this.#revive(), SILENT);
+      this.#doubt();
       this.send(PING);
     }
   }
 
-  #revive() {
-    this.#lost(CUT, "no sign of life");
-    if (this.state === "waiting") this.open();
+  /** Give the connection some time to say something. */
+  #doubt() {
+    clearTimeout(this.#probe);
+    this.#probe = setTimeout(() => this.#lost(CUT, "no sign of life"), SILENT);
+  }
+
+  #trust() {
+    clearTimeout(this.#probe);
+    this.#probe = undefined;
   }
 }

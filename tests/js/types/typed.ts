@@ -6,7 +6,7 @@ const finch: Finch = connect("/ws", { token: async () => "secret", since: "sessi
 
 // Calls
 const sum: number = await finch.call("sum", [1, 2], { timeout: 5000, retry: true, signal: AbortSignal.timeout(1) });
-const words: string[] = await finch.call("ask", "why?");
+const words: string[] | null = await finch.call("ask", "why?");
 for await (const word of finch.stream("ask", "why?")) word.toUpperCase();
 for await (const total of finch.stream("sum", [1])) total.toFixed();
 const time: string = await finch.call("time");

@@ -1,0 +1,1 @@
+"""The examples of Finch. `python -m finch examples` serves them all."""
