@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar, Unpack
 
 from finch.backplanes import Backplanes
@@ -357,13 +357,16 @@ class FinchApp(Shortcuts):
         second signal arrives."""
         self._lifespan.hurry(seconds)
 
-    @asynccontextmanager
-    async def lifespan(self) -> AsyncIterator[None]:
+    def lifespan(self) -> AbstractAsyncContextManager[None]:
         """A context manager that runs startup, background tasks and shutdown. The app is served
         inside it.
 
         Raises:
             BaseException: whatever a startup callback raises.
         """
+        return self._run()
+
+    @asynccontextmanager
+    async def _run(self) -> AsyncIterator[None]:
         async with self._backplanes.run(), self._lifespan.run(self.limits.shutdown_timeout):
             yield

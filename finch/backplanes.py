@@ -73,6 +73,8 @@ class Backplanes:
                 for manager in running.values():
                     await nursery.start(partial(manager.backplane.run, manager.history))
                 yield
+                for manager in running.values():
+                    await manager.backplane.farewell()
                 nursery.cancel_scope.cancel()
         finally:
             self._runs = False

@@ -69,11 +69,13 @@ http.sending
 http.connection
 
 cluster.history
+cluster.views
 cluster.backplane
 cluster.layout
 cluster.sequence
 cluster.unsent
 cluster.line
+cluster.attendance
 cluster.posting
 cluster.hearing
 cluster.redis
@@ -171,6 +173,7 @@ PLAIN = """
 sockets.lag
 sockets.members
 cluster.history
+cluster.views
 cluster.layout
 cluster.sequence
 cluster.unsent

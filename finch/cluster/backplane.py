@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import trio
 
 from finch.cluster.history import Archive, History, Position, epoch_of, new_epoch
+from finch.cluster.views import People, Seen, Who
 from finch.wire.envelope import Envelope
 
 
@@ -142,7 +143,32 @@ class Backplane(ABC):
 
     @abstractmethod
     def count(self, channel: Channel) -> int:
-        """How many clients hear this channel, as far as is known here."""
+        """How many clients hear this channel: of all processes if it is heard here, or if it is
+        that of everyone; of this process if not."""
+
+    @abstractmethod
+    async def count_everywhere(self, channel: Channel) -> int:
+        """How many clients of all processes hear this channel.
+
+        Raises:
+            Unavailable: if the others cannot be reached.
+        """
+
+    @abstractmethod
+    def counted(self, channel: Channel) -> None:
+        """The number of clients here that hear a channel has changed."""
+
+    @abstractmethod
+    def attend(self, channel: Channel, changes: list[tuple[Who, Seen | None]]) -> People | None:
+        """Who is present here has changed.
+
+        Returns:
+            Who is present in all processes; None if only this one is known.
+        """
+
+    @abstractmethod
+    async def farewell(self) -> None:
+        """The application ends."""
 
     @abstractmethod
     async def close(self, channel: Channel, code: int, reason: str, skip: str | None) -> int:
@@ -209,6 +235,9 @@ class Local(Protocol):
         """Tell those who hear a channel that they may have missed messages, and that from now on
         they get what comes after this position."""
 
+    def attended(self, channel: Channel) -> None:
+        """Who is present elsewhere has changed: those who hear a channel must be told."""
+
     async def rest(self) -> None:
         """Let other tasks have the turns that deliveries have used up."""
 
@@ -261,6 +290,18 @@ class InProcess(Backplane):
 
     async def close(self, channel: Channel, code: int, reason: str, skip: str | None) -> int:
         return await self._local.close(channel, code, reason, skip)
+
+    async def count_everywhere(self, channel: Channel) -> int:
+        return self._local.count(channel)
+
+    def counted(self, channel: Channel) -> None:
+        pass
+
+    def attend(self, channel: Channel, changes: list[tuple[Who, Seen | None]]) -> People | None:
+        return None
+
+    async def farewell(self) -> None:
+        pass
 
     async def hear(self, channel: Channel, client: str, history: History | None) -> None:
         pass

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import trio
 
+from finch.cluster.attendance import Attendance
 from finch.cluster.backplane import Channel, Draft, Local, Missed
 from finch.cluster.history import Archive, History, Position, new_epoch
 from finch.cluster.layout import READ, Names, lifetimes
@@ -120,6 +121,7 @@ class Hearing:
         local: the clients of this process.
         names: the names of channels and keys.
         entry: makes an entry of the text of a message.
+        attendance: who hears the channels.
         patience: seconds for which somebody waits.
     """
 
@@ -129,8 +131,10 @@ class Hearing:
         local: Local,
         names: Names,
         entry: Callable[[Channel, bytes], Entry],
+        attendance: Attendance,
         patience: float,
     ) -> None:
+        self._attendance = attendance
         self._line = line
         self._local = local
         self._names = names
@@ -182,6 +186,7 @@ class Hearing:
         if not heard.clients:
             name = self._names.channel(channel)
             del self._heard[channel], self._by_name[name]
+            self._attendance.forget(channel)
             self._line.tell(b"UNSUBSCRIBE", name)
 
     async def _until_ready(self, heard: Heard) -> None:
@@ -197,11 +202,14 @@ class Hearing:
 
     async def _begin(self, heard: Heard) -> None:
         try:
-            if heard.history is None:
-                await self._line.ask(b"PING")  # answered behind SUBSCRIBE
-                heard.ready.set()
-            else:
-                await self.read([heard])
+            asked = self._attendance.ask(heard.channel)  # answered behind SUBSCRIBE
+            answer = None if heard.history is None else self._ask(heard)
+            await self._attendance.learn(heard.channel, asked)
+            if heard.channel not in self._heard:
+                self._attendance.forget(heard.channel)
+            if answer is not None:
+                self._learn(heard, await answer)
+            heard.ready.set()
         except (Broken, Refused):
             pass  # the next look, or the next connection, tries again
 
@@ -305,6 +313,12 @@ class Hearing:
         # if SUBSCRIBE was refused, that is the answer
         if bytes(await self._line.ask(b"PING", token)) != token:
             raise Broken("the answers of Redis are out of order")
+        channels = iter(list(self._heard))
+        while several := list(islice(channels, _AT_ONCE)):
+            for channel, asked in [(one, self._attendance.ask(one)) for one in several]:
+                await self._attendance.learn(channel, asked)
+                if channel not in self._heard:
+                    self._attendance.forget(channel)
         for heard in self._heard.values():
             if heard.history is None:
                 heard.ready.set()

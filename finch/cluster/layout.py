@@ -14,6 +14,7 @@ import msgspec
 
 from finch.cluster.backplane import Channel, Draft
 from finch.cluster.history import History
+from finch.cluster.views import Seen, Who
 
 VERSION: Final = 1
 """Of the messages that this code writes. It ignores messages with a larger one."""
@@ -32,12 +33,16 @@ class Note(msgspec.Struct, omit_defaults=True, kw_only=True):
         v: the version of the sender.
         node: the id of the sender; empty for a program that is not Finch.
         ref: the sender's own number of it; 0 for none.
-        do: what to do: empty for a message to clients, ``close`` for closing their connections.
-            What is unknown is ignored.
+        do: what to do: empty for a message to clients, ``close`` for closing their connections,
+            ``attend`` for who hears the channel in the sender. What is unknown is ignored.
         client: if it is for one client, its id.
         path, status, timestamp, data, volatile, key, skip: as of
             :class:`finch.cluster.backplane.Draft`. Without a timestamp, it is made by who gets it.
         code, reason: with ``close``.
+        count: with ``attend``, how many clients of the sender hear the channel, if that has
+            changed.
+        people: with ``attend``, who has changed: pairs of whom, and what the sender knows; null for
+            one who is not present there.
     """
 
     v: int
@@ -54,6 +59,8 @@ class Note(msgspec.Struct, omit_defaults=True, kw_only=True):
     skip: str | None = None
     code: int = 1000
     reason: str = ""
+    count: int | None = None
+    people: list[tuple[Who, Seen | None]] = []
 
     def draft(self, room: str | None, now: int) -> Draft:
         """The message to clients.
@@ -115,6 +122,12 @@ def packed_close(
     return _encoder.encode(note)
 
 
+def packed_attendance(node: str, count: int | None, people: list[tuple[Who, Seen | None]]) -> bytes:
+    """What has changed among those who hear a channel in one process."""
+    note = Note(v=VERSION, node=node, do="attend", count=count, people=people)
+    return _encoder.encode(note)
+
+
 def read_note(text: bytes) -> Note | None:
     """What another process has said; None if its version is newer than this code.
 
@@ -168,6 +181,18 @@ class Names:
         """The keys of an audience's numbering and of its messages."""
         name = self.channel(channel)
         return name + b":n", name + b":m"
+
+    def counts(self, channel: Channel) -> bytes:
+        """The key of how many hear an audience: a hash, by process."""
+        return self.channel(channel) + b":c"
+
+    def people(self, channel: Channel) -> bytes:
+        """The key of who is present in a room: a hash, by process and person."""
+        return self.channel(channel) + b":p"
+
+    def lease(self, node: str) -> bytes:
+        """The key that lives as long as a process."""
+        return self.node(node) + b":l"
 
     def node(self, node: str) -> bytes:
         """The channel of one process."""

@@ -142,7 +142,8 @@ class Posting:
             while True:
                 self._posted = trio.Event()
                 while self._unsent and len(self._sent) < _WINDOW:
-                    self._send(self._unsent.take())
+                    self._send(self._unsent.first())  # if there is no connection, it waits on
+                    self._unsent.take()
                     if account.spend():
                         await trio.lowlevel.checkpoint()
                 await self._posted.wait()

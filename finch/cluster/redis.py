@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import trio
 
+from finch.cluster.attendance import LEASE, Attendance
 from finch.cluster.backplane import Backplane, Channel, Draft, Local, Missed, Sent
 from finch.cluster.hearing import Entry, Heard, Hearing, Numbered
 from finch.cluster.history import History, Position, new_epoch
@@ -30,14 +31,18 @@ from finch.cluster.layout import (
     read_note,
     read_numbered,
 )
-from finch.cluster.line import Address, Line
+from finch.cluster.line import Address, Broken, Line, Refused
 from finch.cluster.posting import PATIENCE, Post, Posting
+from finch.cluster.views import People, Seen, Who
+from finch.errors import Unavailable
 from finch.logs import Seldom
 
 _log = logging.getLogger("finch.cluster")
 
 _EVERYONE: Final = Channel("everyone")
 _LOOK: Final = 5.0  # seconds between two looks at what may be missing
+_AGAIN: Final = 0.05  # seconds until something that has failed is tried again
+_FAREWELL: Final = 1.0  # seconds that the end of this process may wait for Redis
 
 
 class Redis(Backplane):
@@ -49,6 +54,7 @@ class Redis(Backplane):
         mount: the path of a further manager of the application.
         patience: seconds that a message waits for Redis.
         look: seconds between two looks at what may be missing.
+        lease: seconds after which a process that has died is forgotten.
 
     Attributes:
         node: the id of this process: random, new at each start.
@@ -64,13 +70,18 @@ class Redis(Backplane):
         *,
         patience: float = PATIENCE,
         look: float = _LOOK,
+        lease: float = LEASE,
     ) -> None:
+        self._patience = patience
         self.node = secrets.token_urlsafe(NODE)[:NODE]
         self._local = local
         self._names = Names(address.prefix, address.db, mount)
         self._line = Line(address, self, (NUMBER, READ), look)
         self._posting = Posting(self._line, patience)
-        self._hearing = Hearing(self._line, local, self._names, self._entry, patience)
+        self._attendance = Attendance(self.node, self._line, local, self._names, lease)
+        self._hearing = Hearing(
+            self._line, local, self._names, self._entry, self._attendance, patience
+        )
         self._nursery: trio.Nursery | None = None
         self._own: dict[int, Numbered] = {}  # messages of this process that wait for their number
         self._last_ref = 0
@@ -150,7 +161,33 @@ class Redis(Backplane):
         return await self._hearing.missed(channel, history, since, last)
 
     def count(self, channel: Channel) -> int:
-        return self._local.count(channel)
+        return self._local.count(channel) + self._attendance.count(channel)
+
+    async def count_everywhere(self, channel: Channel) -> int:
+        if self._attendance.people(channel) is not None:
+            return self.count(channel)
+        with trio.move_on_after(self._patience):
+            while True:
+                try:
+                    elsewhere = await self._attendance.count_elsewhere(channel)
+                    return self._local.count(channel) + elsewhere
+                except (Broken, Refused):
+                    await trio.sleep(_AGAIN)
+        raise Unavailable(self._line.why, "the others are not counted")
+
+    def counted(self, channel: Channel) -> None:
+        self._attendance.counted(channel)
+
+    def attend(self, channel: Channel, changes: list[tuple[Who, Seen | None]]) -> People | None:
+        self._attendance.present(channel, changes)
+        return self._attendance.people(channel)
+
+    async def farewell(self) -> None:
+        with trio.move_on_after(_FAREWELL):
+            try:
+                await self._attendance.farewell()
+            except (Broken, Refused):
+                pass  # the others notice it when the lease ends
 
     async def hear(self, channel: Channel, client: str, history: History | None) -> None:
         await self._hearing.hear(channel, client, history)
@@ -185,6 +222,7 @@ class Redis(Backplane):
             if post.was_cut:  # it is not among what was read
                 post.fail("the connection ended before the answer came")
         nursery.start_soon(self._posting.run)
+        nursery.start_soon(self._attendance.run)
 
     def went_down(self) -> None:
         """The connection has ended."""
@@ -224,12 +262,15 @@ class Redis(Backplane):
 
     def _follow(self, heard: Heard, note: Note) -> None:
         channel = heard.channel if note.client is None else Channel("client", note.client)
-        if not note.do:
+        if note.do == "attend":
+            self._attendance.heard(channel, note)
+        elif not note.do:
             draft = note.draft(self._local.label(channel), _now())
             self._local.deliver(channel, draft.make(), draft)
-        elif note.do == "close" and self._nursery is not None:
+        elif note.do == "close":
+            assert self._nursery is not None  # it is heard over a connection
             self._nursery.start_soon(self._local.close, channel, note.code, note.reason, note.skip)
-        elif note.do != "close":
+        else:
             self._seldom.warning("a process asks for %r, which this one does not know", note.do)
 
     def _entry(self, channel: Channel, text: bytes) -> Entry:

@@ -60,6 +60,14 @@ class Unsent(Generic[T]):
             self.replaced += 1
         self._waiting[False, kind] = item
 
+    def first(self) -> T:
+        """The message that has waited longest. It waits on.
+
+        Raises:
+            StopIteration: if none waits.
+        """
+        return next(iter(self._waiting.values()))
+
     def take(self) -> T:
         """The message that has waited longest.
 

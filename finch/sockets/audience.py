@@ -108,8 +108,18 @@ class Audience(ABC):
 
     @property
     def count(self) -> int:
-        """How many clients hear it."""
+        """How many clients hear it. With a backplane, those of all processes are counted if a
+        client of this process hears it, and for everyone; otherwise those of this process: see
+        :meth:`count_everywhere`."""
         return self.manager.backplane.count(self.channel)
+
+    async def count_everywhere(self) -> int:
+        """How many clients hear it, in all processes, also if none of this process does.
+
+        Raises:
+            Unavailable: if there is a backplane, and it cannot be reached.
+        """
+        return await self.manager.backplane.count_everywhere(self.channel)
 
     def __iter__(self) -> Iterator[SocketClient]:
         """The clients of this process that hear it now."""

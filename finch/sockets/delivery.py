@@ -25,17 +25,20 @@ class Delivery:
             back.
         renumber: called with the name of a room and a position: see :meth:`lost`. Returns what its
             members are told of who is there.
+        attended: called with the name of a room if who is present elsewhere has changed.
     """
 
     def __init__(
         self,
         members: Members[SocketClient],
         renumber: Callable[[str, Position], dict[str, Any]],
+        attended: Callable[[str], None],
         *,
         kept: bool = False,
         user_kept: bool = False,
     ) -> None:
         self._renumber = renumber
+        self._attended = attended
         self._members = members
         self.kept = kept
         self.user_kept = user_kept
@@ -124,6 +127,11 @@ class Delivery:
         envelope = joined_envelope(self.label(channel), None, missed, people)
         for client in self.hearing(channel):
             client.push(envelope)
+
+    def attended(self, channel: Channel) -> None:
+        """Who is present elsewhere has changed: those who hear a channel must be told."""
+        if channel.kind == "room":
+            self._attended(str(channel.name))
 
     async def rest(self) -> None:
         """Let the others have the turns that a delivery has used up."""

@@ -152,6 +152,10 @@ class Inbox(Repeater, Owner, Job):
         """After ``on_connect``: send what the client has missed while it was away."""
 
     @abstractmethod
+    def recount(self) -> None:
+        """The client has come, or is gone: other processes count it, or no longer."""
+
+    @abstractmethod
     def _vanish(self) -> None:
         """The peer has left: nobody counts it any longer."""
 
@@ -343,6 +347,7 @@ class Inbox(Repeater, Owner, Job):
                         await self._failed(error, handlers.on_error, "on_disconnect", None)
         finally:
             self._members.remove(self.id)
+            self.recount()
             self._outlet.release()
 
     def _begin_beside(

@@ -107,6 +107,7 @@ class SocketManager(Registry):
         self.delivery = Delivery(
             self.members,
             self.halls.renumber,
+            self.halls.attended,
             kept=history is not None,
             user_kept=user_history is not None,
         )
@@ -205,6 +206,7 @@ class SocketManager(Registry):
             key = self.backplane.new_client_id()
             client = SocketClient(key, request, self, identity, subprotocol, outlet)
             self.members.add(key, client, client.user_id)
+            client.recount()
             if identity is not None:
                 self.identities.watch(client)
             return client

@@ -136,6 +136,13 @@ class Member(Inbox):
         has_own = manager.user_history is not None or manager.backplane.shared
         return has_own and self.identity is not None
 
+    def recount(self) -> None:
+        backplane = self.manager.backplane
+        if backplane.shared:
+            backplane.counted(Channel("everyone"))
+            if self.user_id is not None:
+                backplane.counted(Channel("user", self.user_id))
+
     async def _hear_own(self) -> None:
         if self.user_id is not None and not self._outlet.left:
             channel = Channel("user", self.user_id)

@@ -14,6 +14,7 @@ import trio
 
 from finch.cluster.backplane import Channel, Draft
 from finch.cluster.history import History, Position
+from finch.cluster.views import People
 from finch.encoding import encode
 from finch.failures import report
 from finch.sockets.audience import Audience
@@ -80,7 +81,8 @@ class Room(Audience):
         of each; for a client without a user also its ``client``. Empty for a room that is not
         declared with ``presence``."""
         hall = self.manager.halls.get(self.name)
-        return [] if hall is None or hall.presence is None else hall.presence.entries()
+        people = None if hall is None else hall.here()
+        return [] if people is None else people.entries()
 
     def spawn(self, function: Callable[..., Any], *args: Any) -> None:
         """Start a task that ends when the room's last member leaves.
@@ -132,7 +134,8 @@ class Hall:
         """The clients that the server has let in, by id: the number of the last message before."""
         self.presence: Presence | None = None
         if declared is not None and declared.presence:
-            self.presence = Presence(declared.grace)
+            shared = room.manager.backplane.shared
+            self.presence = Presence(declared.grace, shared=shared)
 
     # Tasks
 
@@ -184,13 +187,31 @@ class Hall:
 
     def people(self) -> dict[str, Any]:
         """What a joiner is told: who is here, and how many."""
-        declared, presence = self.room.declared, self.presence
-        if declared is None or presence is None:
+        declared, here = self.room.declared, self.here()
+        if declared is None or here is None:
             return {}
-        entries = presence.entries()
         if declared.presence == "count":
-            return {"count": len(entries)}
+            return {"count": len(here)}
+        entries = here.entries()
         return {"presence": entries, "count": len(entries)}
+
+    def here(self) -> Presence | People | None:
+        """Who is present, in all processes if there are several; None if that is not asked for."""
+        presence, backplane = self.presence, self.room.manager.backplane
+        if presence is None or not backplane.shared:
+            return presence
+        return backplane.attend(self.room.channel, presence.changes()) or presence
+
+    def _collect(self, presence: Presence) -> Change | None:
+        """What the members must be told."""
+        change = presence.collect(trio.current_time())
+        here = self.here()
+        return here.collect() if isinstance(here, People) else change
+
+    def tell_soon(self) -> None:
+        """Who is present elsewhere has changed."""
+        if self.presence is not None:
+            self._tell_soon()
 
     def _tell_soon(self) -> None:
         if self._changed is not None:
@@ -207,7 +228,7 @@ class Hall:
             while True:
                 self._changed = changed = trio.Event()
                 await trio.sleep(_GATHER)
-                change = presence.collect(trio.current_time())
+                change = self._collect(presence)
                 if change is not None:
                     await self._publish(change)
                 due = presence.due()
@@ -292,6 +313,7 @@ class Halls:
         hall = self._open(room, client)  # the last member may have left meanwhile
         if self._manager.members.rooms.add(room.name, client.id, client):
             hall.begin()
+        self._manager.backplane.counted(room.channel)
         if hall.told != told:
             hall.catch_up(client)
 
@@ -318,6 +340,7 @@ class Halls:
             except RuntimeError:  # the server has ended
                 hall.give_up()
         self._manager.backplane.leave(room.channel, client.id)
+        self._manager.backplane.counted(room.channel)
         self.forget_if_empty(room.name)
 
     def forget_if_empty(self, name: str) -> None:
@@ -325,6 +348,12 @@ class Halls:
         hall = self._halls.get(name)
         if hall is not None and hall.empty and name not in self._manager.members.rooms:
             del self._halls[name]
+
+    def attended(self, name: str) -> None:
+        """Who is present in a room elsewhere has changed."""
+        hall = self._halls.get(name)
+        if hall is not None:
+            hall.tell_soon()
 
     def renumber(self, name: str, position: Position) -> dict[str, Any]:
         """The members of a room have missed messages, and go on after this position. Returns what

@@ -41,6 +41,14 @@ def make_app(backplane=None, *, messages=50, seconds=60.0, kept=True):
     return app
 
 
+def with_times(app, backplane, **seconds):
+    """Give an application a backplane that waits for other times than usual: ``patience``, ``look``
+    and ``lease`` of ``finch.cluster.redis.Redis``."""
+    made = Redis(app.socket_manager.delivery, Address(backplane), **seconds)
+    for manager in app._backplanes._managers:  # that of the application, and the one it replaced
+        manager.backplane = made
+
+
 class Node:
     """An application that runs, and its clients."""
 
@@ -69,16 +77,14 @@ class Node:
 
 
 @asynccontextmanager
-async def node(backplane=None, patience=None, look=0.2, **options):
+async def node(backplane=None, patience=None, look=0.2, lease=15.0, **options):
     """One application that runs.
 
-    ``patience`` and ``look`` are seconds, as of ``finch.cluster.redis.Redis``.
+    ``patience``, ``look`` and ``lease`` are seconds, as of ``finch.cluster.redis.Redis``.
     """
     app = make_app(backplane, **options)
     if patience is not None:
-        manager = app.socket_manager
-        address = Address(backplane)
-        manager.backplane = Redis(manager.delivery, address, patience=patience, look=look)
+        with_times(app, backplane, patience=patience, look=look, lease=lease)
     async with TestClient(app) as client:
         one = Node(app, client)
         async with one._stack:
@@ -100,3 +106,25 @@ async def heard(socket, path):
         message = await socket.receive()
         if message.path == path:
             return message
+
+
+async def counts(audience, number):
+    """Wait until an audience counts so many clients."""
+    await until(lambda: audience.count == number, f"{audience!r} counts {number}")
+
+
+async def counts_everywhere(audience, number):
+    """Wait until Redis counts so many clients."""
+    with trio.move_on_after(10):
+        while await audience.count_everywhere() != number:
+            await trio.sleep(0.005)
+        return
+    raise AssertionError(f"it never came to that: {audience!r} counts {number} everywhere")
+
+
+async def present(room, devices):
+    """Wait until these users are present, with so many devices each."""
+    await until(
+        lambda: {entry.user: entry.devices for entry in room.presence} == devices,
+        f"{devices} are present",
+    )

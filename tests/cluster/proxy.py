@@ -26,7 +26,11 @@ class Proxy:
         if self.refuses:
             await trio.aclose_forcefully(stream)
             return
-        other = await trio.open_tcp_stream("127.0.0.1", self._to)
+        try:
+            other = await trio.open_tcp_stream("127.0.0.1", self._to)
+        except OSError:
+            await trio.aclose_forcefully(stream)
+            return
         self._streams |= {stream, other}
         try:
             async with trio.open_nursery() as nursery:

@@ -1,9 +1,13 @@
 """The application of the stories about processes: its clients say what its audiences shall do."""
 
+import os
+
 from finch import SocketClient
-from tests.cluster.nodes import make_app
+from tests.cluster.nodes import make_app, with_times
 
 app = make_app()
+if "LEASE" in os.environ:  # seconds; the backplane's URL is there, too
+    with_times(app, os.environ["BACKPLANE"], lease=float(os.environ["LEASE"]))
 
 
 def _audience(data):

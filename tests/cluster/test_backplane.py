@@ -26,6 +26,9 @@ class Nobody(Local):
     def label(self, channel):
         return None
 
+    def attended(self, channel):
+        pass
+
     def lost(self, channel, position):
         pass
 

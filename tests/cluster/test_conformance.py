@@ -9,7 +9,7 @@ import pytest
 
 from finch.cluster.history import Position
 from finch.testing import SocketClosed
-from tests.cluster.nodes import heard, node
+from tests.cluster.nodes import counts, counts_everywhere, heard, node, present
 
 
 @pytest.fixture(params=["in_process", "redis"])
@@ -238,3 +238,85 @@ async def test_what_one_sender_sends_arrives_in_order(world):
             room = one.app.room(("chat/a", "plain/a")[number % 2])
             await room.send(number, path="said")
         assert [(await heard(bob, "said")).data for _ in range(60)] == list(range(60))
+
+
+@pytest.mark.parametrize("room", ["chat/a", "plain/b"])
+async def test_clients_are_counted_everywhere(world, room):
+    async with world() as (one, two):
+        ann, bob, other = [
+            await one.connect("ann"),
+            await two.connect("ann"),
+            await two.connect("other"),
+        ]
+        for socket in (ann, bob):
+            await socket.join(room)
+        for place in (one, two):
+            await counts(place.app.everyone, 3)
+            await counts(place.app.room(room), 2)
+            await counts(place.app.user("ann"), 2)
+            assert await place.app.user("other").count_everywhere() == 1
+            assert await place.app.user("nobody").count_everywhere() == 0
+            assert await place.app.room(room).count_everywhere() == 2
+        await bob.leave(room)
+        await two.cut(other)
+        for place in (one, two):
+            await counts(place.app.everyone, 2)
+            await counts_everywhere(place.app.room(room), 1)
+            assert await place.app.user("other").count_everywhere() == 0
+
+
+async def test_a_joiner_is_told_who_is_present_everywhere(world):
+    async with world() as (one, two):
+        ann, bob, again = [
+            await one.connect("ann"),
+            await two.connect("bob"),
+            await two.connect("ann"),
+        ]
+        joined = await ann.join("people/a", {"name": "Ann"})
+        assert _devices(joined.presence) == {"ann": 1}
+        await counts_everywhere(two.app.room("people/a"), 1)
+        joined = await bob.join("people/a")
+        assert _devices(joined.presence) == {"ann": 1, "bob": 1}
+        joined = await again.join("people/a", {"name": "Ann again"})
+        assert _devices(joined.presence) == {"ann": 2, "bob": 1}
+        assert joined.presence[0]["meta"] == {"name": "Ann again"}
+        assert joined.count == 2
+        for place in (one, two):
+            await present(place.app.room("people/a"), {"ann": 2, "bob": 1})
+
+
+def _devices(presence):
+    return {entry["user"]: entry["devices"] for entry in presence}
+
+
+async def test_members_are_told_who_comes_and_goes_elsewhere(world):
+    async with world() as (one, two):
+        ann = await one.connect("ann")
+        await ann.join("people/a")
+        assert (await heard(ann, "finch.presence")).data["count"] == 1
+        bob, again = await two.connect("bob"), await two.connect("ann")
+        await bob.join("people/a", "hi")
+        change = (await heard(ann, "finch.presence")).data
+        assert [(who["user"], who["meta"]) for who in change["joins"]] == [("bob", "hi")]
+        assert (change["leaves"], change["count"]) == ([], 2)
+        await again.join("people/a")  # the same user: nobody is told
+        await one.cut(ann)
+        await heard(bob, "finch.presence")
+        await bob.leave("people/a")
+        change = (await heard(again, "finch.presence")).data
+        while not change["leaves"]:
+            change = (await heard(again, "finch.presence")).data
+        assert [(who["user"], who["devices"]) for who in change["leaves"]] == [("bob", 0)]
+        assert change["count"] == 1
+
+
+async def test_a_crowd_is_counted_everywhere(world):
+    async with world() as (one, two):
+        ann, bob = await one.connect("ann"), await two.connect("bob")
+        await ann.join("crowd/a")
+        assert (await heard(ann, "finch.presence")).data == {"count": 1}
+        joined = await bob.join("crowd/a")
+        assert joined.count in (1, 2)  # it may not be known there yet that ann is here
+        assert (await heard(ann, "finch.presence")).data == {"count": 2}
+        await two.cut(bob)
+        assert (await heard(ann, "finch.presence")).data == {"count": 1}

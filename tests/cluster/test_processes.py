@@ -1,22 +1,29 @@
 """The verbs of the audiences across two real processes, started as a user starts them."""
 
 import json
+import signal
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import trio
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from tests.cluster.nodes import counts, heard, node, present
 from tests.processes import finch
 
 ROOT = Path(__file__).parent.parent.parent
 
 
 @contextmanager
-def process(url):
-    options = ("--port", 0, "--backplane", url)
-    with finch("tests.cluster.served:app", *options, cwd=ROOT) as running:
+def process(url, lease=None):
+    """A process; with a lease of so many seconds, or the usual one."""
+    options, environment = ("--backplane", url), {}
+    if lease is not None:
+        options, environment = (), {"LEASE": str(lease), "BACKPLANE": url}
+    serve = ("tests.cluster.served:app", "--port", 0, *options)
+    with finch(*serve, cwd=ROOT, **environment) as running:
         yield running
 
 
@@ -100,3 +107,43 @@ def test_every_verb_of_every_audience_across_two_processes(redis_server):
         assert bob.is_closed() == 4401
         assert ann.ask("who") == ann.id
         ann.leave()
+
+
+async def test_of_a_process_that_is_killed_nothing_is_left_after_its_lease(url):
+    times = {"patience": 5.0, "lease": 1.0}
+    async with node(url, **times) as here:
+        ann, room = await here.connect("ann"), here.app.room("people/a")
+        await ann.join("people/a")
+        with process(url, lease=1.0) as other:
+            for user in ("ann", "bob"):
+                Client(other, user).ask("finch.join", room="people/a")
+            await counts(here.app.everyone, 3)
+            await counts(here.app.user("ann"), 2)
+            await present(room, {"ann": 2, "bob": 1})
+            other.signal(signal.SIGKILL)
+        killed = trio.current_time()
+        while (await heard(ann, "finch.presence")).data["count"] > 1:
+            pass
+        assert trio.current_time() - killed < 5.0  # the lease, on a slow machine
+        await counts(here.app.everyone, 1)
+        await counts(here.app.user("ann"), 1)
+        await present(room, {"ann": 1})
+        assert await here.app.user("bob").count_everywhere() == 0
+        # and whoever comes later is told nothing of it
+        async with node(url, **times) as late:
+            cyn = await late.connect("cyn")
+            joined = await cyn.join("people/a")
+            assert {who["user"] for who in joined.presence} == {"ann", "cyn"}
+            await counts(late.app.everyone, 2)
+
+
+async def test_a_process_that_ends_is_not_counted_until_its_lease_ends(url):
+    async with node(url) as here:
+        ann = await here.connect("ann")
+        await ann.join("people/a")
+        with process(url) as other:
+            Client(other, "bob").ask("finch.join", room="people/a")
+            await present(here.app.room("people/a"), {"ann": 1, "bob": 1})
+            other.signal(signal.SIGTERM)
+            await counts(here.app.everyone, 1)
+            await present(here.app.room("people/a"), {"ann": 1})

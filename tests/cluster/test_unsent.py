@@ -16,6 +16,7 @@ def test_it_is_sent_in_order_and_the_newest_takes_the_last_place():
     unsent.put_newest("price", 2)
     unsent.put("b")
     unsent.put_newest("other", 3)
+    assert unsent.first() == "a"
     assert taken(unsent) == ["a", 2, "b", 3]
     assert unsent.replaced == 1
     with pytest.raises(KeyError):
