@@ -148,7 +148,9 @@ def read_numbered(frame: bytes) -> tuple[str, int, bytes]:
     """
     head, _, text = frame.partition(b" ")
     epoch, _, seq = head.partition(b":")
-    return epoch.decode("ascii"), int(seq), text
+    if not epoch.isascii() or not seq.isdigit() or len(seq) > 16:
+        raise ValueError("it is no message of Finch's: it begins with no position")
+    return epoch.decode(), int(seq), text
 
 
 class Names:
