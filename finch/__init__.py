@@ -46,6 +46,7 @@ from finch.http.response import (
 from finch.http.routing import FinchRoute, Methods
 from finch.http.streaming import StreamingResponse
 from finch.net.address import Address
+from finch.publishing import publish
 from finch.serving import run, serve
 from finch.sockets.audience import Audience, Everyone, Kept, User
 from finch.sockets.client import SocketClient
@@ -108,6 +109,7 @@ __all__ = [
     "Upgrade",
     "User",
     "WebSocket",
+    "publish",
     "run",
     "serve",
 ]

@@ -78,7 +78,9 @@ cluster.line
 cluster.attendance
 cluster.posting
 cluster.hearing
+cluster.calling
 cluster.redis
+cluster.outside
 cluster.choice
 
 sockets.states
@@ -111,6 +113,8 @@ sockets.inbox
 sockets.admission
 sockets.membership
 sockets.client
+sockets.elsewhere
+sockets.calls
 sockets.delivery
 sockets.audience
 sockets.room
@@ -144,6 +148,7 @@ describe.surface
 describe.typescript
 
 lifespan
+publishing
 shortcuts
 browser
 backplanes

@@ -12,7 +12,7 @@ Disconnected Entry Everyone FinchApp FinchError FinchRoute HTMLResponse HTTPErro
 Headers History Identity JSONResponse Kept Limits Message Methods Position ProtocolError QueryParams
 RedirectResponse Request Response Room Rooms Sent SocketClient SocketController SocketEvent
 SocketManager SocketRooms StreamingResponse TextResponse Unavailable Upgrade User WebSocket
-run serve
+publish run serve
 """.split()
 
 EXTRAS = {"coredis", "multipart", "jinja2", "itsdangerous", "watchfiles", "prometheus_client"}

@@ -7,7 +7,7 @@ dies, its lease ends, and the others forget what it has said.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -79,6 +79,8 @@ class Attendance:
         self._recount: dict[Channel, None] = {}
         self._changes: dict[Channel, dict[Who, Seen | None]] = {}
         self._changed = trio.Event()
+        self.on_death: Callable[[str], None] = lambda node: None
+        """Called with the id of a process that has died."""
 
     # What changes in this process
 
@@ -185,9 +187,12 @@ class Attendance:
 
     # What others say
 
+    def met(self, node: str) -> None:
+        """Another process has said something: from now on, its lease is looked at."""
+        self._alive.add(node)
+
     def heard(self, channel: Channel, note: Note) -> None:
         """Another process has told what has changed in it."""
-        self._alive.add(note.node)
         asked, view = self._asked.get(channel), self._views.get(channel)
         if asked is not None:
             asked.meanwhile.append(note)
@@ -327,6 +332,7 @@ class Attendance:
 
     def _bury(self, node: str) -> None:
         """A process has died: forget what it has said, here and in Redis."""
+        self.on_death(node)
         for channel, view in self._views.items():
             if self._remove(channel, view, node):
                 self._local.attended(channel)

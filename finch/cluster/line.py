@@ -265,18 +265,7 @@ class Line:
         return refusal
 
     async def _introduce(self, connection: BaseConnection) -> None:
-        info: Any
-        try:
-            info = await connection.create_request(b"INFO", b"server")
-        except AuthorizationError:
-            info = b""  # then only numbers that go back show that it is another run
-        found: dict[bytes, bytes] = {}
-        for line in bytes(info).splitlines():
-            name, _, value = line.partition(b":")
-            found[name] = value
-        if found.get(b"redis_mode") == b"cluster":
-            raise Refused("it is a node of a Redis Cluster, which is not supported yet")
-        self.run_id = found.get(b"run_id", b"").decode("ascii", "replace")
+        self.run_id = await run_id_of(connection)
         for text in self._scripts:
             digest: Any = await connection.create_request(b"SCRIPT LOAD", text)
             self._digests[text] = bytes(digest)
@@ -328,6 +317,26 @@ class Line:
                     now - since,
                     self.why if not self.up else "it is slow",
                 )
+
+
+async def run_id_of(connection: BaseConnection) -> str:
+    """The id of this run of Redis; empty if Redis does not tell it.
+
+    Raises:
+        Refused: if it is a kind of Redis that does not work.
+    """
+    info: Any
+    try:
+        info = await connection.create_request(b"INFO", b"server")
+    except AuthorizationError:
+        return ""  # then only numbers that go back show that it is another run
+    found: dict[bytes, bytes] = {}
+    for line in bytes(info).splitlines():
+        name, _, value = line.partition(b":")
+        found[name] = value
+    if found.get(b"redis_mode") == b"cluster":
+        raise Refused("it is a node of a Redis Cluster, which is not supported yet")
+    return found.get(b"run_id", b"").decode("ascii", "replace")
 
 
 class _Answer:

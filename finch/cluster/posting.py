@@ -94,6 +94,11 @@ class Posting:
         return bool(self._sent) and trio.current_time() - self._sent[0][2] > _SLOW
 
     @property
+    def down(self) -> str | None:
+        """Why there is no connection; None if there is one."""
+        return None if self._line.up else self._line.why
+
+    @property
     def replaced(self) -> int:
         """How many volatile messages were replaced on their way to Redis."""
         return self._unsent.replaced
@@ -102,6 +107,12 @@ class Posting:
         """Post a volatile message. It replaces one of its kind that still waits."""
         self._unsent.put_newest(kind, post)
         self._posted.set()
+
+    def post_now(self, post: Post) -> bool:
+        """Post something that nobody waits for. False if too much waits already."""
+        post.until = trio.current_time() + self._patience
+        self._posted.set()
+        return self._unsent.put(post)
 
     async def post(self, post: Post, done: str, *, wait: bool = False) -> None:
         """Post something.
@@ -152,6 +163,7 @@ class Posting:
         now = trio.current_time()
         if post.given_up or now > post.until:
             self.lost += not post.given_up
+            post.fail("it has waited too long for Redis")
             return
         command = post.command if isinstance(post.command, tuple) else post.command()
         answer = self._line.ask(*command)

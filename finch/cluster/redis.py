@@ -10,13 +10,15 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
 import trio
 
 from finch.cluster.attendance import LEASE, Attendance
-from finch.cluster.backplane import Backplane, Channel, Draft, Local, Missed, Sent
+from finch.cluster.backplane import Asking, Backplane, Channel, Draft, Local, Missed, Sent
+from finch.cluster.calling import Calls
 from finch.cluster.hearing import Entry, Heard, Hearing, Numbered
 from finch.cluster.history import History, Position, new_epoch
 from finch.cluster.layout import (
@@ -82,6 +84,8 @@ class Redis(Backplane):
         self._hearing = Hearing(
             self._line, local, self._names, self._entry, self._attendance, patience
         )
+        self._calls = Calls(self.node, self._posting, local, self._names, self._hearing)
+        self._attendance.on_death = self._calls.bury
         self._nursery: trio.Nursery | None = None
         self._own: dict[int, Numbered] = {}  # messages of this process that wait for their number
         self._last_ref = 0
@@ -182,6 +186,13 @@ class Redis(Backplane):
         self._attendance.present(channel, changes)
         return self._attendance.people(channel)
 
+    def ask(
+        self, channel: Channel, path: str, data: bytes, asking: Asking
+    ) -> Callable[[], None] | None:
+        if channel.kind == "client" and str(channel.name)[:NODE] == self.node:
+            return None
+        return self._calls.ask(channel, path, data, asking)
+
     async def farewell(self) -> None:
         with trio.move_on_after(_FAREWELL):
             try:
@@ -228,6 +239,7 @@ class Redis(Backplane):
         """The connection has ended."""
         self._nursery = None
         self._posting.cut()
+        self._calls.went_down()
         self._hearing.went_down()
 
     async def look(self) -> None:
@@ -262,6 +274,10 @@ class Redis(Backplane):
 
     def _follow(self, heard: Heard, note: Note) -> None:
         channel = heard.channel if note.client is None else Channel("client", note.client)
+        if note.node:
+            self._attendance.met(note.node)
+        if self._calls.heard(channel, note):
+            return
         if note.do == "attend":
             self._attendance.heard(channel, note)
         elif not note.do:

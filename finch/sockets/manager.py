@@ -17,6 +17,7 @@ from finch.explain import kind
 from finch.http.request import Request
 from finch.sockets.asked import positions
 from finch.sockets.audience import Audience, Everyone, User
+from finch.sockets.calls import call_client
 from finch.sockets.client import SocketClient
 from finch.sockets.delivery import Delivery
 from finch.sockets.event import Handlers, SocketEvent
@@ -155,8 +156,7 @@ class SocketManager(Registry):
             self._app.mount_manager(self)
 
     def connect_backplane(self, url: str | None) -> None:
-        """Take another backplane, before anything is served: that of this process, or the one with
-        this URL."""
+        """Take the backplane with this URL, or that of this process; before anything is served."""
         self.backplane = make_backplane(url, self.delivery, self.path or "")
 
     def _mount(self) -> None:
@@ -303,6 +303,11 @@ class SocketManager(Registry):
         sent = await self.backplane.publish(Channel("client", id), draft, None)
         await self.delivery.rest()
         return bool(sent)
+
+    async def call_client(self, id: str, data: Any, path: str = "", *, as_type: Any = Any) -> Any:
+        """Ask the client of that id, in whichever process it is: see :meth:`SocketClient.call`."""
+        _check_client_id(id)
+        return await call_client(self, id, path, drafted(data, path, 200).data, as_type)
 
     async def send_to_user(
         self, user_id: UserId, data: Any, path: str = "", status: int = 200
