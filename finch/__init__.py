@@ -33,6 +33,7 @@ from finch.errors import (
     HTTPError,
     NotSent,
     ProtocolError,
+    Unavailable,
 )
 from finch.headers import Headers, QueryParams
 from finch.http.request import Request
@@ -46,6 +47,7 @@ from finch.http.response import (
 from finch.http.routing import FinchRoute, Methods
 from finch.http.streaming import StreamingResponse
 from finch.net.address import Address
+from finch.publishing import publish
 from finch.serving import run, serve
 from finch.sockets.audience import Audience, Everyone, Kept, User
 from finch.sockets.client import SocketClient
@@ -105,9 +107,11 @@ __all__ = [
     "SocketRooms",
     "StreamingResponse",
     "TextResponse",
+    "Unavailable",
     "Upgrade",
     "User",
     "WebSocket",
+    "publish",
     "run",
     "serve",
 ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar, Unpack
 
+from finch.backplanes import Backplanes
 from finch.beside import Beside
 from finch.browser import BrowserClient, read_declarations
-from finch.cluster.backplane import InProcess
 from finch.config import Limits
 from finch.conversions import DecHook, check_hook
 from finch.declaring import bare
@@ -20,7 +21,7 @@ from finch.http.pipeline import Pipeline, check_error
 from finch.http.request import Request
 from finch.http.response import Response
 from finch.http.routing import FinchRoute, Methods, Router, listed_routes
-from finch.lifespan import Lifespan
+from finch.lifespan import Lifespan, Time
 from finch.shortcuts import Shortcuts
 from finch.sockets.manager import SocketManager
 from finch.sockets.options import OfApplication, OfSocket, SocketOptions, takes_options
@@ -43,6 +44,9 @@ class FinchApp(Beside, Shortcuts):
         debug: whether ``finch.d.ts`` has the types of this application's handlers.
         languages: the language tags that the application speaks, the default first.
         limits: the limits; ``Limits()`` if left out.
+        backplane: the URL of the Redis that joins several processes into one application, such as
+            ``redis://localhost:6379/0?prefix=shop``: see ``docs/redis.md``. Without one, each
+            process has its own rooms, users and histories.
         dec_hook: converts JSON to types that msgspec does not know. It is called with the type and
             the parsed JSON, as in ``lambda cls, value: cls.model_validate(value)``.
         options: the options of all its sockets: see :class:`finch.sockets.options.SocketOptions`.
@@ -71,6 +75,7 @@ class FinchApp(Beside, Shortcuts):
         debug: bool = False,
         languages: Iterable[str] = ("en",),
         limits: Limits | None = None,
+        backplane: str | None = None,
         dec_hook: DecHook | None = None,
         **options: Unpack[OfApplication],
     ) -> None:
@@ -84,6 +89,7 @@ class FinchApp(Beside, Shortcuts):
         if socket_path is not None:
             parse_path(socket_path)
         self.socket_path = socket_path
+        self._backplanes = Backplanes(backplane)
         self.socket_options = SocketOptions.of_application(options, self.limits)
         self.state: dict[str, Any] = {}
         """A dict in which the application may keep whatever it wants."""
@@ -194,6 +200,7 @@ class FinchApp(Beside, Shortcuts):
 
     def attach_manager(self, manager: SocketManager) -> None:
         """Add a new manager to this application. Called by :class:`finch.SocketManager`."""
+        self._backplanes.add(manager)
         if manager.path is not None:
             self._router.add(FinchRoute(manager.path, manager.handle))
             self._served.append(manager)
@@ -251,6 +258,16 @@ class FinchApp(Beside, Shortcuts):
         from finch.describe.typescript import whole_file  # few processes need it
 
         return whole_file(read_declarations(), self.socket_manager)
+
+    @property
+    def backplane(self) -> str | None:
+        """The URL of the backplane. It may be changed before the application is served, as
+        ``--backplane`` does."""
+        return self._backplanes.url
+
+    @backplane.setter
+    def backplane(self, url: str | None) -> None:
+        self._backplanes.use(url)
 
     async def _upgrade_own(self, request: Request, **params: object) -> Response:
         return await self.socket_manager.request_handle(request)
@@ -323,7 +340,7 @@ class FinchApp(Beside, Shortcuts):
         Raises:
             ConfigurationError: if there are sockets, and no backplane joins the workers.
         """
-        if count > 1 and any(isinstance(one.backplane, InProcess) for one in self._served):
+        if count > 1 and not all(one.backplane.shared for one in self._served):
             raise ConfigurationError(
                 f"this application has sockets, and each of {count} workers would know its own "
                 "clients only: a message to a room would not reach all who are in it. Write "
@@ -333,5 +350,19 @@ class FinchApp(Beside, Shortcuts):
     def _why_not_ready(self) -> str:
         if not self._lifespan.serving:
             return "draining"
-        states = (getattr(one.backplane, "state", "connected") for one in self._served)
+        states = (one.backplane.state for one in self._served)
         return next((f"backplane {one}" for one in states if one != "connected"), "")
+
+    def lifespan(self) -> AbstractAsyncContextManager[Time]:
+        """A context manager that runs startup, background tasks and shutdown, and the backplane
+        around them. The app is served inside it.
+
+        Raises:
+            BaseException: whatever a startup callback raises.
+        """
+        return self._run()
+
+    @asynccontextmanager
+    async def _run(self) -> AsyncIterator[Time]:
+        async with self._backplanes.run(), super().lifespan() as time:
+            yield time

@@ -109,6 +109,8 @@ def _serve(options: argparse.Namespace) -> int:
         return _supervise(options)
     app = _examples() if options.app == _EXAMPLES else find_app(options.app)
     app.debug = app.debug or options.debug
+    if options.backplane is not None:
+        app.backplane = options.backplane
     settings = {
         "certfile": options.certfile,
         "keyfile": options.keyfile,
@@ -258,6 +260,12 @@ def _parser() -> argparse.ArgumentParser:
         "--proxy-protocol",
         action="store_true",
         help="require a PROXY header, version 1 or 2, at the beginning of every connection",
+    )
+    parser.add_argument(
+        "--backplane",
+        metavar="URL",
+        help="the Redis that joins several processes into one application, such as "
+        "redis://localhost:6379/0?prefix=shop",
     )
     parser.add_argument(
         "--debug",

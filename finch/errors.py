@@ -4,6 +4,7 @@ FinchError
 ├── ConfigurationError   the application is set up wrongly; raised before it serves
 ├── HTTPError            an error response, raised by a handler or by Finch
 ├── ProtocolError        a peer broke HTTP or the WebSocket handshake
+├── Unavailable          the other processes of the application cannot be reached
 ├── Disconnected         the client left while its request body was being read
 ├── ConnectionClosed     a raw WebSocket was used after it was closed
 ├── ClientGone           the client left before it answered a call of the server
@@ -121,6 +122,30 @@ class ProtocolError(HTTPError):
     It becomes a response like any other :class:`HTTPError`. If the head of a request is malformed,
     no handler sees the error, and the connection ends after the response.
     """
+
+
+class Unavailable(HTTPError):
+    """The other processes of the application cannot be reached, so a message could not be sent to
+    all, or a room could not be joined.
+
+    It is an :class:`HTTPError` with the status 503: if a handler does not catch it, its client is
+    told to try again.
+
+    Parameters:
+        why: what is wrong, for the log.
+        done: what was done in spite of that, for the log.
+    """
+
+    def __init__(self, why: str, done: str = "nothing was sent") -> None:
+        super().__init__(503, "not all servers can be reached; try again")
+        self.why = why
+        self.done = done
+
+    def __str__(self) -> str:
+        return (
+            f"the backplane cannot be reached ({self.why}); {self.done}. Catch finch.Unavailable "
+            "to try again later, or send with volatile=True what may be lost"
+        )
 
 
 class Disconnected(FinchError):

@@ -832,7 +832,7 @@ SITES = {
         "task_of_a_room",
         "room_spawn",
     ],
-    "sockets.membership._ask_on_join: attempt": ["on_join", "on_join_in_a_thread"],
+    "sockets.admission.ask_on_join: attempt": ["on_join", "on_join_in_a_thread"],
     "sockets.membership._said_goodbye_to: attempt": ["on_leave", "on_leave_in_a_thread"],
     "sockets.identities.identify: attempt": ["authorize", "authorize_in_a_thread"],
     "sockets.identities.renew: attempt": ["renew"],

@@ -70,7 +70,19 @@ http.sending
 http.connection
 
 cluster.history
+cluster.views
 cluster.backplane
+cluster.layout
+cluster.sequence
+cluster.unsent
+cluster.line
+cluster.attendance
+cluster.posting
+cluster.hearing
+cluster.calling
+cluster.redis
+cluster.outside
+cluster.choice
 cluster.orders
 cluster.backoff
 cluster.leader
@@ -103,9 +115,13 @@ sockets.upgrade
 sockets.outgoing
 sockets.dispatch
 sockets.repeating
+sockets.concurrent
 sockets.inbox
+sockets.admission
 sockets.membership
 sockets.client
+sockets.elsewhere
+sockets.calls
 sockets.delivery
 sockets.audience
 sockets.room
@@ -140,9 +156,11 @@ describe.typescript
 
 lifespan
 beside
+publishing
 shortcuts
 browser
 health
+backplanes
 app
 watchdog
 deferred
@@ -172,6 +190,10 @@ sockets.members
 cluster.history
 cluster.orders
 cluster.backoff
+cluster.views
+cluster.layout
+cluster.sequence
+cluster.unsent
 sockets.presence
 sockets.conflation
 client.address

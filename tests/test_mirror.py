@@ -38,6 +38,11 @@ STORIES = {
         "values": "request, body, cookies and language: all that a handler reads from a request",
         "wrong_names_in_paths": "paths: what is said of braces that are no parameter",
     },
+    "cluster": {
+        "conformance": "backplane and redis: what every backplane must do",
+        "processes": "cli, redis and all below: every verb across two real processes",
+        "faults": "redis and all below: Redis is restarted, paused, wiped, or cannot be reached",
+    },
     "client": {
         "cuts": "all of client: numbered messages over a bad network and restarted servers",
         "herd": "keeper and backoff: many clients do not come back at the same moment",

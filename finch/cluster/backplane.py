@@ -2,11 +2,12 @@
 
 An application begins in one process, and later runs in several. All that an audience needs of the
 others goes through :class:`Backplane`. Its form for one process keeps everything in memory, and
-never waits.
+never waits. ``redis.py`` has its form for several.
 """
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import trio
 
 from finch.cluster.history import Archive, History, Position, epoch_of, new_epoch
+from finch.cluster.views import People, Seen, Who
 from finch.wire.envelope import Envelope
 
 
@@ -31,23 +33,48 @@ class Channel(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """A message that is about to be sent. Its number is not known yet.
+    """A message that is about to be sent, as plain data: every process can make the same envelope
+    of it. Its number is not known yet.
 
     Attributes:
-        make: makes the envelope; it is given the number, or None for a message without one.
-        volatile: whether only the newest matters.
-        key: with the path, what a volatile message is the newest of.
+        data: the message's data, as JSON.
         path: the channel on the clients' side.
+        status: a status as in HTTP.
+        timestamp: when it was made, in milliseconds since the epoch.
+        room: the ``room`` that it carries, or None.
+        volatile: whether only the newest matters.
+        key: with the path, what a volatile message is the newest of; a pair whose first item is
+            ``room``.
         skip: the id of the client that does not get it, or None.
-        late: makes the envelope that a client gets instead, if it was behind; None for the same.
+        late: makes the envelope that a client of this process gets instead, if it was behind; None
+            for the same.
     """
 
-    make: Callable[[int | None], Envelope]
+    data: bytes
     path: str
+    status: int
+    timestamp: int
+    room: str | None = None
     volatile: bool = False
     key: Any = None
     skip: str | None = None
     late: Callable[[], Envelope] | None = None
+
+    def make(self, seq: int | None = None) -> Envelope:
+        """The envelope.
+
+        Parameters:
+            seq: the message's number; None for a message without one.
+        """
+        room = self.room
+        more: dict[str, Any] | None
+        if room is None:
+            more = None
+        elif seq is None:
+            more = {"room": room}
+        else:
+            more = {"room": room, "seq": seq}
+        return Envelope.from_json(self.data, self.path, self.status, self.timestamp, None, more)
 
 
 class Sent(int):
@@ -80,26 +107,149 @@ class Missed(NamedTuple):
     messages: list[tuple[int, Envelope]]
 
 
+class Asking(Protocol):
+    """Who has asked clients, and waits for their answers."""
+
+    def answer(self, client: str, user: str | int | None, status: int, data: bytes) -> None:
+        """A client has answered.
+
+        Parameters:
+            client: its id.
+            user: its user's id, or None.
+            status: 0 if it has left; 400 or more if it could not answer.
+            data: the answer, as JSON.
+        """
+
+    def end(self, error: str | None) -> None:
+        """No more answers come.
+
+        Parameters:
+            error: why some may be missing, or None.
+        """
+
+
 class Backplane(ABC):
-    """What an audience needs of the world."""
+    """What an audience needs of the world.
+
+    Attributes:
+        shared: whether there are other processes. If so, whoever hears a channel must say so, by
+            :meth:`hear` and :meth:`leave`.
+        state: ``connected``; ``connecting`` if the others were never reached; ``degraded`` if they
+            cannot be reached now.
+    """
+
+    shared = False
+    state: str = "connected"
 
     @abstractmethod
     async def publish(self, channel: Channel, draft: Draft, history: History | None) -> Sent:
-        """Number a message, keep it, and give it to all who hear this channel."""
+        """Number a message, keep it, and give it to all who hear this channel.
+
+        Raises:
+            Unavailable: if the others cannot be reached, and the message is not volatile.
+        """
 
     @abstractmethod
     async def missed(
         self, channel: Channel, history: History, since: Position | None, last: int
     ) -> Missed:
-        """What was published after a position; or, if that cannot be told, the last ``last``."""
+        """What was published after a position; or, if that cannot be told, the last ``last``.
+
+        The newest position is one up to which this process has given its clients everything, and
+        nothing is given to them between that look and the return.
+
+        Raises:
+            Unavailable: if the others cannot be reached, and it is not known here.
+        """
 
     @abstractmethod
     def count(self, channel: Channel) -> int:
-        """How many clients hear this channel, as far as is known here."""
+        """How many clients hear this channel: of all processes if it is heard here, or if it is
+        that of everyone; of this process if not."""
+
+    @abstractmethod
+    async def count_everywhere(self, channel: Channel) -> int:
+        """How many clients of all processes hear this channel.
+
+        Raises:
+            Unavailable: if the others cannot be reached.
+        """
+
+    @abstractmethod
+    def counted(self, channel: Channel) -> None:
+        """The number of clients here that hear a channel has changed."""
+
+    @abstractmethod
+    def attend(self, channel: Channel, changes: list[tuple[Who, Seen | None]]) -> People | None:
+        """Who is present here has changed.
+
+        Returns:
+            Who is present in all processes; None if only this one is known.
+        """
+
+    @abstractmethod
+    def ask(
+        self, channel: Channel, path: str, data: bytes, asking: Asking
+    ) -> Callable[[], None] | None:
+        """Ask the clients of other processes that hear this channel.
+
+        Parameters:
+            path: the channel on the clients' side.
+            data: the question, as JSON.
+            asking: is told of the answers.
+
+        Returns:
+            What gives up waiting for the answers; None if there are no other processes.
+        """
+
+    @abstractmethod
+    async def farewell(self) -> None:
+        """The application ends."""
 
     @abstractmethod
     async def close(self, channel: Channel, code: int, reason: str, skip: str | None) -> int:
-        """Close the connections of all who hear this channel, but one; how many they were."""
+        """Close the connections of all who hear this channel, but one; how many they were here.
+
+        Raises:
+            Unavailable: if the others cannot be reached. The connections here are closed.
+        """
+
+    @abstractmethod
+    async def hear(self, channel: Channel, client: str, history: History | None) -> None:
+        """A client is about to hear this channel. When this returns, it misses nothing more.
+
+        Parameters:
+            client: its id. It need not be given twice.
+            history: which messages of the channel are kept.
+
+        Raises:
+            Unavailable: if the others cannot be reached, and messages are kept. Call :meth:`leave`.
+        """
+
+    @abstractmethod
+    def leave(self, channel: Channel, client: str) -> None:
+        """A client hears this channel no longer. A client that does not is ignored."""
+
+    @abstractmethod
+    async def run(
+        self,
+        everyone: History | None,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """What runs as long as the application is served.
+
+        Parameters:
+            everyone: which messages to everyone are kept.
+            task_status: started when the others were reached, or if that takes long.
+
+        Raises:
+            ConfigurationError: if the others refuse this process.
+        """
+
+    def new_client_id(self) -> str:
+        """A random id for a client: 22 characters, at least 96 random bits."""
+        return secrets.token_urlsafe(16)
 
 
 class Local(Protocol):
@@ -113,6 +263,24 @@ class Local(Protocol):
 
     async def close(self, channel: Channel, code: int, reason: str, skip: str | None) -> int:
         """Close the connections of those who hear a channel, but one; how many they were."""
+
+    def label(self, channel: Channel) -> str | None:
+        """The ``room`` that messages of a channel carry."""
+
+    def lost(self, channel: Channel, position: Position) -> None:
+        """Tell those who hear a channel that they may have missed messages, and that from now on
+        they get what comes after this position."""
+
+    def ask(
+        self, channel: Channel, path: str, data: bytes, asking: Asking
+    ) -> tuple[list[str], Callable[[], None]]:
+        """Ask those who hear a channel. Returns their ids, and what gives up waiting for them."""
+
+    def attended(self, channel: Channel) -> None:
+        """Who is present elsewhere has changed: those who hear a channel must be told."""
+
+    async def rest(self) -> None:
+        """Let other tasks have the turns that deliveries have used up."""
 
 
 class InProcess(Backplane):
@@ -135,7 +303,7 @@ class InProcess(Backplane):
 
     async def publish(self, channel: Channel, draft: Draft, history: History | None) -> Sent:
         if history is None or draft.volatile:
-            return Sent(self._local.deliver(channel, draft.make(None), draft))
+            return Sent(self._local.deliver(channel, draft.make(), draft))
         now = trio.current_time()
         archive = self._archive(channel, history, now)
         envelope = draft.make(archive.next_seq)
@@ -163,6 +331,37 @@ class InProcess(Backplane):
 
     async def close(self, channel: Channel, code: int, reason: str, skip: str | None) -> int:
         return await self._local.close(channel, code, reason, skip)
+
+    async def count_everywhere(self, channel: Channel) -> int:
+        return self._local.count(channel)
+
+    def counted(self, channel: Channel) -> None:
+        pass
+
+    def attend(self, channel: Channel, changes: list[tuple[Who, Seen | None]]) -> People | None:
+        return None
+
+    def ask(
+        self, channel: Channel, path: str, data: bytes, asking: Asking
+    ) -> Callable[[], None] | None:
+        return None
+
+    async def farewell(self) -> None:
+        pass
+
+    async def hear(self, channel: Channel, client: str, history: History | None) -> None:
+        pass
+
+    def leave(self, channel: Channel, client: str) -> None:
+        pass
+
+    async def run(
+        self,
+        everyone: History | None,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        task_status.started()
 
     def _archive(self, channel: Channel, history: History, now: float) -> Archive[Envelope]:
         archive = self._archives.get(channel) or self._unwritten.get(channel)

@@ -18,6 +18,7 @@ import re
 import secrets
 import sys
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -179,6 +180,16 @@ class Archive(Generic[M]):
         self._history = history
         # each message with its time, the oldest first; the last one has the number seq
         self._kept: deque[tuple[float, M]] = deque()
+
+    def begin(self, seq: int, messages: Iterable[tuple[float, M]]) -> None:
+        """Take over a numbering that has begun elsewhere, with its messages.
+
+        Parameters:
+            seq: the number of the last message.
+            messages: pairs of time and message, without holes, up to that number.
+        """
+        self.seq = seq
+        self._kept = deque(messages)
 
     @property
     def next_seq(self) -> int:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import trio
 
-from finch.cluster.backplane import Channel, Draft
+from finch.cluster.backplane import Asking, Channel, Draft, Missed
+from finch.cluster.history import Position
+from finch.sockets.calls import ask_client
 from finch.sockets.client import SocketClient
 from finch.sockets.members import EVERYONE, USER, Members
+from finch.sockets.outgoing import joined_envelope
 from finch.turns import account
 from finch.wire.envelope import Envelope
 
@@ -20,11 +24,22 @@ class Delivery:
         members: the manager's clients.
         kept, user_kept: whether messages to everyone, or to a user, are kept for those who come
             back.
+        renumber: called with the name of a room and a position: see :meth:`lost`. Returns what its
+            members are told of who is there.
+        attended: called with the name of a room if who is present elsewhere has changed.
     """
 
     def __init__(
-        self, members: Members[SocketClient], *, kept: bool = False, user_kept: bool = False
+        self,
+        members: Members[SocketClient],
+        renumber: Callable[[str, Position], dict[str, Any]],
+        attended: Callable[[str], None],
+        *,
+        kept: bool = False,
+        user_kept: bool = False,
     ) -> None:
+        self._renumber = renumber
+        self._attended = attended
         self._members = members
         self.kept = kept
         self.user_kept = user_kept
@@ -96,6 +111,41 @@ class Delivery:
                 await client.close(code, reason)
                 closed += 1
         return closed
+
+    def label(self, channel: Channel) -> str | None:
+        """The ``room`` that messages of a channel carry."""
+        if channel.kind == "room":
+            return str(channel.name)
+        if channel.kind == "everyone":
+            return EVERYONE if self.kept else None
+        return USER if channel.kind == "user" and self.user_kept else None
+
+    def lost(self, channel: Channel, position: Position) -> None:
+        """Tell those who hear a channel that they may have missed messages, and that from now on
+        they get what comes after this position."""
+        people = self._renumber(str(channel.name), position) if channel.kind == "room" else {}
+        missed = Missed(position, False, [])
+        envelope = joined_envelope(self.label(channel), None, missed, people)
+        for client in self.hearing(channel):
+            client.push(envelope)
+
+    def ask(
+        self, channel: Channel, path: str, data: bytes, asking: Asking
+    ) -> tuple[list[str], Callable[[], None]]:
+        """Ask those who hear a channel. Returns their ids, and what gives up waiting for them."""
+        asked = list(self.hearing(channel))
+        scopes = [ask_client(client, path, data, asking) for client in asked]
+
+        def cancel() -> None:
+            for scope in scopes:
+                scope.cancel()
+
+        return [client.id for client in asked], cancel
+
+    def attended(self, channel: Channel) -> None:
+        """Who is present elsewhere has changed: those who hear a channel must be told."""
+        if channel.kind == "room":
+            self._attended(str(channel.name))
 
     async def rest(self) -> None:
         """Let the others have the turns that a delivery has used up."""

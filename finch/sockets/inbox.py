@@ -16,9 +16,10 @@ from typing import Any, Final
 import trio
 
 from finch.calls import attempt
-from finch.errors import HTTPError, Unsendable
+from finch.errors import HTTPError, Unavailable, Unsendable
 from finch.failures import report
 from finch.sockets.asks import Asks
+from finch.sockets.concurrent import ConcurrentCall
 from finch.sockets.event import Handlers
 from finch.sockets.members import Members
 from finch.sockets.outgoing import epoch_ms, error_envelope
@@ -140,11 +141,19 @@ class Inbox(Repeater, Owner, Job):
     @property
     @abstractmethod
     def _arrives(self) -> bool:
-        """Whether :meth:`_arrive` has anything to do."""
+        """Whether :meth:`_hear_own` or :meth:`_arrive` have anything to do."""
+
+    @abstractmethod
+    async def _hear_own(self) -> None:
+        """Before ``on_connect``: hear what is sent to the client's user."""
 
     @abstractmethod
     async def _arrive(self) -> None:
         """After ``on_connect``: send what the client has missed while it was away."""
+
+    @abstractmethod
+    def recount(self) -> None:
+        """The client has come, or is gone: other processes count it, or no longer."""
 
     @abstractmethod
     def _vanish(self) -> None:
@@ -291,9 +300,14 @@ class Inbox(Repeater, Owner, Job):
     async def _run_connect(self) -> None:
         self._move(Step.GREET)
         try:
+            if self._arrives:
+                await self._hear_own()
             await self._greet()
             if self._arrives:
                 await self._arrive()
+        except Unavailable as error:  # it comes back, and perhaps to a server that is better off
+            self._inbox.clear()
+            self._outlet.close(1013, error.message)
         finally:
             self._move(Step.GREETED)
             if self._outlet.left:
@@ -310,7 +324,8 @@ class Inbox(Repeater, Owner, Job):
             if isinstance(error, HTTPError):
                 await self._send_error(error, None)
                 self._inbox.clear()
-                self._outlet.close(1008, error.answer()[1])
+                code = 1013 if isinstance(error, Unavailable) else 1008
+                self._outlet.close(code, error.answer()[1])
                 return
             if error is not None:
                 await self._failed(error, handlers.on_error, "on_connect", None)
@@ -332,6 +347,7 @@ class Inbox(Repeater, Owner, Job):
                         await self._failed(error, handlers.on_error, "on_disconnect", None)
         finally:
             self._members.remove(self.id)
+            self.recount()
             self._outlet.release()
 
     def _begin_beside(
@@ -340,7 +356,7 @@ class Inbox(Repeater, Owner, Job):
         if self._active >= self._limit:
             return False
         self._active += 1
-        self._pool.submit(_ConcurrentCall(self, handlers, message, wanted))
+        self._pool.submit(ConcurrentCall(self, handlers, message, wanted))
         return True
 
     def call_done(self) -> None:
@@ -355,46 +371,3 @@ class Inbox(Repeater, Owner, Job):
 def _is(id: Any, other: Any) -> bool:
     """Whether two ids are the same JSON: for Python, ``True`` equals 1."""
     return type(id) is type(other) and bool(id == other)
-
-
-class _ConcurrentCall(Job):
-    """A message of a path that was registered with ``concurrent=True``."""
-
-    __slots__ = ("_client", "_handlers", "_message", "_wanted")
-
-    def __init__(
-        self,
-        client: Inbox,
-        handlers: Handlers,
-        message: Message,
-        wanted: Mapping[str, Any] | None,
-    ) -> None:
-        self._client = client
-        self._handlers = handlers
-        self._message = message
-        self._wanted = wanted
-
-    @property
-    def context(self) -> Context | None:  # type: ignore[override]  # read only
-        return self._client.context
-
-    def keep(self, context: Context) -> None:
-        self._client.keep(context)
-
-    def left_open(self) -> None:
-        self._client.left_open()
-
-    async def serve(self, worker: Worker) -> None:
-        client = self._client
-        client._workers += (worker,)
-        try:
-            if client._life is not Life.CANCELLED:
-                worker.message = self._message
-                await client._run(self._handlers, self._message, self._wanted)
-        except BaseException:  # cancelled, perhaps in a group
-            client._say_cancelled(worker)
-            raise
-        finally:
-            worker.message = None
-            client._dismiss(worker)
-            client.call_done()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, Unpack
 
 import trio
 
-from finch.cluster.backplane import Backplane, Channel, InProcess
+from finch.cluster.backplane import Backplane, Channel
+from finch.cluster.choice import make_backplane
 from finch.cluster.history import History, check_history
 from finch.config import Limits
 from finch.conversions import DecHook
@@ -17,6 +17,7 @@ from finch.explain import kind
 from finch.http.request import Request
 from finch.sockets.asked import positions
 from finch.sockets.audience import Audience, Everyone, User
+from finch.sockets.calls import call_client
 from finch.sockets.client import SocketClient
 from finch.sockets.delivery import Delivery
 from finch.sockets.event import Handlers, SocketEvent
@@ -43,6 +44,7 @@ class Application(Protocol):
     languages: tuple[str, ...]
     socket_options: SocketOptions
     dec_hook: DecHook | None
+    backplane: str | None
 
     def attach_manager(self, manager: SocketManager) -> None:
         """A manager was created for this application."""
@@ -102,12 +104,17 @@ class SocketManager(Registry):
             raise ConfigurationError(not_routes("routes", routes))
         self.path = path
         self.members: Members[SocketClient] = Members()
-        self.delivery = Delivery(
-            self.members, kept=history is not None, user_kept=user_history is not None
-        )
-        self.backplane: Backplane = InProcess(self.delivery)
-        self.declared: dict[str, Rooms] = {}
         self.halls = Halls(self)
+        self.delivery = Delivery(
+            self.members,
+            self.halls.renumber,
+            self.halls.attended,
+            kept=history is not None,
+            user_kept=user_history is not None,
+        )
+        self.backplane: Backplane
+        self.connect_backplane(app.backplane)
+        self.declared: dict[str, Rooms] = {}
         self.identities = Identities()
         self.repeats = Repeats()
         self.history = check_history("history", history)
@@ -147,6 +154,10 @@ class SocketManager(Registry):
         self.repeats = other.repeats
         if not self.table.empty:
             self._app.mount_manager(self)
+
+    def connect_backplane(self, url: str | None) -> None:
+        """Take the backplane with this URL, or that of this process; before anything is served."""
+        self.backplane = make_backplane(url, self.delivery, self.path or "")
 
     def _mount(self) -> None:
         self._app.mount_manager(self)
@@ -192,9 +203,10 @@ class SocketManager(Registry):
             identity = await self.identities.identify(request)
 
         def attach(outlet: Outlet, subprotocol: str | None) -> SocketClient:
-            key = secrets.token_urlsafe(16)
+            key = self.backplane.new_client_id()
             client = SocketClient(key, request, self, identity, subprotocol, outlet)
             self.members.add(key, client, client.user_id)
+            client.recount()
             if identity is not None:
                 self.identities.watch(client)
             return client
@@ -291,6 +303,11 @@ class SocketManager(Registry):
         sent = await self.backplane.publish(Channel("client", id), draft, None)
         await self.delivery.rest()
         return bool(sent)
+
+    async def call_client(self, id: str, data: Any, path: str = "", *, as_type: Any = Any) -> Any:
+        """Ask the client of that id, in whichever process it is: see :meth:`SocketClient.call`."""
+        _check_client_id(id)
+        return await call_client(self, id, path, drafted(data, path, 200).data, as_type)
 
     async def send_to_user(
         self, user_id: UserId, data: Any, path: str = "", status: int = 200

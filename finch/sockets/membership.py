@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from finch.calls import attempt
+from finch.cluster.backplane import Channel
 from finch.cluster.history import Position
-from finch.encoding import encode
 from finch.errors import ClientGone, HTTPError
-from finch.explain import why_no_json
 from finch.failures import failure_of, report
 from finch.http.request import Request
+from finch.sockets.admission import ask_on_join, cannot_be_shown
 from finch.sockets.asked import (
     LONGEST_NAME,
     has_heard_all,
@@ -36,7 +36,6 @@ from finch.sockets.identity import STAY_AWAY, AnotherUser
 from finch.sockets.inbox import Inbox
 from finch.sockets.members import UserId
 from finch.sockets.outgoing import epoch_ms, joined_envelope
-from finch.sockets.refusals import refusal
 from finch.turns import account
 from finch.wire.envelope import Envelope
 from finch.wire.message import Message
@@ -92,7 +91,7 @@ class Member(Inbox):
             raise ValueError(f"a room's name has 1 to {LONGEST_NAME} characters, not {len(name)}")
         if name.startswith(RESERVED):
             raise ValueError(f"the name {name!r} is Finch's own; choose another name")
-        fault = self._cannot_be_shown(meta)
+        fault = cannot_be_shown(self.user_id, meta)
         if fault is not None:
             raise TypeError(f"the meta of a member cannot be sent: {fault}")
         if self._outlet.left:
@@ -102,8 +101,9 @@ class Member(Inbox):
         if self._has_too_many():
             raise RuntimeError(f"{self!r} is in {self._most_rooms} rooms, which is max_rooms")
         hall = self._admit(room, meta)
-        told, caught_up = hall.told, True
         async with self._coming_into(room):
+            await self.manager.backplane.hear(room.channel, self.id, room.kept)
+            told, caught_up = hall.told, True
             if room.kept is not None:
                 missed = await self.manager.backplane.missed(room.channel, room.kept, None, 0)
                 hall.let_in[self.id] = missed.position.seq
@@ -130,10 +130,27 @@ class Member(Inbox):
 
     @property
     def _arrives(self) -> bool:
-        has_own = self.manager.user_history is not None and self.identity is not None
-        return has_own or self.manager.history is not None
+        manager = self.manager
+        if manager.history is not None:
+            return True
+        has_own = manager.user_history is not None or manager.backplane.shared
+        return has_own and self.identity is not None
+
+    def recount(self) -> None:
+        backplane = self.manager.backplane
+        if backplane.shared:
+            backplane.counted(Channel("everyone"))
+            if self.user_id is not None:
+                backplane.counted(Channel("user", self.user_id))
+
+    async def _hear_own(self) -> None:
+        if self.user_id is not None and not self._outlet.left:
+            channel = Channel("user", self.user_id)
+            await self.manager.backplane.hear(channel, self.id, self.manager.user_history)
 
     async def _arrive(self) -> None:
+        if self.manager.history is None and self.manager.user_history is None:
+            return
         since = positions(self.request)
         for audience in self.manager.arrivals(self):  # type: ignore[arg-type]
             label = str(audience.label)
@@ -155,15 +172,6 @@ class Member(Inbox):
         for room in self._rooms:
             if room.name == name:
                 return room
-        return None
-
-    def _cannot_be_shown(self, meta: Any) -> str | None:
-        """Why others cannot be told of this client; None if they can. One entry that has no JSON
-        form would keep all others from joining."""
-        try:
-            encode((self.user_id, meta))
-        except Exception as error:
-            return why_no_json((self.user_id, meta)) or str(error)
         return None
 
     def _admit(self, room: Room, meta: Any) -> Any:
@@ -203,6 +211,8 @@ class Member(Inbox):
         if self._arrives:
             for audience in self.manager.arrivals(self):  # type: ignore[arg-type]
                 self.manager.members.rooms.remove(str(audience.label), self.id)
+            if self.user_id is not None:
+                self.manager.backplane.leave(Channel("user", self.user_id), self.id)
 
     async def _leave_all(self) -> None:
         while self._rooms:
@@ -266,8 +276,8 @@ class Member(Inbox):
             if self.identity is not None and self.identity.meta is not None:
                 meta = self.identity.meta  # the application knows better than its client
             if declared.joins is not None:
-                meta = await self._ask_on_join(declared, room, meta)
-            fault = self._cannot_be_shown(meta)
+                meta = await ask_on_join(self, room, meta)
+            fault = cannot_be_shown(self.user_id, meta)
             if fault is not None:
                 text = "the meta or the user id of %r in the room %r cannot be sent: %s"
                 report(_log, text, self, name, fault)
@@ -285,8 +295,9 @@ class Member(Inbox):
         self, room: Room, since: Position | None, last: int, message: Message, meta: Any
     ) -> None:
         hall = self._admit(room, meta)
-        people, told, caught_up = hall.people(), hall.told, True
         async with self._coming_into(room):
+            await self.manager.backplane.hear(room.channel, self.id, room.kept)
+            people, told, caught_up = hall.people(), hall.told, True
             if room.kept is None:
                 await self._send_one(joined_envelope(room.label, message, None, people))
             else:
@@ -311,24 +322,6 @@ class Member(Inbox):
             missed = await self.manager.backplane.missed(room.channel, room.kept, None, 0)
             missed = missed._replace(recovered=has_heard_all(since, begins, missed.position))
         self._send_now(joined_envelope(room.label, message, missed, people))
-
-    async def _ask_on_join(self, declared: Any, room: Room, meta: Any) -> Any:
-        bound = declared.joins
-        wanted = bound.arguments({"room": room, "meta": meta, **room.params})
-        value, error = await attempt(partial(bound.function, self, **wanted))
-        if error is not None:
-            if isinstance(error, HTTPError) or self._is_over(error):
-                raise error
-            what = f"on_join of the room {room.name!r}"
-            report(_log, "%s raised for %r", what, self, error=error)
-            await self._tell_on_error(error, declared.on_error_function)
-            raise HTTPError(500, "Internal Server Error")
-        if value is None:
-            return meta
-        refused = refusal(value, f"on_join of the room {room.name!r}", self)
-        if refused is not None:
-            raise refused
-        return value
 
     async def _catch_up(
         self,

@@ -30,20 +30,11 @@ def new_envelope(
     Raises:
         TypeError: if ``data`` has no JSON form, ``path`` is not text or ``status`` is not an int.
     """
-    if not isinstance(path, str):
-        raise TypeError(
-            f"the path of a message is text, not {type(path).__name__}; write "
-            "send(data, path='channel')"
-        )
-    if not isinstance(status, int) or isinstance(status, bool):
-        raise TypeError(f"the status of a message is an int such as 200, not {status!r}")
+    _check_address(path, status)
     try:
         return Envelope(data, path, status, epoch_ms(), None, more)
     except Exception as error:
-        fault = not_text(path)
-        if fault:
-            raise TypeError(f"the path of a message has {fault}") from None
-        raise TypeError(f"the data of a message cannot be sent: {_why(data, error)}") from None
+        raise _unsendable(data, path, error) from None
 
 
 def drafted(
@@ -70,14 +61,14 @@ def drafted(
         raise TypeError(
             f"the key of a volatile message is text or a number, not {kind(key)}; write key=user.id"
         ) from None
-
-    def make(seq: int | None) -> Envelope:
-        if room is None:
-            return new_envelope(data, path, status)
-        more = {"room": room} if seq is None else {"room": room, "seq": seq}
-        return new_envelope(data, path, status, more)
-
-    return Draft(make, path, volatile, (room, key), skip)
+    _check_address(path, status)
+    try:
+        encoded = encode(data)
+        if not path.isascii():
+            path.encode()
+    except Exception as error:
+        raise _unsendable(data, path, error) from None
+    return Draft(encoded, path, status, epoch_ms(), room, volatile, (room, key), skip)
 
 
 def answer_envelope(
@@ -167,6 +158,23 @@ def error_answer(error: HTTPError, message: Message | None) -> Answer:
     if message is not None and "path" in message:
         data["path"] = message.path
     return Answer("error", status, encode(data), epoch_ms())
+
+
+def _check_address(path: object, status: object) -> None:
+    if not isinstance(path, str):
+        raise TypeError(
+            f"the path of a message is text, not {type(path).__name__}; write "
+            "send(data, path='channel')"
+        )
+    if not isinstance(status, int) or isinstance(status, bool):
+        raise TypeError(f"the status of a message is an int such as 200, not {status!r}")
+
+
+def _unsendable(data: Any, path: str, error: Exception) -> TypeError:
+    fault = not_text(path)
+    if fault:
+        return TypeError(f"the path of a message has {fault}")
+    return TypeError(f"the data of a message cannot be sent: {_why(data, error)}")
 
 
 def _why(data: Any, error: Exception) -> str:

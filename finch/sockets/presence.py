@@ -13,58 +13,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-import msgspec
-
+from finch.cluster.views import Change as Change
+from finch.cluster.views import Entry as Entry
+from finch.cluster.views import Seen, Who
 from finch.sockets.members import UserId
-
-# Who: a user, or a client without a user. So a client's id is never taken for a user's.
-_Who = tuple[UserId | None, str | None]
-
-
-class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One who is here, as clients get it.
-
-    Attributes:
-        user: the id of the user; None if the client has no user.
-        meta: what the application says about the user, from the latest client that entered.
-        devices: how many clients of the user are here; 0 during the grace, and in ``leaves``.
-        since: when the user came, in milliseconds since 1970.
-        client: the id of the client if it has no user, so that clients can tell two of them apart.
-            Otherwise None, and not in the JSON.
-    """
-
-    user: UserId | None
-    meta: Any
-    devices: int
-    since: int
-    client: str | None = None
-
-
-class Change(msgspec.Struct, frozen=True):
-    """What has changed since the last change was collected.
-
-    Who keeps a list makes it right with each change: set what ``joins`` has, remove what ``leaves``
-    has. Somebody who got the list in between knows of some joins already. Others may get the leave
-    of somebody whom they never met. Neither does any harm.
-
-    Attributes:
-        joins: who is new, in the order in which they came.
-        leaves: who is gone, in the order in which they left.
-        count: how many are here now.
-    """
-
-    joins: list[Entry]
-    leaves: list[Entry]
-    count: int
 
 
 class _Person:
     """One who is here, with the ids of the clients that are."""
 
-    __slots__ = ("clients", "meta", "since")
+    __slots__ = ("at", "clients", "meta", "since")
 
     def __init__(self, since: int) -> None:
-        self.since = since
+        self.since = self.at = since
         self.meta: Any = None
         self.clients: set[str] = set()
 
@@ -78,6 +39,7 @@ class Presence:
 
     Parameters:
         grace: how many seconds somebody whose last client has left is still here.
+        shared: whether other processes are told, so that :meth:`changes` is called.
 
     Example::
 
@@ -89,16 +51,17 @@ class Presence:
         presence.collect(now=23.0)  # Change(joins=[], leaves=[Entry(user="ann", ...)], count=0)
     """
 
-    __slots__ = ("_grace", "_leaving", "_new", "_people", "_shown")
+    __slots__ = ("_grace", "_leaving", "_new", "_people", "_shown", "_touched")
 
-    def __init__(self, grace: float = 3.0) -> None:
+    def __init__(self, grace: float = 3.0, *, shared: bool = False) -> None:
+        self._touched: dict[Who, None] | None = {} if shared else None
         self._grace = grace
-        self._people: dict[_Who, _Person] = {}
-        self._new: dict[_Who, _Person] = {}  # whose joins were not collected yet
+        self._people: dict[Who, _Person] = {}
+        self._new: dict[Who, _Person] = {}  # whose joins were not collected yet
         # who is in the grace, and when it ends. All graces are equally long, so the first one to
         # begin is the first one to end. An ordinary dict would be slow to find its first entry
         # after many removals.
-        self._leaving: OrderedDict[_Who, float] = OrderedDict()
+        self._leaving: OrderedDict[Who, float] = OrderedDict()
         # whether the list or the number was given to anybody since the last change was collected
         self._shown = False
 
@@ -120,7 +83,9 @@ class Presence:
         if person is None:
             person = self._people[who] = self._new[who] = _Person(at)
         person.meta = meta
+        person.at = at
         person.clients.add(client)
+        self._touch(who)
         self._leaving.pop(who, None)
         return joined
 
@@ -140,6 +105,7 @@ class Presence:
         if person is None or client not in person.clients:
             return False
         person.clients.remove(client)
+        self._touch(who)
         if person.clients:
             return False
         self._leaving[who] = now + self._grace
@@ -166,6 +132,7 @@ class Presence:
                 break
             del self._leaving[who]
             person = self._people.pop(who)
+            self._touch(who)
             never_told = self._new.pop(who, None) is not None
             if self._shown or not never_told:
                 leaves.append(_entry(who, person))
@@ -179,6 +146,22 @@ class Presence:
         self._shown = True
         return [_entry(who, person) for who, person in self._people.items()]
 
+    def changes(self) -> list[tuple[Who, Seen | None]]:
+        """What other processes must be told since the last call: who is here, or None for one who
+        is not."""
+        if not self._touched:
+            return []
+        touched, self._touched = self._touched, {}
+        found: list[tuple[Who, Seen | None]] = []
+        for who in touched:
+            person = self._people.get(who)
+            found.append((who, None if person is None else Seen(_entry(who, person), person.at)))
+        return found
+
+    def _touch(self, who: Who) -> None:
+        if self._touched is not None:
+            self._touched[who] = None
+
     def __len__(self) -> int:
         """How many are here, each user once."""
         self._shown = True
@@ -189,10 +172,10 @@ class Presence:
         return bool(self._people)
 
 
-def _who(user: UserId | None, client: str) -> _Who:
+def _who(user: UserId | None, client: str) -> Who:
     return (None, client) if user is None else (user, None)
 
 
-def _entry(who: _Who, person: _Person) -> Entry:
+def _entry(who: Who, person: _Person) -> Entry:
     user, client = who
     return Entry(user, person.meta, len(person.clients), person.since, client)

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from finch.cluster.backplane import Channel, Draft
-from finch.cluster.history import History
+from finch.cluster.history import History, Position
+from finch.cluster.views import People
+from finch.encoding import encode
 from finch.failures import report
 from finch.sockets.audience import Audience
 from finch.sockets.outgoing import epoch_ms, new_envelope
@@ -79,7 +81,8 @@ class Room(Audience):
         of each; for a client without a user also its ``client``. Empty for a room that is not
         declared with ``presence``."""
         hall = self.manager.halls.get(self.name)
-        return [] if hall is None or hall.presence is None else hall.presence.entries()
+        people = None if hall is None else hall.here()
+        return [] if people is None else people.entries()
 
     def spawn(self, function: Callable[..., Any], *args: Any) -> None:
         """Start a task that ends when the room's last member leaves.
@@ -131,7 +134,8 @@ class Hall:
         """The clients that the server has let in, by id: the number of the last message before."""
         self.presence: Presence | None = None
         if declared is not None and declared.presence:
-            self.presence = Presence(declared.grace)
+            shared = room.manager.backplane.shared
+            self.presence = Presence(declared.grace, shared=shared)
 
     # Tasks
 
@@ -183,13 +187,31 @@ class Hall:
 
     def people(self) -> dict[str, Any]:
         """What a joiner is told: who is here, and how many."""
-        declared, presence = self.room.declared, self.presence
-        if declared is None or presence is None:
+        declared, here = self.room.declared, self.here()
+        if declared is None or here is None:
             return {}
-        entries = presence.entries()
         if declared.presence == "count":
-            return {"count": len(entries)}
+            return {"count": len(here)}
+        entries = here.entries()
         return {"presence": entries, "count": len(entries)}
+
+    def here(self) -> Presence | People | None:
+        """Who is present, in all processes if there are several; None if that is not asked for."""
+        presence, backplane = self.presence, self.room.manager.backplane
+        if presence is None or not backplane.shared:
+            return presence
+        return backplane.attend(self.room.channel, presence.changes()) or presence
+
+    def _collect(self, presence: Presence) -> Change | None:
+        """What the members must be told."""
+        change = presence.collect(trio.current_time())
+        here = self.here()
+        return here.collect() if isinstance(here, People) else change
+
+    def tell_soon(self) -> None:
+        """Who is present elsewhere has changed."""
+        if self.presence is not None:
+            self._tell_soon()
 
     def _tell_soon(self) -> None:
         if self._changed is not None:
@@ -206,7 +228,7 @@ class Hall:
             while True:
                 self._changed = changed = trio.Event()
                 await trio.sleep(_GATHER)
-                change = presence.collect(trio.current_time())
+                change = self._collect(presence)
                 if change is not None:
                     await self._publish(change)
                 due = presence.due()
@@ -226,24 +248,30 @@ class Hall:
         room, declared = self.room, self.room.declared
         counted = declared is not None and declared.presence == "count"
 
-        def make(_: int | None) -> Envelope:
-            data = {"count": change.count} if counted else change
-            return new_envelope(data, "finch.presence", 200, {"room": room.name})
-
         self.told += 1
-        await room.manager.backplane.publish(room.channel, self._draft(make), None)
+        draft = self._draft({"count": change.count} if counted else change)
+        room.manager.delivery.deliver(room.channel, draft.make(), draft)
         await room.manager.delivery.rest()
 
     def catch_up(self, client: SocketClient) -> None:
         """Tell one client who is here: it has not heard what the members were told meanwhile."""
-        draft = self._draft(lambda _: self._people_envelope())
-        client.push_volatile(draft.make(None), draft)
+        draft = self._draft(self.people())
+        client.push_volatile(draft.make(), draft)
 
-    def _draft(self, make: Callable[[int | None], Envelope]) -> Draft:
+    def _draft(self, data: Any) -> Draft:
         # changes would be lost if one replaced another: so who is behind gets the list
-        name = self.room.name
-        key = (name, "finch.presence")
-        return Draft(make, "finch.presence", True, key, None, self._people_envelope)
+        name, path = self.room.name, "finch.presence"
+        return Draft(
+            encode(data),
+            path,
+            200,
+            epoch_ms(),
+            name,
+            True,
+            (name, path),
+            None,
+            self._people_envelope,
+        )
 
     def _people_envelope(self) -> Envelope:
         return new_envelope(self.people(), "finch.presence", 200, {"room": self.room.name})
@@ -285,6 +313,7 @@ class Halls:
         hall = self._open(room, client)  # the last member may have left meanwhile
         if self._manager.members.rooms.add(room.name, client.id, client):
             hall.begin()
+        self._manager.backplane.counted(room.channel)
         if hall.told != told:
             hall.catch_up(client)
 
@@ -310,6 +339,8 @@ class Halls:
                 hall.exit(client)
             except RuntimeError:  # the server has ended
                 hall.give_up()
+        self._manager.backplane.leave(room.channel, client.id)
+        self._manager.backplane.counted(room.channel)
         self.forget_if_empty(room.name)
 
     def forget_if_empty(self, name: str) -> None:
@@ -317,6 +348,22 @@ class Halls:
         hall = self._halls.get(name)
         if hall is not None and hall.empty and name not in self._manager.members.rooms:
             del self._halls[name]
+
+    def attended(self, name: str) -> None:
+        """Who is present in a room elsewhere has changed."""
+        hall = self._halls.get(name)
+        if hall is not None:
+            hall.tell_soon()
+
+    def renumber(self, name: str, position: Position) -> dict[str, Any]:
+        """The members of a room have missed messages, and go on after this position. Returns what
+        they are told of who is here."""
+        hall = self._halls.get(name)
+        if hall is None:
+            return {}
+        for client in self._manager.members.rooms.of(name):
+            hall.let_in[client] = position.seq
+        return hall.people()
 
     def __len__(self) -> int:
         return len(self._halls)

@@ -22,6 +22,19 @@ function inRoom(t, { seq = 0, options, ...more } = {}) {
 
 const say = (socket, data, seq, room = "chat/lobby") => socket.says("said", data, { room, seq });
 
+test("a gap is told if the server says by itself that messages were lost, and the numbers begin anew", (t) => {
+  const { socket, room, said, told } = inRoom(t, { seq: 17 });
+  say(socket, "before", 18);
+  socket.says("finch.join", { recovered: false, missed: 0 }, { room: "chat/lobby", seq: 0, epoch: "F" });
+  assert.deepEqual(told, [
+    ["gap", { room: "chat/lobby" }],
+    ["joined", { recovered: false, missed: 0 }],
+  ]);
+  assert.equal(room.position, "F:0");
+  say(socket, "after", 1);
+  assert.deepEqual(said, ["before", "after"]);
+});
+
 // Joining
 
 test("a room is joined at once, with what was asked for", async (t) => {

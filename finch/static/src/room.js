@@ -126,6 +126,7 @@ export class Room extends Events {
 
   /**
    * The client is in the room. If the server has let it in before the client asked, the answer to that changes nothing.
+   * If the server says so once more by itself, messages were lost between its processes.
    *
    * @param {Message} message
    */
@@ -135,13 +136,14 @@ export class Room extends Events {
     const before = this.state;
     if (before === "left") return;
     this.state = "joined";
-    if (before !== "joined") {
+    const anew = before !== "joined" || (message.reply === undefined && message.epoch !== undefined && !recovered);
+    if (anew) {
       this.#home.positions.joined(this.name, message);
       if (this.#knows && !recovered) this.#gap();
       this.#knows = true;
     }
     this.presence._take(message.data);
-    if (before !== "joined") tell(this, "joined", joined);
+    if (anew) tell(this, "joined", joined);
     this.#promised?.resolve(joined);
     this.#promised = undefined;
   }

@@ -1,0 +1,370 @@
+"""Line: one connection to Redis, which is made anew whenever it ends.
+
+Everything goes over one connection: commands, their answers, and what others publish. Redis handles
+it in order. So when the answer to a command comes, everything that was published before it has come
+as well; and when the connection ends, it is clear from where on something may be missing.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Awaitable
+from typing import Any, Final, Protocol
+from urllib.parse import parse_qs, urlsplit
+
+import trio
+from coredis.connection import BaseConnection
+from coredis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    ConnectionError,
+    NoScriptError,
+    RedisError,
+)
+from coredis.pool import ConnectionPool
+
+from finch.errors import ConfigurationError
+from finch.explain import shown
+from finch.failures import report
+from finch.tasks import plain_nursery
+
+_log = logging.getLogger("finch.cluster")
+
+_CONNECT: Final = 5.0  # seconds for a connection with all that belongs to its beginning
+_LOOK: Final = 5.0  # seconds between two looks at what may be missing
+_DEAD: Final = 15.0  # seconds without an answer after which the connection is given up
+_SLOW: Final = 1.0  # seconds without an answer after which Redis counts as slow
+_PAUSES: Final = (0.05, 2.0)  # seconds between attempts: the first, and the longest
+_MINUTE: Final = 60.0  # seconds between two lines of the log that say that Redis is away
+
+
+class Broken(Exception):
+    """The connection has ended, or there is none."""
+
+
+class Refused(Exception):
+    """Redis has refused a command. The message is its own."""
+
+
+class Owner(Protocol):
+    """Who has a line."""
+
+    async def came_up(self, nursery: trio.Nursery) -> None:
+        """There is a connection. What runs in the nursery ends with it."""
+
+    def went_down(self) -> None:
+        """The connection has ended."""
+
+    async def look(self) -> None:
+        """It is time to look whether something is missing."""
+
+    def heard(self, channel: bytes, text: bytes) -> None:
+        """Something was published on a channel that is subscribed to."""
+
+    async def rest(self) -> None:
+        """Called after :meth:`heard`: let other tasks have their turns."""
+
+
+class Address:
+    """Where Redis is, from a URL.
+
+    Parameters:
+        url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, as coredis takes it, and ``prefix``
+            in its query: what the names of all keys begin with.
+
+    Attributes:
+        shown: the URL without its password and its query, for the log.
+        prefix: the prefix, or ``finch``.
+        db: the number of the database.
+
+    Raises:
+        ConfigurationError: if it is something else.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+            self._pool: ConnectionPool[Any] = ConnectionPool.from_url(
+                url, decode_components=True, connect_timeout=_CONNECT
+            )
+            host = parts.hostname or parts.path
+            self.shown = f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+        except (ValueError, TypeError, OSError, RuntimeError) as error:
+            raise ConfigurationError(
+                f"backplane={shown(url.partition('@')[2] or url)} is not the URL of a Redis "
+                f"server: {error}; write 'redis://localhost:6379/0'"
+            ) from None
+        self.prefix = parse_qs(parts.query).get("prefix", ["finch"])[0]
+        if "{" in self.prefix or "}" in self.prefix:
+            raise ConfigurationError(
+                f"the prefix of a backplane has no braces, but {shown(self.prefix)} does; write "
+                "'redis://localhost:6379/0?prefix=shop'"
+            )
+        self.db = int(self._pool.connection_kwargs.get("db") or 0)
+        # Finch says itself when Redis is away, once a minute; coredis would for each attempt
+        theirs = logging.getLogger("coredis")
+        if theirs.level == logging.NOTSET:
+            theirs.setLevel(logging.CRITICAL)
+
+    async def connection(self) -> BaseConnection:
+        """A new connection, which is not open yet.
+
+        Raises:
+            ConnectionError: if nobody accepts connections there. Then none is made: coredis would
+                leave something open in a connection that never was one.
+        """
+        pool = self._pool
+        assert pool.location is not None
+        if not await pool.location.check():
+            raise ConnectionError("nobody accepts connections there")
+        made: BaseConnection = pool.connection_class(pool.location, **pool.connection_kwargs)
+        return made
+
+
+class Line:
+    """A connection to Redis that comes back.
+
+    Parameters:
+        address: where Redis is.
+        owner: is told of everything.
+        scripts: Lua scripts that Redis is given; :meth:`script` names them.
+        look: seconds between two looks.
+
+    Attributes:
+        up: whether there is a connection.
+        run: the id of this run of Redis; empty if Redis does not tell it.
+        why: why there is no connection, or why the last command was refused.
+    """
+
+    def __init__(
+        self, address: Address, owner: Owner, scripts: tuple[str, ...], look: float = _LOOK
+    ) -> None:
+        self._address = address
+        self._owner = owner
+        self._scripts = scripts
+        self._look = look
+        self._digests: dict[str, bytes] = {}
+        self._connection: BaseConnection | None = None
+        self._was_up = False
+        self._asking: float | None = None  # since when an answer is waited for by the watch
+        self._noted: float | None = None  # when the log last said that Redis is away
+        self.run_id = ""
+        self.up = False
+        self.why = "it was not connected yet"
+
+    @property
+    def state(self) -> str:
+        """``connected``, ``connecting`` before the first time, or ``degraded``."""
+        if not self.up:
+            return "degraded" if self._was_up else "connecting"
+        return "degraded" if self._is_slow(self._asking) else "connected"
+
+    def _is_slow(self, since: float | None) -> bool:
+        return since is not None and trio.current_time() - since > _SLOW
+
+    # Commands
+
+    def script(self, text: str, keys: tuple[bytes, ...], *arguments: Any) -> tuple[Any, ...]:
+        """The command that runs one of the scripts."""
+        return (b"EVALSHA", self._digests[text], len(keys), *keys, *arguments)
+
+    def ask(self, *command: Any) -> Awaitable[Any]:
+        """Send a command now. The answer can be awaited later.
+
+        Raises:
+            Broken: if there is no connection.
+        """
+        if self._connection is None:
+            raise Broken(self.why)
+        try:
+            return _Answer(self._connection.create_request(*command), self)
+        except (RedisError, trio.ClosedResourceError, trio.BrokenResourceError) as error:
+            raise Broken(str(error)) from None
+
+    def tell(self, *command: Any) -> None:
+        """Send a command that has no answer, such as SUBSCRIBE. Without a connection, do nothing:
+        the next one begins with what is wanted then."""
+        if self._connection is not None:
+            try:
+                self._connection.send_command(*command)
+            except (RedisError, trio.ClosedResourceError, trio.BrokenResourceError):
+                pass  # it is about to end
+
+    def refused(self, error: RedisError) -> None:
+        """Redis has refused a command."""
+        self.why = str(error)
+        if isinstance(error, NoScriptError) or str(error).startswith(("READONLY", "LOADING")):
+            self.give_up(self.why)  # another run of Redis, or not the main one any longer
+
+    def give_up(self, why: str) -> None:
+        """End the connection. Another one follows."""
+        self.why = why
+        if self._connection is not None:
+            self._connection.invalidate(why)
+
+    # Its life
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Connect, and connect again, until the task is cancelled.
+
+        Parameters:
+            task_status: started after the first attempt.
+
+        Raises:
+            ConfigurationError: if Redis refuses the first connection.
+        """
+        failures = 0
+        async with plain_nursery() as nursery:
+            nursery.start_soon(self._mind)
+            while True:
+                began = trio.Event()
+                nursery.start_soon(_start_after, began, task_status)
+                task_status = trio.TASK_STATUS_IGNORED
+                try:
+                    refusal = await self._connect_once(began)
+                finally:
+                    worked = self.up
+                    self._end()
+                if refusal is not None and not self._was_up:
+                    raise ConfigurationError(
+                        f"the Redis server at {self._address.shown} refuses this application: "
+                        f"{refusal}; docs/redis.md says what it must be allowed to do"
+                    )
+                began.set()
+                failures = 0 if worked else min(failures + 1, 10)
+                least, most = _PAUSES
+                await trio.sleep(min(most, least * 2**failures) * random.uniform(0.5, 1.0))
+
+    async def _connect_once(self, began: trio.Event) -> Exception | None:
+        """One connection, to its end. Returns why Redis has refused it, if it has."""
+        refusal: Exception | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                with trio.fail_after(_CONNECT):
+                    connection = await self._address.connection()
+                    await nursery.start(connection.run)
+                    await self._introduce(connection)
+                self._connection = connection
+                self.up = True
+                nursery.start_soon(self._listen, connection)
+                with trio.fail_after(_DEAD):
+                    await self._owner.came_up(nursery)
+                self._was_up = True
+                began.set()
+                nursery.start_soon(self._watch)
+        except* (AuthenticationError, AuthorizationError, Refused) as group:
+            refusal = _first(group)
+            self.why = str(refusal)
+        except* (RedisError, Broken, OSError, trio.TooSlowError) as group:
+            error = _first(group)
+            self.why = str(error) or type(error).__name__
+        except* Exception as group:
+            report(_log, "a bug in Finch: the backplane failed", error=_first(group))
+            self.why = "a bug in Finch"
+        return refusal
+
+    async def _introduce(self, connection: BaseConnection) -> None:
+        self.run_id = await run_id_of(connection)
+        for text in self._scripts:
+            digest: Any = await connection.create_request(b"SCRIPT LOAD", text)
+            self._digests[text] = bytes(digest)
+
+    def _end(self) -> None:
+        was_up, self.up = self.up, False
+        self._connection = self._asking = None
+        if was_up:
+            self._owner.went_down()
+
+    async def _listen(self, connection: BaseConnection) -> None:
+        pushes: Any = connection.push_messages
+        async for push in pushes:
+            if push[0] == b"message":
+                try:
+                    self._owner.heard(push[1], push[2])
+                except Exception as error:
+                    report(_log, "a bug in Finch: a message was not handled", error=error)
+                await self._owner.rest()
+
+    async def _watch(self) -> None:
+        """Look regularly whether something is missing, and whether Redis still answers."""
+        while True:
+            await trio.sleep(self._look)
+            self._asking = trio.current_time()
+            with trio.move_on_after(_DEAD) as scope:
+                await self.ask(b"PING")
+                await self._owner.look()
+            self._asking = None
+            if scope.cancelled_caught:
+                raise Broken(f"it has not answered for {_DEAD:g} s")
+
+    async def _mind(self) -> None:
+        """Say in the log when Redis is away, once a minute, and when it is back."""
+        since = trio.current_time()
+        while True:
+            await trio.sleep(1)
+            now = trio.current_time()
+            if self.state == "connected":
+                if self._noted is not None:
+                    _log.info("Redis at %s is back", self._address.shown)
+                since, self._noted = now, None
+            elif self._noted is None or now - self._noted >= _MINUTE:
+                self._noted = now
+                _log.warning(
+                    "Redis at %s has been away for %.0f s (%s): messages reach only the clients "
+                    "of this process",
+                    self._address.shown,
+                    now - since,
+                    self.why if not self.up else "it is slow",
+                )
+
+
+async def run_id_of(connection: BaseConnection) -> str:
+    """The id of this run of Redis; empty if Redis does not tell it.
+
+    Raises:
+        Refused: if it is a kind of Redis that does not work.
+    """
+    info: Any
+    try:
+        info = await connection.create_request(b"INFO", b"server")
+    except AuthorizationError:
+        return ""  # then only numbers that go back show that it is another run
+    found: dict[bytes, bytes] = {}
+    for line in bytes(info).splitlines():
+        name, _, value = line.partition(b":")
+        found[name] = value
+    if found.get(b"redis_mode") == b"cluster":
+        raise Refused("it is a node of a Redis Cluster, which is not supported yet")
+    return found.get(b"run_id", b"").decode("ascii", "replace")
+
+
+class _Answer:
+    """An answer that can be awaited, with the errors of this module."""
+
+    __slots__ = ("_line", "_request")
+
+    def __init__(self, request: Awaitable[Any], line: Line) -> None:
+        self._request = request
+        self._line = line
+
+    def __await__(self) -> Any:
+        try:
+            return (yield from self._request.__await__())
+        except ConnectionError as error:
+            raise Broken(str(error)) from None
+        except RedisError as error:
+            self._line.refused(error)
+            raise Refused(str(error)) from None
+
+
+async def _start_after(began: trio.Event, task_status: trio.TaskStatus[None]) -> None:
+    await began.wait()
+    task_status.started()
+
+
+def _first(group: BaseExceptionGroup[Any]) -> Any:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

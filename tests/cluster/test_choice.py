@@ -1,0 +1,79 @@
+"""Which backplane an application has, and what is said of URLs that name none."""
+
+import sys
+
+import pytest
+
+from finch import ConfigurationError, FinchApp, SocketManager
+from finch.cluster.backplane import InProcess
+from finch.cluster.redis import Redis
+from finch.testing import TestClient
+from tests.cluster.server import RedisServer, free_port
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        (7, "is a URL, not"),
+        ("localhost:6379", "begins with none of redis://"),
+        ("http://localhost", "begins with none of redis://"),
+        ("redis://localhost:nothing", "not the URL of a Redis server"),
+        ("redis://localhost?prefix={x}", "no braces"),
+    ],
+)
+def test_a_wrong_url_is_refused_at_once(url, says):
+    with pytest.raises(ConfigurationError, match=says):
+        FinchApp(backplane=url)
+
+
+def test_passwords_are_not_in_the_message():
+    with pytest.raises(ConfigurationError) as error:
+        FinchApp(backplane="redis://me:secret@localhost:nothing")
+    assert "secret" not in str(error.value)
+
+
+def test_without_coredis_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "coredis", None)
+    with pytest.raises(ConfigurationError, match=r"finch-trio\[redis\]"):
+        FinchApp(backplane="redis://localhost")
+
+
+def test_all_managers_have_it_also_if_it_is_chosen_late():
+    app = FinchApp()
+    early = app.socket_manager
+    other = SocketManager(app, path="/other")
+    later = SocketManager(app)
+    assert {type(one.backplane) for one in (early, other, later)} == {InProcess}
+    app.backplane = "redis://localhost"
+    assert {type(one.backplane) for one in (early, other, later)} == {Redis}
+    assert early.backplane is later.backplane is not other.backplane
+    app.backplane = None
+    assert {type(one.backplane) for one in (early, other, later)} == {InProcess}
+
+
+async def test_an_application_that_redis_refuses_does_not_start(tmp_path):
+    with RedisServer(tmp_path, "--requirepass", "secret") as server:
+        for url in (server.url(), server.url().replace("//", "//:wrong@")):
+            client = TestClient(FinchApp(backplane=url))
+            with pytest.raises(ConfigurationError, match="refuses this application"):
+                await client.__aenter__()
+        async with TestClient(app := FinchApp(backplane=server.url().replace("//", "//:secret@"))):
+            assert app.socket_manager.backplane.state == "connected"
+
+
+async def test_an_application_may_start_before_redis():
+    app = FinchApp(backplane=f"redis://127.0.0.1:{free_port()}")
+    async with TestClient(app):
+        assert app.socket_manager.backplane.state == "connecting"
+
+
+async def test_it_is_served_once(url):
+    app = FinchApp(backplane=url)
+    async with TestClient(app):
+        with pytest.raises(ConfigurationError, match="only once"):
+            async with TestClient(app):
+                pass
+        with pytest.raises(ConfigurationError, match="while the application runs"):
+            app.backplane = None
+    async with TestClient(app):
+        assert app.socket_manager.backplane.state == "connected"
