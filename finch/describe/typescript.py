@@ -289,7 +289,7 @@ def _labels(names: Iterable[str], two: set[str]) -> dict[tuple[str, bool], str]:
     labels: dict[tuple[str, bool], str] = {}
     used = set(_RESERVED)
 
-    def call(name: str, given: bool, label: str) -> None:
+    def take(name: str, given: bool, label: str) -> None:
         while label in used:
             label += "_"
         used.add(label)
@@ -298,10 +298,10 @@ def _labels(names: Iterable[str], two: set[str]) -> dict[tuple[str, bool], str]:
     names = sorted(names)
     for name in names:
         label = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "Type"
-        call(name, True, f"_{label}" if label[0].isdigit() else label)
+        take(name, True, f"_{label}" if label[0].isdigit() else label)
     for name in names:
         if name in two:
-            call(name, False, f"{labels[name, True]}Input")
+            take(name, False, f"{labels[name, True]}Input")
     return labels
 
 
