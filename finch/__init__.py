@@ -31,6 +31,7 @@ from finch.errors import (
     FinchError,
     HandshakeFailed,
     HTTPError,
+    NotSent,
     ProtocolError,
     Unavailable,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "Limits",
     "Message",
     "Methods",
+    "NotSent",
     "Position",
     "ProtocolError",
     "QueryParams",

@@ -9,9 +9,9 @@ import finch
 NAMES = """
 Address Audience CallFailed ClientGone ConfigurationError ConnectionClosed ConnectionLost Controller
 Disconnected Entry Everyone FinchApp FinchError FinchRoute HTMLResponse HTTPError HandshakeFailed
-Headers History Identity JSONResponse Kept Limits Message Methods Position ProtocolError QueryParams
-RedirectResponse Request Response Room Rooms Sent SocketClient SocketController SocketEvent
-SocketManager SocketRooms StreamingResponse TextResponse Unavailable Upgrade User WebSocket
+Headers History Identity JSONResponse Kept Limits Message Methods NotSent Position ProtocolError
+QueryParams RedirectResponse Request Response Room Rooms Sent SocketClient SocketController
+SocketEvent SocketManager SocketRooms StreamingResponse TextResponse Unavailable Upgrade User WebSocket
 publish run serve
 """.split()
 
