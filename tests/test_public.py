@@ -11,8 +11,8 @@ Address Audience CallFailed ClientGone ConfigurationError ConnectionClosed Conne
 Disconnected Entry Everyone FinchApp FinchError FinchRoute HTMLResponse HTTPError HandshakeFailed
 Headers History Identity JSONResponse Kept Limits Message Methods NotSent Position ProtocolError
 QueryParams RedirectResponse Request Response Room Rooms Sent SocketClient SocketController
-SocketEvent SocketManager SocketRooms StreamingResponse TextResponse Unavailable Upgrade User WebSocket
-publish run serve
+SocketEvent SocketManager SocketRooms StreamingResponse TextResponse Unavailable Upgrade User
+WebSocket publish run serve
 """.split()
 
 EXTRAS = {"coredis", "multipart", "jinja2", "itsdangerous", "watchfiles", "prometheus_client"}
