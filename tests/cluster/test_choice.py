@@ -9,7 +9,7 @@ import pytest
 from finch import ConfigurationError, FinchApp, SocketManager
 from finch.cluster.backplane import InProcess
 from finch.cluster.redis import Redis
-from finch.testing import TestClient
+from finch.testing import SocketClosed, TestClient
 from tests.cluster.nodes import counts, heard, node, present
 from tests.cluster.server import RedisServer, free_port
 
@@ -98,6 +98,8 @@ async def test_it_needs_no_more_than_the_documentation_says(own_redis):
         await counts(one.app.everyone, 2)
         await present(one.app.room("people/a"), {"ann": 1, "bob": 1})
         await two.app.user("ann").close(4401)
+        with pytest.raises(SocketClosed):
+            await heard(ann, "nothing more")
         await counts(two.app.everyone, 1)
     other = TestClient(FinchApp(backplane=url.replace("prefix=shop", "prefix=other")))
     with pytest.raises(ConfigurationError, match="refuses this application"):
