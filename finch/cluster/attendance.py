@@ -78,6 +78,7 @@ class Attendance:
         # what it must tell
         self._recount: dict[Channel, None] = {}
         self._changes: dict[Channel, dict[Who, Seen | None]] = {}
+        self._refused = False  # whether Redis has refused something of it
         self._changed = trio.Event()
         self.on_death: Callable[[str], None] = lambda node: None
         """Called with the id of a process that has died."""
@@ -225,6 +226,7 @@ class Attendance:
 
     def tell_again(self) -> None:
         """Tell everything once more: it may be forgotten."""
+        self._refused = False
         self._recount.update(dict.fromkeys(self._told))
         self._told.clear()
         for channel, people in self._people.items():
@@ -248,8 +250,8 @@ class Attendance:
             for answer in answers:
                 try:
                     await answer
-                except Refused as error:
-                    self._line.why = str(error)
+                except Refused:
+                    self._refused = True
 
     def _tell(self, channel: Channel) -> list[Awaitable[Any]]:
         ask, names = self._line.ask, self._names
@@ -297,7 +299,7 @@ class Attendance:
         while True:
             known = self._line.ask(b"GET", key)
             self._line.ask(b"SET", key, b"1", b"PX", lifetime)
-            if await known is None:
+            if await known is None or self._refused:
                 self.tell_again()  # others may have forgotten this process, or Redis everything
             await self._look_at_leases()
             await self._keep_alive()

@@ -86,12 +86,15 @@ class Posting:
         self._sent: deque[tuple[Post, Awaitable[Any], float]] = deque()
         self._posted = trio.Event()  # there is something to send
         self._asked = trio.Event()  # there is an answer to wait for
+        # why the last post was refused, if it was, by what it was
+        self._refused: dict[type[Post], str] = {}
         self.lost = 0
 
-    @property
-    def slow(self) -> bool:
-        """Whether answers are late."""
-        return bool(self._sent) and trio.current_time() - self._sent[0][2] > _SLOW
+    def ails(self) -> str | None:
+        """Why posts fail or wait, if they do."""
+        if self._sent and trio.current_time() - self._sent[0][2] > _SLOW:
+            return "it is slow"
+        return next(iter(self._refused.values()), None)
 
     @property
     def down(self) -> str | None:
@@ -178,7 +181,9 @@ class Posting:
                 post, answer, _ = self._sent[0]
                 try:
                     post.answered(await answer)
+                    self._refused.pop(type(post), None)
                 except Refused as error:
+                    self._refused[type(post)] = str(error)
                     post.fail(str(error))
                 self._sent.popleft()
                 self._posted.set()  # there is room for another one

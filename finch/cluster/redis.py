@@ -80,6 +80,7 @@ class Redis(Backplane):
         self._names = Names(address.prefix, address.db, mount)
         self._line = Line(address, self, (NUMBER, READ), look)
         self._posting = Posting(self._line, patience)
+        self._line.ails = self._posting.ails
         self._attendance = Attendance(self.node, self._line, local, self._names, lease)
         self._hearing = Hearing(
             self._line, local, self._names, self._entry, self._attendance, patience
@@ -211,7 +212,7 @@ class Redis(Backplane):
 
     @property
     def state(self) -> str:  # type: ignore[override]  # read only
-        return "degraded" if self._line.up and self._posting.slow else self._line.state
+        return self._line.state
 
     # The connection
 

@@ -89,9 +89,12 @@ class Audience(ABC):
             key: anything hashable, such as a player's id: see ``volatile``.
 
         Returns:
-            How many clients it was sent to: an int that has the message's ``seq``, if it has one.
+            How many clients of this process it was sent to: an int that has the message's ``seq``,
+            if it has one.
 
         Raises:
+            Unavailable: if there is a backplane, it cannot be reached, and the message is not
+                volatile. The exception says who may have got it.
             TypeError: if ``data`` has no JSON form, ``path`` is not text, ``status`` is not an int,
                 ``skip`` is not a client, or ``key`` cannot be hashed.
 
@@ -128,12 +131,16 @@ class Audience(ABC):
     async def close(
         self, code: int = 1000, reason: str = "", *, skip: SocketClient | None = None
     ) -> int:
-        """Close the connection of each client; how many they were.
+        """Close the connection of each client; how many they were in this process.
 
         Parameters:
             code, reason: as :meth:`finch.SocketClient.close`. 4000 to 4499 ask clients to come
                 back, 4500 to 4999 to stay away.
             skip: a client that stays.
+
+        Raises:
+            Unavailable: if there is a backplane, and it cannot be reached. The connections of this
+                process are closed.
         """
         check_close(code, reason)
         skipped = _id_of(skip)
