@@ -107,6 +107,22 @@ class Missed(NamedTuple):
     messages: list[tuple[int, Envelope]]
 
 
+class Figures(NamedTuple):
+    """How a backplane is doing.
+
+    Attributes:
+        channels: the channels that are heard.
+        peers: other processes that are known to live.
+        unsent: messages that wait to be sent to the others, or for an answer.
+        lost: messages so far that were given up on their way, and nobody was told.
+    """
+
+    channels: int = 0
+    peers: int = 0
+    unsent: int = 0
+    lost: int = 0
+
+
 class Backplane(ABC):
     """What an audience needs of the world.
 
@@ -210,6 +226,10 @@ class Backplane(ABC):
         Raises:
             ConfigurationError: if the others refuse this process.
         """
+
+    def figures(self) -> Figures:
+        """How it is doing."""
+        return Figures()
 
     def new_client_id(self) -> str:
         """A random id for a client: 22 characters, at least 96 random bits."""

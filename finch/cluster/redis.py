@@ -16,7 +16,7 @@ from typing import Any, Final
 import trio
 
 from finch.cluster.attendance import LEASE, Attendance
-from finch.cluster.backplane import Backplane, Channel, Draft, Local, Missed, Sent
+from finch.cluster.backplane import Backplane, Channel, Draft, Figures, Local, Missed, Sent
 from finch.cluster.hearing import Entry, Heard, Hearing, Numbered
 from finch.cluster.history import History, Position, new_epoch
 from finch.cluster.layout import (
@@ -201,6 +201,14 @@ class Redis(Backplane):
     @property
     def state(self) -> str:  # type: ignore[override]  # read only
         return "degraded" if self._line.up and self._posting.slow else self._line.state
+
+    def figures(self) -> Figures:
+        return Figures(
+            channels=len(self._hearing),
+            peers=self._attendance.peers,
+            unsent=self._posting.unsent,
+            lost=self._posting.lost,
+        )
 
     # The connection
 
