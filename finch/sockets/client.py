@@ -277,6 +277,12 @@ class SocketClient(Member):
         """
         return 0.0 if self._lag is None else self._lag.seconds(trio.current_time())
 
+    @property
+    def load(self) -> tuple[bool, int, Outlet]:
+        """For the figures: whether handlers run or wait for their turn, how many messages wait for
+        them, and what the client is written to through."""
+        return self._queued or self._active > 0, len(self._inbox), self._outlet
+
     def push(self, envelope: Envelope) -> bool:
         """Send an envelope without waiting; False if the client has left or is too slow."""
         return self._outlet.push(envelope, self._language, self._key)

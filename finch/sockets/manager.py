@@ -30,6 +30,7 @@ from finch.sockets.registry import Registry, not_routes
 from finch.sockets.repeats import Repeats
 from finch.sockets.room import Halls, Room
 from finch.sockets.rooms import Rooms, SocketRooms, find_rooms, made_rooms
+from finch.sockets.stats import Stats, stats_of
 from finch.sockets.table import Table
 from finch.sockets.upgrade import Upgrade, accept
 from finch.turns import account
@@ -351,6 +352,10 @@ class SocketManager(Registry):
         """
         _check_client_id(id)
         return self.members.get(id)
+
+    def stats(self) -> Stats:
+        """Its figures in this process, such as ``stats().clients``: see :class:`finch.Stats`."""
+        return stats_of(self)
 
     async def close(self, code: int = 1001, reason: str = "") -> None:
         """Close every connection."""
