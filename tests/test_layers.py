@@ -116,6 +116,7 @@ sockets.audience
 sockets.room
 sockets.identities
 sockets.registry
+sockets.stats
 sockets.manager
 sockets.controller
 sockets.raw
@@ -146,6 +147,7 @@ describe.typescript
 lifespan
 shortcuts
 browser
+metrics
 backplanes
 app
 watchdog
