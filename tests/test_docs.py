@@ -60,6 +60,7 @@ SERVERS = [
     "quickstart",
     "browser",
     "sockets",
+    "cluster",
     "http",
     "coming-from-socketio",
     "coming-from-fastapi",

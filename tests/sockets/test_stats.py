@@ -8,6 +8,13 @@ from finch import FinchApp, History, SocketManager, Stats
 from finch.testing import TestClient
 
 
+async def until(true):
+    """Wait until something is true."""
+    with trio.fail_after(10):
+        while not true():
+            await trio.sleep(0.01)
+
+
 @pytest.fixture
 def app():
     app = FinchApp()
@@ -56,8 +63,7 @@ async def test_who_is_there_is_counted(app, client):
             now = stats()
             assert (now.clients, now.users, now.rooms) == (4, 2, 2)
         await ann.leave("chat/a")
-        while stats().clients > 2:
-            await trio.sleep(0.01)
+        await until(lambda: stats().clients == 2)
         assert (stats().users, stats().rooms) == (1, 1)
 
 
@@ -75,16 +81,13 @@ async def test_what_waits_is_counted(app, client):
         await ann.send("wait")
         await ann.send("fail")
         await ann.send("fail")
-        while not (app.state.get("waits") and stats().waiting == 2):
-            await trio.sleep(0.01)
+        await until(lambda: app.state.get("waits") and stats().waiting == 2)
         assert (stats().busy, stats().received, stats().paused) == (1, 1, 0)
         for _ in range(app.limits.inbox):
             await ann.send("fail")
-        while not stats().paused:
-            await trio.sleep(0.01)
+        await until(lambda: stats().paused)
         app.state["go on"].set()
-        while stats().busy:
-            await trio.sleep(0.01)
+        await until(lambda: not stats().busy)
         assert stats().waiting == stats().paused == 0
         assert stats().received == 3 + app.limits.inbox
         assert stats().failed == 2 + app.limits.inbox
