@@ -31,6 +31,7 @@ from finch.errors import (
     FinchError,
     HandshakeFailed,
     HTTPError,
+    NotSent,
     ProtocolError,
     Unavailable,
 )
@@ -46,6 +47,7 @@ from finch.http.response import (
 from finch.http.routing import FinchRoute, Methods
 from finch.http.streaming import StreamingResponse
 from finch.net.address import Address
+from finch.publishing import publish
 from finch.serving import run, serve
 from finch.sockets.audience import Audience, Everyone, Kept, User
 from finch.sockets.client import SocketClient
@@ -89,6 +91,7 @@ __all__ = [
     "Limits",
     "Message",
     "Methods",
+    "NotSent",
     "Position",
     "ProtocolError",
     "QueryParams",
@@ -110,6 +113,7 @@ __all__ = [
     "Upgrade",
     "User",
     "WebSocket",
+    "publish",
     "run",
     "serve",
 ]

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar, Unpack
 
 from finch.backplanes import Backplanes
-from finch.browser import BrowserClient
+from finch.browser import BrowserClient, read_declarations
 from finch.config import Limits
 from finch.conversions import DecHook, check_hook
 from finch.declaring import bare
@@ -102,7 +102,7 @@ class FinchApp(Shortcuts):
         self.debug = debug
         self._client = None
         if client_path is not None:
-            self._client = BrowserClient(client_path, lambda: self.types() if self.debug else "")
+            self._client = BrowserClient(client_path, lambda: self.types() if self.debug else None)
         self._serves_client = False
         self._own: dict[str, FinchRoute] = {}  # routes that Finch has added, by path
         self._implicit: SocketManager | None = None
@@ -246,14 +246,13 @@ class FinchApp(Shortcuts):
         return None if self._client is None else self._client.url
 
     def types(self) -> str:
-        """The types of the application's sockets, as TypeScript: what they take, and what they
-        send, as far as annotations and ``sends`` say it.
-
-        They stand behind those of ``finch.d.ts``; ``python -m finch types app:app`` prints both.
+        """``finch.d.ts`` with the types of the application's sockets: what they take, and what they
+        send, as far as annotations and ``sends`` say it. ``python -m finch types app:app`` prints
+        it.
         """
-        from finch.describe.typescript import declarations  # few processes need it
+        from finch.describe.typescript import whole_file  # few processes need it
 
-        return f"\n{declarations(self.socket_manager)}"
+        return whole_file(read_declarations(), self.socket_manager)
 
     @property
     def backplane(self) -> str | None:

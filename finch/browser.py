@@ -24,10 +24,10 @@ from finch.http.response import Response
 from finch.http.routing import FinchRoute
 
 STATIC: Final = Path(__file__).with_name("static")
-DECLARATIONS: Final = "finch.d.ts"
 KEY: Final = "finch.client"
 """The key of these routes begins with this."""
 
+_TYPES: Final = "finch.d.ts"
 _SCRIPT: Final = "text/javascript; charset=utf-8"
 _TYPESCRIPT: Final = "application/typescript; charset=utf-8"
 _YEAR: Final = "public, max-age=31536000, immutable"
@@ -39,7 +39,7 @@ class BrowserClient:
 
     Parameters:
         path: the URL path of ``finch.js``; the others have the same folder and stem.
-        types: gives what is added to ``finch.d.ts``: the types of one application, or nothing.
+        types: gives a ``finch.d.ts`` with the types of one application; None for that of all.
 
     Raises:
         ConfigurationError: if ``path`` is no path of a script.
@@ -47,7 +47,7 @@ class BrowserClient:
     Source: RFC 9110, sections 8.8.3 and 13.1.2, and RFC 8246 (immutable).
     """
 
-    def __init__(self, path: str, types: Callable[[], str]) -> None:
+    def __init__(self, path: str, types: Callable[[], str | None]) -> None:
         if not isinstance(path, str) or not path.endswith(".js") or "{" in path:
             raise ConfigurationError(
                 f"client_path is a path such as '/finch.js', or None, not {shown(path)}"
@@ -77,10 +77,14 @@ class BrowserClient:
         return _respond(request, await _read_in_thread("finch.global.js"), _SCRIPT)
 
     async def _declarations(self, request: Request) -> Response:
-        file, types = await _read_in_thread(DECLARATIONS), self._types()
-        if types:
-            file = _File.of(file.plain + types.encode())
+        text = self._types()
+        file = await _read_in_thread(_TYPES) if text is None else _File.of(text.encode())
         return _respond(request, file, _TYPESCRIPT)
+
+
+def read_declarations() -> str:
+    """The text of ``finch.d.ts``."""
+    return _read(_TYPES).plain.decode()
 
 
 class _File(NamedTuple):

@@ -24,7 +24,6 @@ import trio
 from finch.access import LineHandler
 from finch.app import FinchApp
 from finch.blame import from_own_code, where
-from finch.browser import DECLARATIONS, STATIC
 from finch.browser import KEY as CLIENT
 from finch.errors import ConfigurationError
 from finch.finding import Mistake, find_app
@@ -115,7 +114,7 @@ def _examples() -> FinchApp:
 
 def _print_types(options: argparse.Namespace) -> None:
     app = find_app(options.app)
-    text = (STATIC / DECLARATIONS).read_text(encoding="utf-8") + app.types()
+    text = app.types()
     if options.output is None:
         _say(text.rstrip("\n"), sys.stdout)
         return

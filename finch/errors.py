@@ -202,6 +202,13 @@ class ConnectionLost(FinchError):
     """
 
 
+class NotSent(ConnectionLost):
+    """A call of ``finch.client`` has waited for a connection for too long, or too much waits.
+
+    The server has not handled it, so it can safely be called again.
+    """
+
+
 class HandshakeFailed(FinchError):
     """The server refused the connection of ``finch.client``, and would refuse it again.
 

@@ -8,7 +8,6 @@ import pytest
 import trio
 
 from finch import FinchApp
-from finch.browser import STATIC
 from tests.conftest import serving
 from tests.js.tools import node, package, run, start
 from tests.pages import PAGES, ROOT, blocks, read
@@ -144,7 +143,7 @@ def test_the_javascript_about_the_client_fits_its_types(app, tmp_path):
     """All of docs/browser.md as one module, with the types of its application."""
     text = read("docs/browser.md")
     script = "\n".join(["// @ts-check", *blocks(text, "js")])
-    declared = (STATIC / "finch.d.ts").read_text(encoding="utf-8") + app.types()
+    declared = app.types()
     [config] = blocks(text, "json")
     for name, content in (("page.js", script), ("finch.d.ts", declared), ("jsconfig.json", config)):
         (tmp_path / name).write_text(content, encoding="utf-8")

@@ -70,6 +70,7 @@ http.connection
 
 cluster.history
 cluster.views
+cluster.figures
 cluster.backplane
 cluster.layout
 cluster.sequence
@@ -78,7 +79,9 @@ cluster.line
 cluster.attendance
 cluster.posting
 cluster.hearing
+cluster.calling
 cluster.redis
+cluster.outside
 cluster.choice
 
 sockets.states
@@ -111,6 +114,8 @@ sockets.inbox
 sockets.admission
 sockets.membership
 sockets.client
+sockets.elsewhere
+sockets.calls
 sockets.delivery
 sockets.audience
 sockets.room
@@ -145,6 +150,7 @@ describe.surface
 describe.typescript
 
 lifespan
+publishing
 shortcuts
 browser
 metrics

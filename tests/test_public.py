@@ -9,10 +9,10 @@ import finch
 NAMES = """
 Address Audience CallFailed ClientGone ConfigurationError ConnectionClosed ConnectionLost Controller
 Disconnected Entry Everyone FinchApp FinchError FinchRoute HTMLResponse HTTPError HandshakeFailed
-Headers History Identity JSONResponse Kept Limits Message Methods Position ProtocolError QueryParams
-RedirectResponse Request Response Room Rooms Sent SocketClient SocketController SocketEvent
-SocketManager SocketRooms Stats StreamingResponse TextResponse Unavailable Upgrade User WebSocket
-run serve
+Headers History Identity JSONResponse Kept Limits Message Methods NotSent Position ProtocolError
+QueryParams RedirectResponse Request Response Room Rooms Sent SocketClient SocketController
+SocketEvent SocketManager SocketRooms Stats StreamingResponse TextResponse Unavailable Upgrade User
+WebSocket publish run serve
 """.split()
 
 EXTRAS = {"coredis", "multipart", "jinja2", "itsdangerous", "watchfiles", "prometheus_client"}

@@ -38,6 +38,7 @@ from finch.errors import (
     FinchError,
     HandshakeFailed,
     HTTPError,
+    NotSent,
 )
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "HandshakeFailed",
     "Message",
     "Messages",
+    "NotSent",
     "Options",
     "Person",
     "Room",

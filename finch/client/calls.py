@@ -30,7 +30,7 @@ class Call:
         text: the whole message.
         retry: whether it is sent again after a cut.
         sent: whether its text was given to a connection.
-        cut_at: when its first connection was cut, in seconds; None if none was.
+        cut_at: when its connection was cut, in seconds; None if it was not, or is open again.
         items: how many parts of a streamed answer have come.
     """
 
@@ -70,7 +70,7 @@ class Calls:
 
     def answered(self, said: Said) -> Happening | None:
         """What an answer means; None if nobody waits for it."""
-        call = self._calls.get(said.reply) if type(said.reply) is int else None
+        call = self._calls.get(said.reply)
         if call is None:
             return None
         if said.more:
@@ -78,7 +78,11 @@ class Calls:
             return Item(call, said.data)
         del self._calls[call.id]
         if said.status >= 400:
-            return Ended(call, NOTHING, CallFailed(said.status, read_any(said.data)))
+            try:
+                data = read_any(said.data)
+            except ValueError:
+                data = None  # the call has ended all the same
+            return Ended(call, NOTHING, CallFailed(said.status, data))
         return Ended(call, said.data)
 
     def cut(self, now: float) -> Iterator[Ended]:
@@ -87,7 +91,7 @@ class Calls:
             if not call.sent:
                 continue
             if call.retry:
-                call.cut_at = now if call.cut_at is None else call.cut_at
+                call.cut_at = now
             else:
                 yield self.fail(call, ConnectionLost(f"the connection was cut under {call.path!r}"))
 
@@ -106,7 +110,10 @@ class Calls:
 
     def to_send_again(self) -> list[Call]:
         """The calls that were sent on earlier connections."""
-        return [call for call in self._calls.values() if call.sent]
+        again = [call for call in self._calls.values() if call.sent]
+        for call in again:
+            call.cut_at = None  # the server has heard of it again: a handler may take its time
+        return again
 
     def fail_all(self, error: FinchError) -> Iterator[Ended]:
         """No answer will ever come."""

@@ -29,7 +29,7 @@ from finch.client.membership import Known, Membership, read_standing
 from finch.client.queue import Outgoing, Queue
 from finch.client.said import Message, Said, message_of, read_any, read_said, write
 from finch.cluster.history import Position
-from finch.errors import CallFailed, ConnectionLost, FinchError
+from finch.errors import CallFailed, FinchError, NotSent
 
 AUDIENCES: Final = {"finch.everyone": "everyone", "finch.user": "user"}
 """The audiences that a client joins by connecting, with their names in the handshake."""
@@ -169,7 +169,7 @@ class Conversation:
             retry: send it again after a cut; the server handles it once.
 
         Raises:
-            ConnectionLost: if the queue is full.
+            NotSent: if the queue is full.
         """
         self._check_open()
         id = self._new_id()
@@ -180,7 +180,7 @@ class Conversation:
         call = Call(id, path, write(path, data, id=id, room=room, once=once), retry)
         if not self._deliver(Outgoing(call.text, path, room, now, call)):
             why = f"{self._queue.size} messages wait for a connection, so {path!r} is not sent"
-            raise ConnectionLost(why)
+            raise NotSent(why)
         self._calls.begin(call)
         return call
 
@@ -248,6 +248,8 @@ class Conversation:
         return self._arrived(said)
 
     def _answered(self, said: Said) -> Iterator[Happening]:
+        if type(said.reply) is not int:  # all that this client has given is
+            return
         if self._leaving.pop(said.reply, None) is not None:
             return
         for membership in self.rooms.values():
@@ -259,6 +261,9 @@ class Conversation:
             yield happened
 
     def _join_answered(self, membership: Membership, said: Said) -> Iterator[Happening]:
+        if said.status >= 500 and membership.admitted:
+            membership.lose()  # a trouble of the server: ask again on the next connection
+            return
         if said.status >= 400:
             del self.rooms[membership.name]
             yield Refused(membership, CallFailed(said.status, read_any(said.data)))
@@ -351,4 +356,4 @@ class Conversation:
                 yield Dropped(outgoing.path, outgoing.room)
             elif outgoing.call in self._calls:
                 why = f"{outgoing.path!r} has waited for a connection for too long"
-                yield self._calls.fail(outgoing.call, ConnectionLost(why))
+                yield self._calls.fail(outgoing.call, NotSent(why))

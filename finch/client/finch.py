@@ -86,10 +86,13 @@ class Finch:
                 be asked for in this way.
 
         Returns:
-            The data of the answer. If the answer is streamed: the list of its parts.
+            The data of the answer. If the answer is streamed: the list of its parts, or None if
+            there are none.
 
         Raises:
             CallFailed: if the answer is an error, or does not fit ``as_type``.
+            NotSent: if it was not sent: it has waited for a connection for too long, or too much
+                waits.
             ConnectionLost: if the connection is cut before the answer comes, or does not come in
                 time.
             ConnectionClosed: if the connection is closed for good.

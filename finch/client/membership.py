@@ -98,12 +98,23 @@ class Membership(Known):
         meta: what others see in presence.
         asked: the ``id`` of the join that is under way; None if there is none.
         joined: whether the client is in the room.
-        was_joined: whether it has ever been.
+        was_joined: whether it has ever been, so that something may be missed.
+        admitted: whether the server has let it in before.
         people: who is here, by user or client.
         count: how many are here; 0 if the room does not say.
     """
 
-    __slots__ = ("asked", "count", "joined", "last", "meta", "name", "people", "was_joined")
+    __slots__ = (
+        "admitted",
+        "asked",
+        "count",
+        "joined",
+        "last",
+        "meta",
+        "name",
+        "people",
+        "was_joined",
+    )
 
     def __init__(self, name: str, last: int, meta: Any, position: Position | None) -> None:
         super().__init__(position)
@@ -111,7 +122,7 @@ class Membership(Known):
         self.last = last
         self.meta = meta
         self.asked: int | None = None
-        self.joined = False
+        self.joined = self.admitted = False
         self.was_joined = position is not None
         self.people: dict[Any, Person] = {}
         self.count = 0
@@ -120,7 +131,7 @@ class Membership(Known):
         """The join was answered. Returns whether messages are missing since the client was here."""
         gap = self.was_joined and not standing.recovered
         self.asked = None
-        self.joined = self.was_joined = True
+        self.joined = self.was_joined = self.admitted = True
         self.stand(said, standing)
         self.people = {_key(one): one for one in standing.presence or ()}
         self.count = len(self.people) if standing.count is None else standing.count

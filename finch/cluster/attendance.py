@@ -7,7 +7,7 @@ dies, its lease ends, and the others forget what it has said.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -78,7 +78,10 @@ class Attendance:
         # what it must tell
         self._recount: dict[Channel, None] = {}
         self._changes: dict[Channel, dict[Who, Seen | None]] = {}
+        self._refused = False  # whether Redis has refused something of it
         self._changed = trio.Event()
+        self.on_death: Callable[[str], None] = lambda node: None
+        """Called with the id of a process that has died."""
 
     # What changes in this process
 
@@ -190,9 +193,12 @@ class Attendance:
 
     # What others say
 
+    def met(self, node: str) -> None:
+        """Another process has said something: from now on, its lease is looked at."""
+        self._alive.add(node)
+
     def heard(self, channel: Channel, note: Note) -> None:
         """Another process has told what has changed in it."""
-        self._alive.add(note.node)
         asked, view = self._asked.get(channel), self._views.get(channel)
         if asked is not None:
             asked.meanwhile.append(note)
@@ -225,6 +231,7 @@ class Attendance:
 
     def tell_again(self) -> None:
         """Tell everything once more: it may be forgotten."""
+        self._refused = False
         self._recount.update(dict.fromkeys(self._told))
         self._told.clear()
         for channel, people in self._people.items():
@@ -248,8 +255,8 @@ class Attendance:
             for answer in answers:
                 try:
                     await answer
-                except Refused as error:
-                    self._line.why = str(error)
+                except Refused:
+                    self._refused = True
 
     def _tell(self, channel: Channel) -> list[Awaitable[Any]]:
         ask, names = self._line.ask, self._names
@@ -297,7 +304,7 @@ class Attendance:
         while True:
             known = self._line.ask(b"GET", key)
             self._line.ask(b"SET", key, b"1", b"PX", lifetime)
-            if await known is None:
+            if await known is None or self._refused:
                 self.tell_again()  # others may have forgotten this process, or Redis everything
             await self._look_at_leases()
             await self._keep_alive()
@@ -332,6 +339,7 @@ class Attendance:
 
     def _bury(self, node: str) -> None:
         """A process has died: forget what it has said, here and in Redis."""
+        self.on_death(node)
         for channel, view in self._views.items():
             if self._remove(channel, view, node):
                 self._local.attended(channel)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 import trio
 
+from finch.cluster.figures import Figures
 from finch.cluster.history import Archive, History, Position, epoch_of, new_epoch
 from finch.cluster.views import People, Seen, Who
 from finch.wire.envelope import Envelope
@@ -107,20 +108,25 @@ class Missed(NamedTuple):
     messages: list[tuple[int, Envelope]]
 
 
-class Figures(NamedTuple):
-    """How a backplane is doing.
+class Asking(Protocol):
+    """Who has asked clients, and waits for their answers."""
 
-    Attributes:
-        channels: the channels that are heard.
-        peers: other processes that are known to live.
-        unsent: messages that wait to be sent to the others, or for an answer.
-        lost: messages so far that were given up on their way, and nobody was told.
-    """
+    def answer(self, client: str, user: str | int | None, status: int, data: bytes) -> None:
+        """A client has answered.
 
-    channels: int = 0
-    peers: int = 0
-    unsent: int = 0
-    lost: int = 0
+        Parameters:
+            client: its id.
+            user: its user's id, or None.
+            status: 0 if it has left; 400 or more if it could not answer.
+            data: the answer, as JSON.
+        """
+
+    def end(self, error: str | None) -> None:
+        """No more answers come.
+
+        Parameters:
+            error: why some may be missing, or None.
+        """
 
 
 class Backplane(ABC):
@@ -180,6 +186,21 @@ class Backplane(ABC):
 
         Returns:
             Who is present in all processes; None if only this one is known.
+        """
+
+    @abstractmethod
+    def ask(
+        self, channel: Channel, path: str, data: bytes, asking: Asking
+    ) -> Callable[[], None] | None:
+        """Ask the clients of other processes that hear this channel.
+
+        Parameters:
+            path: the channel on the clients' side.
+            data: the question, as JSON.
+            asking: is told of the answers.
+
+        Returns:
+            What gives up waiting for the answers; None if there are no other processes.
         """
 
     @abstractmethod
@@ -255,6 +276,11 @@ class Local(Protocol):
         """Tell those who hear a channel that they may have missed messages, and that from now on
         they get what comes after this position."""
 
+    def ask(
+        self, channel: Channel, path: str, data: bytes, asking: Asking
+    ) -> tuple[list[str], Callable[[], None]]:
+        """Ask those who hear a channel. Returns their ids, and what gives up waiting for them."""
+
     def attended(self, channel: Channel) -> None:
         """Who is present elsewhere has changed: those who hear a channel must be told."""
 
@@ -318,6 +344,11 @@ class InProcess(Backplane):
         pass
 
     def attend(self, channel: Channel, changes: list[tuple[Who, Seen | None]]) -> People | None:
+        return None
+
+    def ask(
+        self, channel: Channel, path: str, data: bytes, asking: Asking
+    ) -> Callable[[], None] | None:
         return None
 
     async def farewell(self) -> None:

@@ -34,15 +34,18 @@ class Note(msgspec.Struct, omit_defaults=True, kw_only=True):
         node: the id of the sender; empty for a program that is not Finch.
         ref: the sender's own number of it; 0 for none.
         do: what to do: empty for a message to clients, ``close`` for closing their connections,
-            ``attend`` for who hears the channel in the sender. What is unknown is ignored.
+            ``attend`` for who hears the channel in the sender; ``ask`` for a call of clients,
+            ``unask`` for the end of it, ``asked`` and ``answer`` for what comes back. What is
+            unknown is ignored.
         client: if it is for one client, its id.
         path, status, timestamp, data, volatile, key, skip: as of
             :class:`finch.cluster.backplane.Draft`. Without a timestamp, it is made by who gets it.
         code, reason: with ``close``.
         count: with ``attend``, how many clients of the sender hear the channel, if that has
-            changed.
+            changed; with ``asked``, how many are asked.
         people: with ``attend``, who has changed: pairs of whom, and what the sender knows; null for
             one who is not present there.
+        user: with ``answer``, the user of the client; ``status`` is 0 if the client has left.
     """
 
     v: int
@@ -61,6 +64,7 @@ class Note(msgspec.Struct, omit_defaults=True, kw_only=True):
     reason: str = ""
     count: int | None = None
     people: list[tuple[Who, Seen | None]] = []
+    user: str | int | None = None
 
     def draft(self, room: str | None, now: int) -> Draft:
         """The message to clients.
@@ -82,6 +86,11 @@ class _Version(msgspec.Struct):
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(Note)
 _version: Final = msgspec.json.Decoder(_Version)
+
+
+def encode_note(note: Note) -> bytes:
+    """What one process says, as text."""
+    return _encoder.encode(note)
 
 
 def packed(draft: Draft, node: str, ref: int = 0, client: str | None = None) -> bytes:
@@ -148,7 +157,9 @@ def read_numbered(frame: bytes) -> tuple[str, int, bytes]:
     """
     head, _, text = frame.partition(b" ")
     epoch, _, seq = head.partition(b":")
-    return epoch.decode("ascii"), int(seq), text
+    if not epoch.isascii() or not seq.isdigit() or len(seq) > 16:
+        raise ValueError("it is no message of Finch's: it begins with no position")
+    return epoch.decode(), int(seq), text
 
 
 class Names:
@@ -176,6 +187,12 @@ class Names:
         else:  # 7 and "7" are two users
             tag = f"{kind}:{msgspec.json.encode(name).decode()}"
         return f"{self._base}:{{{tag}}}".encode("utf-8", "surrogatepass")
+
+    def of(self, channel: Channel) -> bytes:
+        """The same; for a client, the channel of its process."""
+        if channel.kind == "client":
+            return self.node(str(channel.name)[:NODE])
+        return self.channel(channel)
 
     def keys(self, channel: Channel) -> tuple[bytes, bytes]:
         """The keys of an audience's numbering and of its messages."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, urlsplit
 
@@ -149,6 +149,8 @@ class Line:
         self._was_up = False
         self._asking: float | None = None  # since when an answer is waited for by the watch
         self._noted: float | None = None  # when the log last said that Redis is away
+        self.ails: Callable[[], str | None] = lambda: None
+        """What else is wrong, if anything is."""
         self.run_id = ""
         self.up = False
         self.why = "it was not connected yet"
@@ -158,7 +160,11 @@ class Line:
         """``connected``, ``connecting`` before the first time, or ``degraded``."""
         if not self.up:
             return "degraded" if self._was_up else "connecting"
-        return "degraded" if self._is_slow(self._asking) else "connected"
+        return "connected" if self._trouble() is None else "degraded"
+
+    def _trouble(self) -> str | None:
+        """What is wrong with the connection that there is."""
+        return "it is slow" if self._is_slow(self._asking) else self.ails()
 
     def _is_slow(self, since: float | None) -> bool:
         return since is not None and trio.current_time() - since > _SLOW
@@ -265,18 +271,7 @@ class Line:
         return refusal
 
     async def _introduce(self, connection: BaseConnection) -> None:
-        info: Any
-        try:
-            info = await connection.create_request(b"INFO", b"server")
-        except AuthorizationError:
-            info = b""  # then only numbers that go back show that it is another run
-        found: dict[bytes, bytes] = {}
-        for line in bytes(info).splitlines():
-            name, _, value = line.partition(b":")
-            found[name] = value
-        if found.get(b"redis_mode") == b"cluster":
-            raise Refused("it is a node of a Redis Cluster, which is not supported yet")
-        self.run_id = found.get(b"run_id", b"").decode("ascii", "replace")
+        self.run_id = await run_id_of(connection)
         for text in self._scripts:
             digest: Any = await connection.create_request(b"SCRIPT LOAD", text)
             self._digests[text] = bytes(digest)
@@ -322,12 +317,32 @@ class Line:
             elif self._noted is None or now - self._noted >= _MINUTE:
                 self._noted = now
                 _log.warning(
-                    "Redis at %s has been away for %.0f s (%s): messages reach only the clients "
-                    "of this process",
+                    "Redis at %s has not worked for %.0f s (%s): some messages reach only the "
+                    "clients of this process",
                     self._address.shown,
                     now - since,
-                    self.why if not self.up else "it is slow",
+                    self._trouble() if self.up else self.why,
                 )
+
+
+async def run_id_of(connection: BaseConnection) -> str:
+    """The id of this run of Redis; empty if Redis does not tell it.
+
+    Raises:
+        Refused: if it is a kind of Redis that does not work.
+    """
+    info: Any
+    try:
+        info = await connection.create_request(b"INFO", b"server")
+    except AuthorizationError:
+        return ""  # then only numbers that go back show that it is another run
+    found: dict[bytes, bytes] = {}
+    for line in bytes(info).splitlines():
+        name, _, value = line.partition(b":")
+        found[name] = value
+    if found.get(b"redis_mode") == b"cluster":
+        raise Refused("it is a node of a Redis Cluster, which is not supported yet")
+    return found.get(b"run_id", b"").decode("ascii", "replace")
 
 
 class _Answer:

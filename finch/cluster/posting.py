@@ -86,12 +86,20 @@ class Posting:
         self._sent: deque[tuple[Post, Awaitable[Any], float]] = deque()
         self._posted = trio.Event()  # there is something to send
         self._asked = trio.Event()  # there is an answer to wait for
+        # why the last post was refused, if it was, by what it was
+        self._refused: dict[type[Post], str] = {}
         self.lost = 0
 
+    def ails(self) -> str | None:
+        """Why posts fail or wait, if they do."""
+        if self._sent and trio.current_time() - self._sent[0][2] > _SLOW:
+            return "it is slow"
+        return next(iter(self._refused.values()), None)
+
     @property
-    def slow(self) -> bool:
-        """Whether answers are late."""
-        return bool(self._sent) and trio.current_time() - self._sent[0][2] > _SLOW
+    def down(self) -> str | None:
+        """Why there is no connection; None if there is one."""
+        return None if self._line.up else self._line.why
 
     @property
     def replaced(self) -> int:
@@ -107,6 +115,12 @@ class Posting:
         """Post a volatile message. It replaces one of its kind that still waits."""
         self._unsent.put_newest(kind, post)
         self._posted.set()
+
+    def post_now(self, post: Post) -> bool:
+        """Post something that nobody waits for. False if too much waits already."""
+        post.until = trio.current_time() + self._patience
+        self._posted.set()
+        return self._unsent.put(post)
 
     async def post(self, post: Post, done: str, *, wait: bool = False) -> None:
         """Post something.
@@ -157,6 +171,7 @@ class Posting:
         now = trio.current_time()
         if post.given_up or now > post.until:
             self.lost += not post.given_up
+            post.fail("it has waited too long for Redis")
             return
         command = post.command if isinstance(post.command, tuple) else post.command()
         answer = self._line.ask(*command)
@@ -171,7 +186,9 @@ class Posting:
                 post, answer, _ = self._sent[0]
                 try:
                     post.answered(await answer)
+                    self._refused.pop(type(post), None)
                 except Refused as error:
+                    self._refused[type(post)] = str(error)
                     post.fail(str(error))
                 self._sent.popleft()
                 self._posted.set()  # there is room for another one

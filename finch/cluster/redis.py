@@ -10,13 +10,16 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
 import trio
 
 from finch.cluster.attendance import LEASE, Attendance
-from finch.cluster.backplane import Backplane, Channel, Draft, Figures, Local, Missed, Sent
+from finch.cluster.backplane import Asking, Backplane, Channel, Draft, Local, Missed, Sent
+from finch.cluster.calling import Calls
+from finch.cluster.figures import Figures
 from finch.cluster.hearing import Entry, Heard, Hearing, Numbered
 from finch.cluster.history import History, Position, new_epoch
 from finch.cluster.layout import (
@@ -78,10 +81,13 @@ class Redis(Backplane):
         self._names = Names(address.prefix, address.db, mount)
         self._line = Line(address, self, (NUMBER, READ), look)
         self._posting = Posting(self._line, patience)
+        self._line.ails = self._posting.ails
         self._attendance = Attendance(self.node, self._line, local, self._names, lease)
         self._hearing = Hearing(
             self._line, local, self._names, self._entry, self._attendance, patience
         )
+        self._calls = Calls(self.node, self._posting, local, self._names, self._hearing)
+        self._attendance.on_death = self._calls.bury
         self._nursery: trio.Nursery | None = None
         self._own: dict[int, Numbered] = {}  # messages of this process that wait for their number
         self._last_ref = 0
@@ -182,6 +188,13 @@ class Redis(Backplane):
         self._attendance.present(channel, changes)
         return self._attendance.people(channel)
 
+    def ask(
+        self, channel: Channel, path: str, data: bytes, asking: Asking
+    ) -> Callable[[], None] | None:
+        if channel.kind == "client" and str(channel.name)[:NODE] == self.node:
+            return None
+        return self._calls.ask(channel, path, data, asking)
+
     async def farewell(self) -> None:
         with trio.move_on_after(_FAREWELL):
             try:
@@ -200,7 +213,7 @@ class Redis(Backplane):
 
     @property
     def state(self) -> str:  # type: ignore[override]  # read only
-        return "degraded" if self._line.up and self._posting.slow else self._line.state
+        return self._line.state
 
     def figures(self) -> Figures:
         return Figures(
@@ -236,6 +249,7 @@ class Redis(Backplane):
         """The connection has ended."""
         self._nursery = None
         self._posting.cut()
+        self._calls.went_down()
         self._hearing.went_down()
 
     async def look(self) -> None:
@@ -270,6 +284,10 @@ class Redis(Backplane):
 
     def _follow(self, heard: Heard, note: Note) -> None:
         channel = heard.channel if note.client is None else Channel("client", note.client)
+        if note.node:
+            self._attendance.met(note.node)
+        if self._calls.heard(channel, note):
+            return
         if note.do == "attend":
             self._attendance.heard(channel, note)
         elif not note.do:

@@ -10,6 +10,7 @@ import json
 import re
 import typing
 from collections.abc import Iterable, Mapping
+from types import UnionType
 from typing import Any, Final
 
 import msgspec
@@ -26,8 +27,27 @@ _PLAIN: Final = {
 }
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
 _INDENT: Final = "  "
+_RESERVED: Final = (
+    "any", "bigint", "boolean", "never", "null", "number", "object", "string", "symbol",
+    "undefined", "unknown", "void",
+)  # fmt: skip
 
 Schema = Mapping[str, Any]
+
+
+def whole_file(base: str, manager: SocketManager) -> str:
+    """``finch.d.ts`` with the types of one application.
+
+    Parameters:
+        base: the ``finch.d.ts`` of all applications.
+        manager: the manager whose sockets are described.
+    """
+    head = ""
+    if len(manager.declared) > 1:
+        # A room may match two patterns, as chat/lobby and chat/{name}. TypeScript finds the right
+        # one all the same, but complains of the declaration.
+        head = "// @ts-nocheck: names of rooms may match two patterns\n"
+    return f"{head}{base}\n{declarations(manager)}"
 
 
 def declarations(manager: SocketManager) -> str:
@@ -103,14 +123,7 @@ class _Types:
         surfaces = list(surfaces)
         taken = [one for each in surfaces for one in each.taken()]
         given = [one for each in surfaces for one in each.given()]
-        schemas, self._components = msgspec.json.schema_components(
-            [*taken, *given], schema_hook=_unknown, ref_template="{name}"
-        )
-        self._schemas = {
-            # unequal types such as 1 and True may be equal keys
-            _hashed(one): schema
-            for one, schema in zip([*taken, *given], schemas, strict=True)
-        }
+        self._schemas, self._components = _described([*taken, *given])
         self._sparse = _that_omit_defaults([*taken, *given])
         self._taken = self._reached(self._schemas[_hashed(one)] for one in taken)
         self._given = self._reached(self._schemas[_hashed(one)] for one in given)
@@ -121,6 +134,7 @@ class _Types:
                 break
             differ |= more
         self._two = differ & self._taken & self._given
+        self._labels = _labels(self._components, self._two)
 
     def taken(self, one: Any) -> str:
         """The type of what a client sends."""
@@ -150,10 +164,7 @@ class _Types:
         return f"{comment}export type {label} = {body};"
 
     def _name(self, name: str, given: bool) -> str:
-        label = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "Type"
-        if label[0].isdigit():
-            label = f"_{label}"
-        return f"{label}Input" if name in self._two and not given else label
+        return self._labels[name, given or name not in self._two]
 
     def _text(self, schema: Schema, given: bool) -> str:
         if "$ref" in schema:
@@ -229,9 +240,69 @@ def _bracketed_if_optional(part: str) -> str:
     return f"({part[:-1]})?" if part.endswith("?") and " " in part else part
 
 
+def _described(types: list[Any]) -> tuple[dict[Any, Schema], dict[str, Schema]]:
+    """The schemas of types, and of the types with a name that they refer to. What an annotation
+    says and no schema can say is anything: it may be right all the same, as ``-> Cat | Dog`` is."""
+    parts = {_hashed(one): [one] for one in types}  # 1 and True are equal, and other types
+    try:
+        schemas, components = _schemas_of([one for [one] in parts.values()])
+    except Exception:
+        kept: list[Any] = []
+        for key, [one] in parts.items():
+            parts[key] = _describable(one, kept)
+            kept += parts[key]
+        schemas, components = _schemas_of(kept)
+    coming = iter(schemas)
+    described: dict[Any, Schema] = {}
+    for key, alternatives in parts.items():
+        each = [next(coming) for _ in alternatives]
+        described[key] = each[0] if len(each) == 1 else {"anyOf": each}
+    return described, components
+
+
+def _describable(one: Any, kept: list[Any]) -> list[Any]:
+    """A type, if it has a schema beside others; the parts of a union; or anything."""
+    try:
+        _schemas_of([*kept, one])
+    except Exception:
+        if typing.get_origin(one) not in (typing.Union, UnionType):
+            return [Any]
+        parts: list[Any] = []
+        for part in typing.get_args(one):
+            parts += _describable(part, [*kept, *parts])
+        return parts
+    return [one]
+
+
+def _schemas_of(types: list[Any]) -> tuple[tuple[Schema, ...], dict[str, Schema]]:
+    return msgspec.json.schema_components(types, schema_hook=_unknown, ref_template="{name}")
+
+
 def _unknown(_: type) -> dict[str, Any]:
-    """The schema of a type that only the application's dec_hook knows: anything."""
-    return {}
+    """The schema of a type that only the application's dec_hook knows: anything. (msgspec takes
+    an empty one for none.)"""
+    return {"title": ""}
+
+
+def _labels(names: Iterable[str], two: set[str]) -> dict[tuple[str, bool], str]:
+    """What types are called in TypeScript, by name and whether they are given. No two are equal."""
+    labels: dict[tuple[str, bool], str] = {}
+    used = set(_RESERVED)
+
+    def call(name: str, given: bool, label: str) -> None:
+        while label in used:
+            label += "_"
+        used.add(label)
+        labels[name, given] = label
+
+    names = sorted(names)
+    for name in names:
+        label = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "Type"
+        call(name, True, f"_{label}" if label[0].isdigit() else label)
+    for name in names:
+        if name in two:
+            call(name, False, f"{labels[name, True]}Input")
+    return labels
 
 
 def _hashed(one: Any) -> Any:

@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import trio
 
 from finch.cluster.backplane import Channel, Sent
 from finch.cluster.history import History
-from finch.errors import CallFailed, ClientGone
 from finch.explain import kind
+from finch.sockets.calls import Answers
 from finch.sockets.client import SocketClient
+from finch.sockets.elsewhere import Elsewhere
 from finch.sockets.members import EVERYONE, USER, UserId
-from finch.sockets.outgoing import drafted, new_envelope
+from finch.sockets.outgoing import drafted
 from finch.wire.envelope import Envelope
 from finch.wire.websocket import check_close
 
@@ -89,9 +89,12 @@ class Audience(ABC):
             key: anything hashable, such as a player's id: see ``volatile``.
 
         Returns:
-            How many clients it was sent to: an int that has the message's ``seq``, if it has one.
+            How many clients of this process it was sent to: an int that has the message's ``seq``,
+            if it has one.
 
         Raises:
+            Unavailable: if there is a backplane, it cannot be reached, and the message is not
+                volatile. The exception says who may have got it.
             TypeError: if ``data`` has no JSON form, ``path`` is not text, ``status`` is not an int,
                 ``skip`` is not a client, or ``key`` cannot be hashed.
 
@@ -128,12 +131,16 @@ class Audience(ABC):
     async def close(
         self, code: int = 1000, reason: str = "", *, skip: SocketClient | None = None
     ) -> int:
-        """Close the connection of each client; how many they were.
+        """Close the connection of each client; how many they were in this process.
 
         Parameters:
             code, reason: as :meth:`finch.SocketClient.close`. 4000 to 4499 ask clients to come
                 back, 4500 to 4999 to stay away.
             skip: a client that stays.
+
+        Raises:
+            Unavailable: if there is a backplane, and it cannot be reached. The connections of this
+                process are closed.
         """
         check_close(code, reason)
         skipped = _id_of(skip)
@@ -154,14 +161,16 @@ class Audience(ABC):
 
     def call(
         self, data: Any, path: str = "", *, as_type: Any = Any
-    ) -> AsyncIterator[tuple[SocketClient, Any]]:
+    ) -> AsyncIterator[tuple[SocketClient | Elsewhere, Any]]:
         """Ask every client, and give the answers as they come: pairs of client and answer.
 
         A client that leaves or answers with an error is left out. Bound it with a cancel scope:
-        a client that never answers is waited for.
+        a client that never answers is waited for. A client of another process is named by an object
+        that has its ``id`` and ``user_id``.
 
         Raises:
             TypeError: if ``data`` has no JSON form, or ``path`` is not text.
+            Unavailable: at the end of the loop, if answers from other processes may be missing.
 
         Example::
 
@@ -170,8 +179,8 @@ class Audience(ABC):
                 async for client, yes in room.call("shall we?", path="vote", as_type=bool):
                     votes += yes
         """
-        new_envelope(data, path, 200)  # raises here what would fail for each client
-        return Answers(list(self), data, path, as_type)
+        draft = drafted(data, path, 200)  # raises here what would fail for each client
+        return Answers(self.manager, self.channel, path, draft.data, as_type)
 
 
 class Everyone(Audience):
@@ -222,62 +231,6 @@ class User(Audience):
 
     def __repr__(self) -> str:
         return f"<User {self.id!r}: {self.count} clients>"
-
-
-class Answers(AsyncIterator[tuple[SocketClient, Any]]):
-    """The answers to a call of several clients, as they come: pairs of client and answer.
-
-    Not an async generator: if a loop over one is left early, trio warns that it was not closed.
-    When nobody holds this object any longer, nobody is waited for.
-    """
-
-    def __init__(self, clients: list[SocketClient], data: Any, path: str, as_type: Any) -> None:
-        # Every client is asked in a task of the server, so that no nursery is open in the loop.
-        send, self._answers = trio.open_memory_channel[tuple[SocketClient, Any]](len(clients) or 1)
-        self._scopes: list[trio.CancelScope] = []
-        with send:
-            for client in clients:
-                scope = trio.CancelScope()
-                self._scopes.append(scope)
-                client.host.spawn(_Asked(client, data, path, as_type, send.clone(), scope))
-
-    async def __anext__(self) -> tuple[SocketClient, Any]:
-        try:
-            return await self._answers.receive()
-        except trio.EndOfChannel:
-            raise StopAsyncIteration from None
-
-    def __del__(self) -> None:
-        self._answers.close()
-        for scope in self._scopes:
-            scope.cancel()
-
-
-class _Asked:
-    """One client that is asked, as a task."""
-
-    def __init__(
-        self,
-        client: SocketClient,
-        data: Any,
-        path: str,
-        as_type: Any,
-        answers: trio.MemorySendChannel[tuple[SocketClient, Any]],
-        scope: trio.CancelScope,
-    ) -> None:
-        self._client = client
-        self._call = (data, path, as_type)
-        self._answers = answers
-        self._scope = scope
-
-    async def __call__(self) -> None:
-        data, path, as_type = self._call
-        with self._scope, self._answers:
-            try:
-                answer = await self._client.call(data, path, as_type=as_type)
-                self._answers.send_nowait((self._client, answer))
-            except (ClientGone, CallFailed, trio.BrokenResourceError):
-                pass
 
 
 def _id_of(skip: object) -> str | None:

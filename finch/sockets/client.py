@@ -18,7 +18,7 @@ from finch.sockets.conflation import Waiting
 from finch.sockets.identity import Identity
 from finch.sockets.lag import Lag
 from finch.sockets.membership import Member
-from finch.sockets.outgoing import drafted, new_envelope, read_answer
+from finch.sockets.outgoing import drafted, epoch_ms, new_envelope, read_answer
 from finch.sockets.outlet import Host, Outlet
 from finch.sockets.spawned import Spawned
 from finch.turns import account
@@ -179,6 +179,19 @@ class SocketClient(Member):
             with trio.fail_after(30):
                 sure = await socket.call("Delete it?", path="confirm", as_type=bool)
         """
+        reply = await self.ask(path, drafted(data, path, 200).data)
+        return read_answer(reply, as_type, self.manager.dec_hook)
+
+    async def ask(self, path: str, data: bytes) -> Reply:
+        """Ask the client, and wait for its answer as it is.
+
+        Parameters:
+            path: the channel on the client's side.
+            data: the question, as JSON.
+
+        Raises:
+            ClientGone: if the client leaves before it answers.
+        """
         if self._asks is None:
             self._asks = Asks()
         asks = self._asks
@@ -191,7 +204,7 @@ class SocketClient(Member):
 
         id = asks.begin(answer)
         try:
-            envelope = new_envelope(data, path, 200, {"id": id})
+            envelope = Envelope.from_json(data, path, 200, epoch_ms(), None, {"id": id})
             if self._outlet.left or not await self._send_one(envelope):
                 raise ClientGone(f"{self!r} has left")
             if self._outlet.paused:
@@ -204,7 +217,7 @@ class SocketClient(Member):
         [reply] = answers
         if reply is None:
             raise ClientGone(f"{self!r} has left before it answered")
-        return read_answer(reply, as_type, self.manager.dec_hook)
+        return reply
 
     @property
     def replaced(self) -> int:
@@ -276,12 +289,6 @@ class SocketClient(Member):
                 await socket.send("you are on a slow connection", path="notice")
         """
         return 0.0 if self._lag is None else self._lag.seconds(trio.current_time())
-
-    @property
-    def load(self) -> tuple[bool, int, Outlet]:
-        """For the figures: whether handlers run or wait for their turn, how many messages wait for
-        them, and what the client is written to through."""
-        return self._queued or self._active > 0, len(self._inbox), self._outlet
 
     def push(self, envelope: Envelope) -> bool:
         """Send an envelope without waiting; False if the client has left or is too slow."""

@@ -7,8 +7,9 @@ from typing import Any
 
 import trio
 
-from finch.cluster.backplane import Channel, Draft, Missed
+from finch.cluster.backplane import Asking, Channel, Draft, Missed
 from finch.cluster.history import Position
+from finch.sockets.calls import ask_client
 from finch.sockets.client import SocketClient
 from finch.sockets.members import EVERYONE, USER, Members
 from finch.sockets.outgoing import joined_envelope
@@ -132,6 +133,19 @@ class Delivery:
         envelope = joined_envelope(self.label(channel), None, missed, people)
         for client in self.hearing(channel):
             client.push(envelope)
+
+    def ask(
+        self, channel: Channel, path: str, data: bytes, asking: Asking
+    ) -> tuple[list[str], Callable[[], None]]:
+        """Ask those who hear a channel. Returns their ids, and what gives up waiting for them."""
+        asked = list(self.hearing(channel))
+        scopes = [ask_client(client, path, data, asking) for client in asked]
+
+        def cancel() -> None:
+            for scope in scopes:
+                scope.cancel()
+
+        return [client.id for client in asked], cancel
 
     def attended(self, channel: Channel) -> None:
         """Who is present elsewhere has changed: those who hear a channel must be told."""

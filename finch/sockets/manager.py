@@ -17,6 +17,7 @@ from finch.explain import kind
 from finch.http.request import Request
 from finch.sockets.asked import positions
 from finch.sockets.audience import Audience, Everyone, User
+from finch.sockets.calls import call_client
 from finch.sockets.client import SocketClient
 from finch.sockets.delivery import Delivery
 from finch.sockets.event import Handlers, SocketEvent
@@ -30,7 +31,7 @@ from finch.sockets.registry import Registry, not_routes
 from finch.sockets.repeats import Repeats
 from finch.sockets.room import Halls, Room
 from finch.sockets.rooms import Rooms, SocketRooms, find_rooms, made_rooms
-from finch.sockets.stats import Stats, stats_of
+from finch.sockets.stats import Measured
 from finch.sockets.table import Table
 from finch.sockets.upgrade import Upgrade, accept
 from finch.turns import account
@@ -53,7 +54,7 @@ class Application(Protocol):
         """A manager has handlers, so its path must be served."""
 
 
-class SocketManager(Registry):
+class SocketManager(Registry, Measured):
     """Manages the WebSocket connections of one path, and gives their messages to handlers.
 
     Parameters:
@@ -119,10 +120,6 @@ class SocketManager(Registry):
         self.repeats = Repeats()
         self.history = check_history("history", history)
         self.user_history = check_history("user_history", user_history)
-        self.dropped_answers = 0
-        """How many answers came to calls that nobody waited for any longer."""
-        self.replaced = 0
-        """How many volatile messages clients never got, because newer ones replaced them."""
         self.table = Table(app.dec_hook)
         self._options = app.socket_options.varied(options)
         self._app = app
@@ -156,8 +153,7 @@ class SocketManager(Registry):
             self._app.mount_manager(self)
 
     def connect_backplane(self, url: str | None) -> None:
-        """Take another backplane, before anything is served: that of this process, or the one with
-        this URL."""
+        """Take the backplane with this URL, or that of this process; before anything is served."""
         self.backplane = make_backplane(url, self.delivery, self.path or "")
 
     def _mount(self) -> None:
@@ -305,6 +301,11 @@ class SocketManager(Registry):
         await self.delivery.rest()
         return bool(sent)
 
+    async def call_client(self, id: str, data: Any, path: str = "", *, as_type: Any = Any) -> Any:
+        """Ask the client of that id, in whichever process it is: see :meth:`SocketClient.call`."""
+        _check_client_id(id)
+        return await call_client(self, id, path, drafted(data, path, 200).data, as_type)
+
     async def send_to_user(
         self, user_id: UserId, data: Any, path: str = "", status: int = 200
     ) -> int:
@@ -352,10 +353,6 @@ class SocketManager(Registry):
         """
         _check_client_id(id)
         return self.members.get(id)
-
-    def stats(self) -> Stats:
-        """Its figures in this process, such as ``stats().clients``: see :class:`finch.Stats`."""
-        return stats_of(self)
 
     async def close(self, code: int = 1001, reason: str = "") -> None:
         """Close every connection."""

@@ -125,7 +125,9 @@ class Repeater(Dispatcher):
                 handling.scope.deadline = trio.current_time() + SECONDS
                 alone[handling] = None
                 if len(alone) > ALONE:
-                    next(iter(alone)).scope.cancel()
+                    oldest = next(iter(alone))
+                    del alone[oldest]  # at once: it may not end soon, and the next one is another
+                    oldest.scope.cancel()
         return handling.answer
 
     async def _handle_once(
@@ -134,15 +136,16 @@ class Repeater(Dispatcher):
         handling: Handling = call.handling
 
         async def handle() -> None:
-            handling.answer = await self._answer(handlers, message, wanted)
+            try:
+                handling.answer = await self._answer(handlers, message, wanted)
+            finally:
+                # In here: if the handler has left a nursery open, within() does not return.
+                repeats = self.manager.repeats
+                repeats.alone.pop(handling, None)
+                repeats.end(call, handling.answer, trio.current_time())
+                handling.done.set()
 
-        try:
-            await within(handling.scope, handle, self)
-        finally:
-            repeats = self.manager.repeats
-            repeats.alone.pop(handling, None)
-            repeats.end(call, handling.answer, trio.current_time())
-            handling.done.set()
+        await within(handling.scope, handle, self)
 
     async def _answer(
         self, handlers: Handlers, message: Message, wanted: Mapping[str, Any] | None

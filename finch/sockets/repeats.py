@@ -20,7 +20,8 @@ ANSWERS: Final = 64
 lets wait while it is away."""
 
 SESSION_SIZE: Final = 256 * 1024  # bytes of the answers of a session
-TOTAL_SIZE: Final = 64 * 1024 * 1024  # bytes of all answers
+TOTAL_SIZE: Final = 64 * 1024 * 1024  # bytes of all answers, with what each one costs
+OVERHEAD: Final = 300  # bytes that an answer costs besides its data
 SESSIONS: Final = 65_536  # of which the largest number is known, some 300 bytes each
 SESSION_SECONDS: Final = 600.0  # for how long it is known
 ALONE: Final = 1_024  # handlers that run for clients that have left
@@ -120,13 +121,15 @@ class _Session:
         return [call for call in self.calls.values() if call.answer is not None]
 
     def forget(self, call: Call) -> int:
-        """Forget all of a call but its number; how many bytes its answer had."""
+        """Forget all of a call but its number; how many bytes its answer has cost."""
         del self.calls[call.number]
         self.handled = max(self.handled, call.number)
-        size = 0 if call.answer is None else len(call.answer.data)
+        if call.answer is None:
+            return 0
+        size = len(call.answer.data)
         call.answer = None
         self.size -= size
-        return size
+        return size + OVERHEAD
 
 
 class Repeats:
@@ -197,7 +200,7 @@ class Repeats:
             return
         call.answer, call.answered = answer, now
         session.size += len(answer.data)
-        self._size += len(answer.data)
+        self._size += len(answer.data) + OVERHEAD
         answered = session.answered()
         for oldest in answered:
             if len(session.answered()) <= ANSWERS and session.size <= SESSION_SIZE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -34,7 +34,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
         channels: audiences that are heard on the backplane.
         peers: other processes that are known to live: those that have, or had, clients.
         unsent: messages that wait to be sent to the backplane, or for its answer.
-        lost: messages without history so far that other processes may not have got.
+        lost: messages so far that were on their way when the connection ended: other processes may
+            not have got them.
 
     Example::
 
@@ -63,7 +64,20 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     lost: int
 
 
-def stats_of(manager: SocketManager) -> Stats:
+class Measured:
+    """The part of a manager that tells figures."""
+
+    dropped_answers = 0
+    """How many answers came to calls that nobody waited for any longer."""
+    replaced = 0
+    """How many volatile messages clients never got, because newer ones replaced them."""
+
+    def stats(self) -> Stats:
+        """Its figures in this process, such as ``stats().clients``: see :class:`finch.Stats`."""
+        return _stats_of(cast("SocketManager", self))
+
+
+def _stats_of(manager: SocketManager) -> Stats:
     """The figures of a manager. This looks at each client once."""
     members, table, backplane = manager.members, manager.table, manager.backplane
     busy = waiting = paused = pending = 0

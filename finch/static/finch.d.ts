@@ -81,6 +81,8 @@ export interface FinchEvents {
   /** The connection has ended, or an attempt has failed; the next one begins after `pause` milliseconds. */
   waiting: { code: number; reason: string; pause: number };
   closed: { code: number; reason: string };
+  /** Any of the above. */
+  statechange: State;
   /** Messages of this room may be lost: load anew what you show. Also for `finch.everyone` and `finch.user`. */
   gap: { room: string };
   /** A message was not sent: it waited for more than 30 s, 64 messages wait already, or the client is closed. */
@@ -283,11 +285,12 @@ export interface Presence extends Iterable<Person> {
 
 /**
  * - `refused`: the server answered with an error
- * - `disconnected`: the connection was cut before the answer came, or the call waited too long for a connection
+ * - `disconnected`: the connection was cut before the answer came: nobody knows whether the call was handled
+ * - `unsent`: too much waits for a connection, or the call has waited too long: it was not handled
  * - `timeout`: no answer came in time
  * - `closed`: the client is closed, or has left the room
  */
-export type Code = "refused" | "disconnected" | "timeout" | "closed";
+export type Code = "refused" | "disconnected" | "unsent" | "timeout" | "closed";
 
 /** Why a call has failed. In a handler of `finch.answer`, throw one to answer with its status and data. */
 export class FinchError extends Error {

@@ -19,7 +19,7 @@ from finch.client.events import (
     Refused,
 )
 from finch.cluster.history import Position
-from finch.errors import CallFailed, ConnectionClosed, ConnectionLost
+from finch.errors import CallFailed, ConnectionClosed, ConnectionLost, NotSent
 
 
 class Talk:
@@ -116,7 +116,7 @@ def test_volatile_messages_do_not_wait(talk):
 def test_a_full_queue_refuses_the_newest():
     talk = Talk(queue_size=2)
     assert [talk.send(data=number) for number in range(3)] == [True, True, False]
-    with pytest.raises(ConnectionLost, match="2 messages wait"):
+    with pytest.raises(NotSent, match="2 messages wait"):
         talk.call()
     talk.open()
     assert [one["data"] for one in talk.said()] == [0, 1]
@@ -141,7 +141,7 @@ def test_a_call_that_has_waited_too_long_fails(talk):
     talk.now = 30.0
     [ended] = talk.open()
     assert ended.call is call
-    assert isinstance(ended.error, ConnectionLost)
+    assert isinstance(ended.error, NotSent)
     assert talk.said() == []
 
 
@@ -164,7 +164,7 @@ def test_more_than_the_queue_holds_is_dropped_at_a_cut():
     call = talk.call()
     dropped, ended = talk.cut()
     assert dropped == Dropped("second")
-    assert (ended.call, type(ended.error)) == (call, ConnectionLost)
+    assert (ended.call, type(ended.error)) == (call, NotSent)
 
 
 # Calls
@@ -249,10 +249,10 @@ def test_a_call_is_sent_again_for_as_long_as_the_server_remembers(open_talk):
     open_talk.now = 159.9
     assert open_talk.open() == []
     assert [one["path"] for one in open_talk.said()] == ["kept"]
-    open_talk.cut()  # the first cut counts: from then on, the server may have an answer
-    assert open_talk.talk.deadline == 160.0
-    open_talk.now = 160.0
-    [ended] = open_talk.talk.expire(160.0)
+    open_talk.cut()  # this cut counts: the server has heard of the call again since the first
+    assert open_talk.talk.deadline == 219.9
+    open_talk.now = 219.9
+    [ended] = open_talk.talk.expire(219.9)
     assert isinstance(ended.error, ConnectionLost)
     open_talk.open()
     assert open_talk.said() == []
@@ -266,6 +266,20 @@ def test_while_there_is_a_connection_nothing_expires(open_talk):
     open_talk.now = 1000.0
     assert open_talk.talk.deadline == float("inf")
     assert open_talk.talk.expire(1000.0) == []
+
+
+@pytest.mark.parametrize("reply", [[1], {"a": 1}, True, 1.0, "1"])
+def test_an_answer_to_what_was_never_asked_is_nothing(open_talk, reply):
+    open_talk.join()
+    open_talk.talk.leave("lobby", 0.0)
+    open_talk.call()
+    assert open_talk.hear("finch.leave", reply=reply) == []
+
+
+def test_a_call_ends_though_its_error_cannot_be_read(open_talk):
+    call = open_talk.call()
+    [ended] = open_talk.talk.receive(f'{{"status":500,"data":1e999,"reply":{call.id}}}')
+    assert (ended.error.status, ended.error.data) == (500, None)
 
 
 def test_a_cancelled_call_is_cancelled_on_the_server(open_talk):
@@ -411,6 +425,19 @@ def test_a_refused_join_is_not_tried_again(open_talk):
     open_talk.cut()
     open_talk.open()
     assert open_talk.said() == []
+
+
+def test_a_room_that_has_a_trouble_of_its_own_is_asked_again_on_the_next_connection(open_talk):
+    open_talk.join()
+    open_talk.said()
+    open_talk.joined(epoch="e", seq=3)
+    open_talk.cut()
+    open_talk.open()
+    [join] = open_talk.said()
+    assert open_talk.hear("error", {"message": "broken"}, status=500, reply=join["id"]) == []
+    open_talk.cut()
+    open_talk.open()
+    assert [one["since"] for one in open_talk.said()] == ["e:3"]
 
 
 def test_what_comes_of_a_room_that_was_left_is_dropped(open_talk):

@@ -78,6 +78,7 @@ async def test_a_call_gives_the_data_of_its_answer(autojump_clock):
         assert await client.call("sum", [1, 2]) == 3
         assert await client.call("sum", [1, 2], as_type=float) == 3.0
         assert await client.call("count", 3) == [0, 1, 2]
+        assert await client.call("count", 0) is None
         assert await client.call("hear") is None
     assert client.state is State.CLOSED
 
@@ -174,6 +175,17 @@ async def test_what_was_sent_before_the_end_of_the_block_arrives(autojump_clock)
         await trio.testing.wait_all_tasks_blocked()
         assert app.heard == list(range(100))
         assert app.everyone.count == 0
+
+
+async def test_the_end_of_the_block_does_not_wait_for_who_reads_nothing(autojump_clock):
+    async with world(new_app()) as there:
+        async with there.connect(buffer=4) as client:
+            numbers = client.messages("number")
+            await client.send("many", 100_000)
+            await trio.sleep(1)
+            began = trio.current_time()
+        assert trio.current_time() == pytest.approx(began, abs=0.5)  # the server's Close came
+        del numbers
 
 
 async def test_the_server_is_answered(autojump_clock):

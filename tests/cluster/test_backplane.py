@@ -26,6 +26,9 @@ class Nobody(Local):
     def label(self, channel):
         return None
 
+    def ask(self, channel, path, data, asking):
+        return [], lambda: None
+
     def attended(self, channel):
         pass
 

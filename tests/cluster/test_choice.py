@@ -1,13 +1,16 @@
 """Which backplane an application has, and what is said of URLs that name none."""
 
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
 from finch import ConfigurationError, FinchApp, SocketManager
 from finch.cluster.backplane import InProcess
 from finch.cluster.redis import Redis
-from finch.testing import TestClient
+from finch.testing import SocketClosed, TestClient
+from tests.cluster.nodes import counts, heard, node, present
 from tests.cluster.server import RedisServer, free_port
 
 
@@ -77,3 +80,27 @@ async def test_it_is_served_once(url):
             app.backplane = None
     async with TestClient(app):
         assert app.socket_manager.backplane.state == "connected"
+
+
+async def test_it_needs_no_more_than_the_documentation_says(own_redis):
+    """The rights of the user in docs/redis.md are enough, and other names are not allowed."""
+    page = (Path(__file__).parents[2] / "docs" / "redis.md").read_text(encoding="utf-8")
+    rule = re.search(r"ACL SETUSER shop on[^`]*", page)[0].split()
+    assert own_redis.say(*rule) == b"+OK\r\n"
+    url = own_redis.url("shop").replace("//", "//shop:password@")
+    async with node(url) as one, node(url) as two:
+        ann, bob = await one.connect("ann"), await two.connect("bob")
+        for room in ("chat/a", "people/a", "plain/a"):
+            await ann.join(room)
+            await bob.join(room)
+            await one.app.room(room).send(room, path="said")
+            assert (await heard(bob, "said")).data == room
+        await counts(one.app.everyone, 2)
+        await present(one.app.room("people/a"), {"ann": 1, "bob": 1})
+        await two.app.user("ann").close(4401)
+        with pytest.raises(SocketClosed):
+            await heard(ann, "nothing more")
+        await counts(two.app.everyone, 1)
+    other = TestClient(FinchApp(backplane=url.replace("prefix=shop", "prefix=other")))
+    with pytest.raises(ConfigurationError, match="refuses this application"):
+        await other.__aenter__()

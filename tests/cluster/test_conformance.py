@@ -4,12 +4,15 @@
 """
 
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
+import trio
 
+from finch import CallFailed, ClientGone
 from finch.cluster.history import Position
 from finch.testing import SocketClosed
-from tests.cluster.nodes import counts, counts_everywhere, heard, node, present
+from tests.cluster.nodes import counts, counts_everywhere, heard, node, present, until
 
 
 @pytest.fixture(params=["in_process", "redis"])
@@ -320,3 +323,86 @@ async def test_a_crowd_is_counted_everywhere(world):
         assert (await heard(ann, "finch.presence")).data == {"count": 2}
         await two.cut(bob)
         assert (await heard(ann, "finch.presence")).data == {"count": 1}
+
+
+async def _answers(socket, *, status=200, data=None):
+    """Answer calls, as long as it is connected."""
+    while True:
+        try:
+            message = await socket.receive(timeout=60)
+        except SocketClosed:
+            return
+        if message.id is not None:
+            await socket.send(message.path, data, reply=message.id, status=status)
+
+
+@asynccontextmanager
+async def _answering(*sockets):
+    async with trio.open_nursery() as nursery:
+        for socket, options in sockets:
+            nursery.start_soon(partial(_answers, socket, **options))
+        yield
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_room_is_asked_everywhere(world):
+    async with world() as (one, two):
+        clients = [
+            *[await one.connect("ann") for _ in range(2)],
+            *[await two.connect("bob") for _ in range(2)],
+            await two.connect("refuses"),
+        ]
+        for socket in clients:
+            await socket.join("plain/a")
+        answering = [(socket, {"data": number}) for number, socket in enumerate(clients[:4])]
+        async with _answering(*answering, (clients[4], {"status": 404})):
+            for place in (one, two):
+                room = place.app.room("plain/a")
+                found = {}
+                async for client, answer in room.call("how many?", path="ask", as_type=int):
+                    found[client.id] = (client.user_id, answer)
+                wanted = {
+                    socket.id: (("ann", "ann", "bob", "bob")[number], number)
+                    for number, socket in enumerate(clients[:4])
+                }
+                assert found == wanted
+            assert [pair async for pair in one.app.room("plain/nobody").call("?")] == []
+            found = [answer async for _, answer in one.app.user("bob").call("?", path="ask")]
+            assert sorted(found) == [2, 3]
+
+
+async def test_a_client_is_asked_from_anywhere(world):
+    async with world() as (one, two):
+        bob, refuses, leaves = [await two.connect("bob") for _ in "abc"]
+        async with _answering((bob, {"data": 7}), (refuses, {"status": 403, "data": "no"})):
+            for place in (one, two):
+                manager = place.manager
+                assert await manager.call_client(bob.id, "?", "ask", as_type=int) == 7
+                with pytest.raises(CallFailed, match="403"):
+                    await manager.call_client(refuses.id, "?", "ask")
+                with pytest.raises(CallFailed, match="does not fit"):
+                    await manager.call_client(bob.id, "?", "ask", as_type=str)
+                for nobody in ("nobody", "x" * 22):
+                    with pytest.raises(ClientGone):
+                        await manager.call_client(nobody, "?", "ask")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_cut_when_asked, two, leaves)
+                with pytest.raises(ClientGone):
+                    await one.manager.call_client(leaves.id, "?", "ask")
+
+
+async def _cut_when_asked(place, socket):
+    await heard(socket, "ask")
+    await place.cut(socket)
+
+
+async def test_a_call_that_nobody_waits_for_any_longer_ends_everywhere(world):
+    async with world() as (one, two):
+        silent = await two.connect("silent")
+        await silent.join("plain/a")
+        client = two.manager.get_client(silent.id)
+        with trio.move_on_after(0.2):
+            async for _ in one.app.room("plain/a").call("?", path="ask"):
+                raise AssertionError
+        assert (await heard(silent, "ask")).data == "?"
+        await until(lambda: not client._asks, "nobody waits for the answer")

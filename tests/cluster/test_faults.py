@@ -268,7 +268,7 @@ async def test_without_redis_senders_are_told_and_all_else_goes_on(own_redis, ca
         assert (await heard(ann, "said")).data == "here"
         with pytest.raises(Unavailable, match="only the connections of this process"):
             await one.app.user("ann").close(4401)
-        await until(lambda: "has been away" in caplog.text, "the log says so")
+        await until(lambda: "has not worked" in caplog.text, "the log says so")
         own_redis.start()
         await until(lambda: one.backplane.state == "connected", "it is noticed")
         await one.app.room(ROOM).send("back", path="said")
@@ -320,3 +320,55 @@ async def test_counts_and_presence_are_right_again_after_each_fault(own_redis, p
         await cyn.leave("people/a")
         own_redis.start()
         await all_is_right(("ann", "bob"))
+
+
+async def test_a_call_ends_if_the_connection_of_the_caller_does(own_redis, proxy):
+    async with node(proxy.url("finch"), patience=5.0) as one, node(own_redis.url()) as two:
+        silent = await two.connect()
+        await silent.join("plain/a")
+        await one.connect()
+        answers = one.app.room("plain/a").call("?", path="ask")
+        assert (await heard(silent, "ask")).data == "?"
+        await proxy.cut()
+        with pytest.raises(Unavailable, match="answers may be missing"):
+            await anext(answers)
+
+
+async def test_without_redis_a_call_says_that_answers_may_be_missing(own_redis):
+    async with node(own_redis.url(), patience=0.3, look=0.1) as one:
+        ann = await one.connect("ann")
+        own_redis.stop()
+        await until(lambda: one.backplane.state == "degraded", "it is noticed")
+        found = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_answer, ann, 7)
+            with pytest.raises(Unavailable, match="answers may be missing"):
+                async for client, answer in one.app.user("ann").call("?", path="ask"):
+                    found.append((client.id, answer))
+        assert found == [(ann.id, 7)]
+
+
+async def _answer(socket, data):
+    message = await heard(socket, "ask")
+    await socket.send("ask", data, reply=message.id)
+
+
+async def test_while_redis_is_full_numbered_messages_fail_and_all_else_goes_on(own_redis, caplog):
+    async with node(own_redis.url(), patience=5.0, lease=0.5) as one:
+        ann = await one.connect("ann")
+        for room in (ROOM, "plain/a"):
+            await ann.join(room)
+        own_redis.say("CONFIG", "SET", "maxmemory", 1)
+        with pytest.raises(Unavailable, match="maxmemory"):
+            await one.app.room(ROOM).send("lost", path="said")
+        assert one.backplane.state == "degraded"
+        await one.app.room("plain/a").send("here", path="said")
+        assert (await heard(ann, "said")).data == "here"
+        await one.connect("ann")
+        await until(lambda: "maxmemory" in caplog.text, "the log says so")
+        own_redis.say("CONFIG", "SET", "maxmemory", 0)
+        await one.app.room(ROOM).send("well", path="said")
+        assert (await heard(ann, "said")).data == "well"
+        assert one.backplane.state == "connected"
+        async with node(own_redis.url(), patience=5.0) as two:
+            await counts(two.app.everyone, 2)

@@ -58,6 +58,10 @@ class Client:
             if message["path"] == "said":
                 return message["data"]
 
+    def is_asked(self):
+        while "id" not in self.receive():
+            pass
+
     def is_closed(self):
         with pytest.raises(ConnectionClosed) as closed:
             while True:
@@ -147,3 +151,15 @@ async def test_a_process_that_ends_is_not_counted_until_its_lease_ends(url):
             other.signal(signal.SIGTERM)
             await counts(here.app.everyone, 1)
             await present(here.app.room("people/a"), {"ann": 1})
+
+
+async def test_nobody_waits_for_the_answers_of_a_process_that_is_killed(url):
+    async with node(url, patience=5.0, lease=1.0) as here:
+        with process(url, lease=1.0) as other:
+            silent = Client(other, "silent")
+            silent.ask("finch.join", room="plain/a")
+            answers = here.app.room("plain/a").call("?", path="ask")
+            await trio.to_thread.run_sync(silent.is_asked)
+            other.signal(signal.SIGKILL)
+        with trio.fail_after(10), pytest.raises(StopAsyncIteration):
+            await anext(answers)

@@ -157,6 +157,7 @@ def new_app():
     @app.socket("odd")
     async def odd(socket, data: Odd) -> None: ...
 
+    app.rooms("chat/{id:int}")
     chat = app.rooms("chat/{name}", presence=True)
     chat.sends("said", Said)
     app.sends("news", dict[str, Said])
@@ -201,7 +202,7 @@ WRONG = {
 def check(folder, script):
     """What tsc says of a script that uses the types of the application."""
     tsc = need(str(TSC), "make client-tools")
-    (folder / "finch.d.ts").write_text((STATIC / "finch.d.ts").read_text() + new_app().types())
+    (folder / "finch.d.ts").write_text(new_app().types())
     (folder / "page.ts").write_text(script)
     options = "--noEmit --strict --target es2022 --module es2022 --moduleResolution bundler"
     done = subprocess.run(
@@ -229,5 +230,80 @@ async def test_in_debug_the_app_serves_its_types():
         assert plain == (STATIC / "finch.d.ts").read_text()
         app.debug = True
         response = await client.get("/finch.d.ts")
-        assert response.text == plain + app.types()
+        assert response.text == app.types()
         assert response.headers["etag"]
+
+
+# Types that no schema, or not TypeScript, can say
+
+
+class Cat(Struct):
+    meows: int
+
+
+class Dog(Struct):
+    barks: int
+
+
+class Post(Struct):
+    text: str
+    likes: int = 0
+
+
+class PostInput(Struct):
+    url: str
+
+
+class Größe(Struct):
+    metres: int
+
+
+class Grüße(Struct):
+    text: str
+
+
+class string(Struct):
+    length: int
+
+
+@pytest.mark.parametrize(
+    ("answers", "text"),
+    [
+        (Cat | Dog, "App.Cat | App.Dog"),  # msgspec cannot read it, but it can send it
+        (list[Cat | Dog] | None, "any | null"),
+        (Path, "any"),
+        (object, "any"),
+    ],
+)
+def test_an_answer_that_no_schema_can_say_does_not_disturb_the_others(answers, text):
+    declared = typed(Said, answers)
+    assert f"one: {{ data: App.Said; answer: {text} }};" in declared
+
+
+def test_what_only_dec_hook_knows_is_anything():
+    app = FinchApp(dec_hook=lambda kind, value: complex(value))
+
+    @app.socket("one")
+    async def one(socket, data: complex) -> int: ...
+
+    assert "one: { data: any; answer: number };" in declarations(app.socket_manager)
+
+
+def test_two_types_never_have_the_same_name():
+    app = FinchApp()
+
+    def say(path, takes, answers):
+        async def handler(socket, data): ...
+
+        handler.__annotations__ = {"data": takes, "return": answers}
+        app.socket(path)(handler)
+
+    say("post", Post, Post)
+    say("link", PostInput, string)
+    say("size", Größe, None)
+    say("greet", Grüße, None)
+    declared = declarations(app.socket_manager)
+    assert "post: { data: App.PostInput_; answer: App.Post };" in declared
+    assert "link: { data: App.PostInput; answer: App.string_ };" in declared
+    assert "size: { data: App.Gr__e; answer: null };" in declared
+    assert "greet: { data: any; answer: null };" in declared  # msgspec has one name for both

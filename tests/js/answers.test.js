@@ -66,6 +66,8 @@ test("an answer that cannot be sent as JSON is 500", async (t) => {
   const { finch, socket } = setUpOpen(t);
   finch.answer("confirm", () => 1n);
   assert.equal((await ask(socket)).status, 500);
+  finch.answer("confirm", () => { throw new FinchError(409, 1n); });
+  assert.deepEqual(await ask(socket), { path: "confirm", data: { message: "the client has failed" }, reply: "s1", status: 500 });
 });
 
 test("a later handler takes the place of an earlier one, and only its own removal removes it", async (t) => {

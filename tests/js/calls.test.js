@@ -79,6 +79,14 @@ test("an answer in time ends the timeout", async (t) => {
   assert.equal(await call, "here");
 });
 
+test("a timeout that no timer can hold, such as Infinity, is none", async (t) => {
+  const { finch, socket, pass } = setUpOpen(t);
+  const call = finch.call("slow", 1, { timeout: Infinity });
+  pass(60_000);
+  socket.answers(socket.hears(), "here");
+  assert.equal(await call, "here");
+});
+
 test("a call that is aborted is rejected with the reason, and its handler is cancelled", async (t) => {
   const { finch, socket } = setUpOpen(t);
   const control = new AbortController();
@@ -391,7 +399,7 @@ test("a call that has waited 30 s for a connection fails", async (t) => {
   const { finch, pass, events } = setUp(t);
   const call = finch.call("sum", [1, 2], { retry: true });
   pass(30_000);
-  await assert.rejects(call, disconnected);
+  await assert.rejects(call, { ...disconnected, code: "unsent" });
   assert.deepEqual(events().find(([type]) => type === "dropped")[1], {
     path: "sum",
     data: [1, 2],

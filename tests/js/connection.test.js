@@ -28,6 +28,16 @@ test("after a cut it waits, connects again, and tells each state", (t) => {
   assert.deepEqual(events(), [["connecting", null], ["open", null]]);
 });
 
+test("statechange tells any of these, and only the state that it has by then", (t) => {
+  const { finch, socket } = setUp(t);
+  const states = [];
+  finch.addEventListener("statechange", ({ detail }) => states.push(detail));
+  socket.accept();
+  finch.addEventListener("waiting", () => finch.close(), { once: true });
+  socket.cut();
+  assert.deepEqual(states, ["open", "closed"]);
+});
+
 test("the pauses double from 2 s to 30 s, and any part of a pause may be chosen", (t) => {
   const world = setUp(t);
   const pauses = [];
@@ -164,6 +174,15 @@ test("a client that is closed by what its cut sets off tells of no pause", (t) =
   socket.says("confirm", null, { id: "s1" });
   socket.cut();
   assert.deepEqual(events(), [["closed", { code: 1000, reason: "" }]]);
+});
+
+test("a client that is closed by what its opening sets off does not tell that it is open", (t) => {
+  const { finch, socket, events } = setUp(t);
+  finch.send("say", "too late");
+  finch.addEventListener("dropped", () => finch.close());
+  t.mock.method(Date, "now", () => 1_700_000_060_000); // the computer has slept, and its timers have not run
+  socket.accept();
+  assert.deepEqual(events().map(([type]) => type), ["dropped", "closed"]);
 });
 
 test("a WebSocket that cannot be made is a failed attempt", (t) => {

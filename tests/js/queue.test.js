@@ -47,7 +47,7 @@ test("64 messages wait; the newest is refused, and told", async (t) => {
   for (let n = 1; n <= 64; n++) assert.equal(finch.send("say", n), true);
   assert.equal(finch.send("say", 65), false);
   const call = finch.call("sum", 66);
-  await assert.rejects(call, { code: "disconnected" });
+  await assert.rejects(call, { code: "unsent" });
   assert.deepEqual(dropped(events()), [[65, "full"], [66, "full"]]);
   socket.accept();
   assert.deepEqual(socket.sent.map(({ data }) => data), Array.from({ length: 64 }, (_, n) => n + 1));

@@ -59,6 +59,25 @@ test("a room that is joined twice is the same, and is asked for once", (t) => {
   socket.hearsNothing();
 });
 
+test("a room whose meta is no JSON is refused at once, and does not disturb later connections", (t) => {
+  const { finch, socket } = setUp(t);
+  assert.throws(() => finch.join("chat/lobby", { meta: 1n }), TypeError);
+  finch.send("say", "hello");
+  socket.accept();
+  assert.deepEqual(socket.hears(), { path: "say", data: "hello" });
+});
+
+test("whoever joins a room of a closed client learns that it is closed, until the client is opened", async (t) => {
+  const world = setUpOpen(t);
+  world.finch.close();
+  const room = world.finch.join("chat/lobby");
+  await assert.rejects(room.joined, { code: "closed" });
+  world.finch.open();
+  world.socket.accept();
+  world.socket.admits(world.socket.hears());
+  assert.deepEqual(await room.joined, { recovered: false, missed: 0 });
+});
+
 test("a room that was joined while the client was away is asked for when it is back", (t) => {
   const { finch, socket } = setUp(t);
   const room = finch.join("chat/lobby");
@@ -426,6 +445,18 @@ test("positions in the session survive a reload, for each URL and room", (t) => 
   const elsewhere = setUpOpen(t, { since: "session", url: "ws://finch/other" });
   elsewhere.finch.join("chat/lobby");
   assert.equal(elsewhere.socket.hears().since, undefined);
+});
+
+test("the position of a room that this page has not joined does not count", (t) => {
+  const { items } = stubStorage(t);
+  items.set("finch:finch/ws:staff/everyone", "E:100");
+  const { finch, socket } = setUpOpen(t, { since: "session" });
+  const heard = [];
+  finch.on("said", (data) => heard.push(data));
+  socket.says("finch.join", { recovered: false, missed: 0 }, { room: "staff/everyone", seq: 4, epoch: "F" }); // let in
+  say(socket, "hello", 5, "staff/everyone");
+  assert.deepEqual(heard, ["hello"]);
+  assert.equal(items.get("finch:finch/ws:staff/everyone"), "E:100");
 });
 
 test("positions in memory do not touch the session", (t) => {

@@ -167,6 +167,19 @@ async def test_errors_are_answers(app):
     assert app.state["log"] == ["refuses", "fails"]
 
 
+async def test_a_handler_that_leaves_a_nursery_open_has_answered(app, caplog):
+    @app.socket("leave open")
+    async def leave_open(socket, data):
+        await trio.open_nursery().__aenter__()
+        return "here"
+
+    async with TestClient(app) as client, client.socket() as socket:
+        assert (await ask(socket, "leave open", 1)).data == "here"
+        assert (await ask(socket, "leave open", 1)).data == "here"
+        assert (await ask(socket, "count", 2)).data == 1
+    assert "left a nursery open" in caplog.text
+
+
 async def test_a_streamed_answer_cannot_be_repeated(app):
     async with TestClient(app) as client, client.socket() as socket:
         assert (await ask(socket, "ticks", 1)).status == 400
@@ -247,6 +260,28 @@ async def test_handlers_without_a_client_are_bounded(app, monkeypatch, autojump_
         async with client.socket() as socket:
             assert (await ask(socket, "slow", 1)).status == 410  # the one that was alone longest
             assert (await ask(socket, "slow", 2, id=2)).reply == 2
+            assert (await ask(socket, "slow", 3, id=3)).reply == 3
+
+
+async def test_one_that_does_not_end_does_not_save_the_others(app, monkeypatch, autojump_clock):
+    monkeypatch.setattr("finch.sockets.repeating.ALONE", 1)
+
+    @app.socket("shielded")
+    async def shielded(socket, data):
+        with trio.CancelScope(shield=True):
+            await app.state["go"].wait()
+
+    async with TestClient(app) as client:
+        for number, path in enumerate(("shielded", "slow", "slow"), 1):
+            async with client.socket() as socket:
+                await say(socket, path, number)
+                await settled()
+        await settled()
+        assert len(app.socket_manager.repeats.alone) == 1
+        app.state["go"].set()
+        await settled()
+        async with client.socket() as socket:
+            assert (await ask(socket, "slow", 2)).status == 410
             assert (await ask(socket, "slow", 3, id=3)).reply == 3
 
 

@@ -130,6 +130,7 @@ def test_a_session_has_so_many_calls_under_way():
 
 def test_all_sessions_together_keep_so_many_bytes(monkeypatch):
     monkeypatch.setattr(repeats, "TOTAL_SIZE", 100)
+    monkeypatch.setattr(repeats, "OVERHEAD", 0)
     known = Repeats()
     for number in range(1, 4):
         done(known, ANN, number, size=20)
@@ -140,6 +141,16 @@ def test_all_sessions_together_keep_so_many_bytes(monkeypatch):
         known.find(ANN, 3, 0.0)
     assert known.find(BOB, 1, 0.0) is not None
     assert known.find(BOB, 2, 0.0) is not None
+
+
+def test_empty_answers_have_a_size_too(monkeypatch):
+    monkeypatch.setattr(repeats, "TOTAL_SIZE", 4 * repeats.OVERHEAD)
+    known = Repeats()
+    for session in range(100):
+        done(known, session, 1, size=0)
+    assert len(known) == 4
+    for session in range(96, 100):
+        assert known.find(session, 1, 0.0) is not None
 
 
 def test_what_is_being_handled_stays():

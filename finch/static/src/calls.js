@@ -9,6 +9,7 @@ import { Stream } from "./stream.js";
 /** @typedef {import("../finch.d.ts").CallOptions} CallOptions */
 /** @typedef {{ path: string, data?: any, room?: string, [key: string]: any }} Fields of a message */
 
+const LONGEST = 2 ** 31 - 1; // ms; a longer timer, such as one of Infinity, would fire at once
 const REMEMBERED = 60_000; // ms for which the server keeps the answer of a call that may be sent again
 
 /**
@@ -27,6 +28,7 @@ const REMEMBERED = 60_000; // ms for which the server keeps the answer of a call
  * @property {Caller} caller
  * @property {boolean} retry whether it is sent again after a cut
  * @property {number} cut when its connection was cut; 0 if it was not
+ * @property {boolean} again whether it was sent again after a cut
  * @property {any} [timer] of the time after a cut
  * @property {() => void} release gives back its timer, and the listener on its signal
  */
@@ -128,9 +130,11 @@ export class Calls {
       if (!call.cut) continue;
       clearTimeout(call.timer);
       // timers stand still while a computer sleeps, so the time counts as well
-      if (Date.now() - call.cut > REMEMBERED) this.#fail(call, failure("disconnected"));
-      else this.#line.post(call.message);
+      const late = Date.now() - call.cut > REMEMBERED;
       call.cut = 0;
+      call.again = true;
+      if (late) this.#fail(call, failure("disconnected"));
+      else this.#line.post(call.message);
     }
   }
 
@@ -151,8 +155,8 @@ export class Calls {
     const once = retry ? `${this.#session}:${id}` : undefined;
     const text = JSON.stringify({ ...fields, id, once });
     /** @type {Outgoing["dropped"]} */
-    const dropped = (reason) => this.#fail(call, failure(reason === "closed" ? reason : "disconnected"));
-    const call = { id, message: { text, path, data, room, dropped }, caller, retry, cut: 0, release: () => {} };
+    const dropped = (reason) => this.#fail(call, failure(reason === "closed" ? reason : call.again ? "disconnected" : "unsent"));
+    const call = { id, message: { text, path, data, room, dropped }, caller, retry, cut: 0, again: false, release: () => {} };
     return call;
   }
 
@@ -164,7 +168,7 @@ export class Calls {
   #limit(call, timeout, signal) {
     const late = () => this.#stop(call, failure("timeout"));
     const aborted = () => this.#stop(call, signal?.reason);
-    const timer = timeout && setTimeout(late, timeout);
+    const timer = timeout && timeout <= LONGEST ? setTimeout(late, timeout) : undefined;
     signal?.addEventListener("abort", aborted);
     call.release = () => {
       clearTimeout(timer);

@@ -121,8 +121,9 @@ export class Connection {
     clearTimeout(this.#timer);
     this.state = "open";
     this.#since = Date.now();
+    const turn = this.#turn;
     this.#owner.opened();
-    this.#owner.changed("open");
+    if (turn === this.#turn) this.#owner.changed("open"); // unless a listener has closed the client meanwhile
   }
 
   /** @param {string} text */

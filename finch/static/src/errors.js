@@ -8,6 +8,7 @@
 const MEANING = {
   refused: "the server refused it",
   disconnected: "the connection was cut before the answer came",
+  unsent: "it was not sent: it has waited too long for a connection, or too much waits",
   timeout: "no answer came in time",
   closed: "the client is closed, or has left the room",
 };

@@ -16,7 +16,7 @@ import { Rooms } from "./rooms.js";
 /** @typedef {(data: any, context: { signal: AbortSignal, message: any }) => unknown} Answerer */
 
 /** Audiences whose messages a client gets without a join; it says how far it knows them when it connects. */
-const AUDIENCES = ["everyone", "user"];
+const AUDIENCES = ["finch.everyone", "finch.user"];
 
 export class Finch extends Events {
   #url;
@@ -61,7 +61,7 @@ export class Finch extends Events {
         heard: (message) => this.#heard(message),
         cut: () => this.#cut(),
         ended: () => this.#ended(),
-        changed: (state, detail) => tell(this, state, detail),
+        changed: (state, detail) => this.#changed(state, detail),
       },
       options,
     );
@@ -123,7 +123,9 @@ export class Finch extends Events {
    * @param {import("../finch.d.ts").JoinOptions} [options]
    */
   join(name, options) {
-    return this.#rooms.join(name, options);
+    const room = this.#rooms.join(name, options);
+    if (this.state === "closed") room._reject(failure("closed")); // `open` makes a new promise
+    return room;
   }
 
   /**
@@ -167,10 +169,19 @@ export class Finch extends Events {
     const url = new URL(this.#url);
     if (token != null) url.searchParams.set("token", token);
     for (const audience of AUDIENCES) {
-      const position = this.#positions.get(`finch.${audience}`);
-      if (position) url.searchParams.append("since", `${audience}:${position}`);
+      const position = this.#positions.get(audience);
+      if (position) url.searchParams.append("since", `${audience.slice(6)}:${position}`);
     }
     return url.href;
+  }
+
+  /**
+   * @param {import("../finch.d.ts").State} state
+   * @param {object} [detail]
+   */
+  #changed(state, detail) {
+    tell(this, state, detail);
+    if (state === this.state) tell(this, "statechange", state); // a listener may have changed it
   }
 
   /** The server handles messages in order, so nothing has to wait for the answers to the joins. */
@@ -205,7 +216,9 @@ export class Finch extends Events {
     if (path === "finch.presence") return room?.presence._take(data);
     if (path === "finch.join") return room ? room._entered(message) : this.#entered(message);
     if (path.startsWith("finch.")) return; // of a later version
-    if (seq !== undefined && !this.#positions.advance(String(name), seq)) return;
+    // a room that the server has let the client into has no Room, and so no position that counts
+    const counts = seq !== undefined && (room || AUDIENCES.includes(String(name)));
+    if (counts && !this.#positions.advance(String(name), seq)) return;
     if (room?._heard(message) || this.#handlers.tell(path, data, message)) return;
     if (path === "error") console.warn("Finch:", data.message, data);
   }
@@ -217,7 +230,7 @@ export class Finch extends Events {
    */
   #entered(message) {
     const name = String(message.room);
-    if (!AUDIENCES.includes(name.slice(6))) return; // the server has let the client into a room that it does not know
+    if (!AUDIENCES.includes(name)) return; // the server has let the client into a room that it does not know
     const knows = this.#positions.get(name);
     this.#positions.joined(name, message);
     if (knows && !message.data.recovered) tell(this, "gap", { room: name });
@@ -237,13 +250,20 @@ export class Finch extends Events {
       if (!signal.aborted) this.#connection.send(text);
     };
     const handler = this.#answerers.get(path);
-    if (!handler) return say("nobody answers here", 404);
+    if (!handler) return say({ message: `nobody answers ${path}` }, 404);
+    const failed = (/** @type {unknown} */ error) => {
+      report(error); // the console has it all; it is nobody else's business
+      say({ message: "the client has failed" }, 500);
+    };
     try {
       say(await handler(data, { signal, message }));
     } catch (error) {
-      if (error instanceof FinchError && error.status >= 400) return say(error.data, error.status);
-      report(error);
-      say(String(error), 500);
+      if (!(error instanceof FinchError && error.status >= 400)) return failed(error);
+      try {
+        say(error.data, error.status);
+      } catch (wrong) {
+        failed(wrong); // its data is no JSON
+      }
     }
   }
 }

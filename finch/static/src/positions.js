@@ -54,7 +54,7 @@ export class Positions {
    */
   advance(room, seq) {
     const position = this.#find(room);
-    if (!position) return true; // the server has let the client in, and no Room asks for numbers
+    if (!position) return true; // nothing has told where it is
     if (seq <= position.seq) return false;
     this.#put(room, { epoch: position.epoch, seq });
     return true;

@@ -24,9 +24,9 @@ export class Rooms {
     const known = this.#rooms.get(name);
     if (known && known.state !== "refused") return known;
     const room = known ?? new Room(name, options, this.#home);
-    this.#rooms.set(name, room);
     room._expect();
-    room._join();
+    room._join(); // throws if its meta is no JSON; then it is not asked for on later connections either
+    this.#rooms.set(name, room);
     return room;
   }
 

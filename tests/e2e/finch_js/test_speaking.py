@@ -60,7 +60,7 @@ def test_what_is_sent_while_away_is_sent_later_and_in_order(page, server, relay)
         """)
     assert said["sent"] == [True] * 62 + [False]
     assert not said["volatile"]
-    assert said["call"] == "disconnected"
+    assert said["call"] == "unsent"
     assert said["dropped"] == [
         {"path": "note", "data": ["q", 63], "reason": "full", "room": None},
         {"path": "sum", "data": [1], "reason": "full", "room": None},
@@ -85,7 +85,7 @@ def test_what_waits_too_long_is_dropped(page, server, relay):
     assert said == [
         True,
         {"path": "note", "data": "too old", "reason": "old", "room": None},
-        "disconnected",
+        "unsent",
     ]
     page.run("await finch.call('note', 'new')")
     assert [data for data in server.report()["seen"] if data in ("old", "old call", "new")] == [
