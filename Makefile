@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MINUTES ?= 30
 
-.PHONY: run test check client client-tools fuzz mutants soak clean
+.PHONY: run test check client client-tools fuzz mutants soak soak-cluster clean
 
 run: $(VENV)/.installed
 	cd examples && ../$(BIN)/python -m finch chat:app $(ARGS)
@@ -65,6 +65,11 @@ $(VENV)/.installed-check: $(VENV)/.installed-test
 
 soak: $(VENV)/.installed-test
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(ARGS)
+
+# make soak-cluster DELIVERIES=1000000: several processes over one Redis, which are killed in turn
+DELIVERIES ?= 1000000
+soak-cluster: $(VENV)/.installed-test
+	$(BIN)/python -m tests.soak.cluster --deliveries $(DELIVERIES) $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -59,6 +59,7 @@ from finch.sockets.presence import Entry
 from finch.sockets.raw import WebSocket
 from finch.sockets.room import Room
 from finch.sockets.rooms import Rooms, SocketRooms
+from finch.sockets.stats import Stats
 from finch.sockets.upgrade import Upgrade
 from finch.wire.message import Message
 
@@ -105,6 +106,7 @@ __all__ = [
     "SocketEvent",
     "SocketManager",
     "SocketRooms",
+    "Stats",
     "StreamingResponse",
     "TextResponse",
     "Unavailable",

@@ -22,10 +22,12 @@ from finch.http.request import Request
 from finch.http.response import Response
 from finch.http.routing import FinchRoute, Methods, Router, listed_routes
 from finch.lifespan import Lifespan, Time
+from finch.metrics import metrics_route
 from finch.shortcuts import Shortcuts
 from finch.sockets.manager import SocketManager
 from finch.sockets.options import OfApplication, OfSocket, SocketOptions, takes_options
 from finch.sockets.raw import RawSocketRoute
+from finch.sockets.stats import Stats
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,6 +49,9 @@ class FinchApp(Beside, Shortcuts):
         backplane: the URL of the Redis that joins several processes into one application, such as
             ``redis://localhost:6379/0?prefix=shop``: see ``docs/redis.md``. Without one, each
             process has its own rooms, users and histories.
+        metrics: the path where Prometheus finds the figures of :meth:`SocketManager.stats`, such as
+            ``/metrics``; needs ``finch-trio[metrics]``. None for none.
+        metrics_token: what Prometheus must send as a bearer token; anybody may ask if it is None.
         dec_hook: converts JSON to types that msgspec does not know. It is called with the type and
             the parsed JSON, as in ``lambda cls, value: cls.model_validate(value)``.
         options: the options of all its sockets: see :class:`finch.sockets.options.SocketOptions`.
@@ -76,6 +81,8 @@ class FinchApp(Beside, Shortcuts):
         languages: Iterable[str] = ("en",),
         limits: Limits | None = None,
         backplane: str | None = None,
+        metrics: str | None = None,
+        metrics_token: str | None = None,
         dec_hook: DecHook | None = None,
         **options: Unpack[OfApplication],
     ) -> None:
@@ -111,6 +118,8 @@ class FinchApp(Beside, Shortcuts):
                 self._add_own(route)
         self._implicit: SocketManager | None = None
         self._implicit = SocketManager(self)
+        if metrics is not None or metrics_token is not None:
+            self.add_routes([metrics_route(metrics, metrics_token, self._stats)])
 
     # Routes
 
@@ -271,6 +280,10 @@ class FinchApp(Beside, Shortcuts):
 
     async def _upgrade_own(self, request: Request, **params: object) -> Response:
         return await self.socket_manager.request_handle(request)
+
+    def _stats(self) -> dict[str, Stats]:
+        """The figures of each manager by its path."""
+        return {one.path or self.socket_path or "": one.stats() for one in self._backplanes}
 
     # Around the handlers
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -34,6 +34,10 @@ class Backplanes:
     def add(self, manager: SocketManager) -> None:
         """The application has another manager."""
         self._managers.append(manager)
+
+    def __iter__(self) -> Iterator[SocketManager]:
+        """The managers."""
+        return iter(self._managers)
 
     def use(self, url: str | None) -> None:
         """Take another URL than the one that was given at first.

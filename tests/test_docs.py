@@ -59,6 +59,7 @@ SERVERS = [
     "quickstart",
     "browser",
     "sockets",
+    "cluster",
     "http",
     "coming-from-socketio",
     "coming-from-fastapi",

@@ -71,6 +71,7 @@ http.connection
 
 cluster.history
 cluster.views
+cluster.figures
 cluster.backplane
 cluster.layout
 cluster.sequence
@@ -127,6 +128,7 @@ sockets.audience
 sockets.room
 sockets.identities
 sockets.registry
+sockets.stats
 sockets.manager
 sockets.controller
 sockets.raw
@@ -160,6 +162,7 @@ publishing
 shortcuts
 browser
 health
+metrics
 backplanes
 app
 watchdog

@@ -11,7 +11,7 @@ Address Audience CallFailed ClientGone ConfigurationError ConnectionClosed Conne
 Disconnected Entry Everyone FinchApp FinchError FinchRoute HTMLResponse HTTPError HandshakeFailed
 Headers History Identity JSONResponse Kept Limits Message Methods NotSent Position ProtocolError
 QueryParams RedirectResponse Request Response Room Rooms Sent SocketClient SocketController
-SocketEvent SocketManager SocketRooms StreamingResponse TextResponse Unavailable Upgrade User
+SocketEvent SocketManager SocketRooms Stats StreamingResponse TextResponse Unavailable Upgrade User
 WebSocket publish run serve
 """.split()
 

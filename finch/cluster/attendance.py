@@ -113,6 +113,11 @@ class Attendance:
         view = self._views.get(channel)
         return 0 if view is None else view.counts.total
 
+    @property
+    def peers(self) -> int:
+        """How many other processes are known to live: those that have, or had, clients."""
+        return len(self._alive)
+
     def people(self, channel: Channel) -> People | None:
         """Who is present in all processes; None if the channel is not heard here."""
         view = self._views.get(channel)

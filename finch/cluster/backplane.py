@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 import trio
 
+from finch.cluster.figures import Figures
 from finch.cluster.history import Archive, History, Position, epoch_of, new_epoch
 from finch.cluster.views import People, Seen, Who
 from finch.wire.envelope import Envelope
@@ -246,6 +247,10 @@ class Backplane(ABC):
         Raises:
             ConfigurationError: if the others refuse this process.
         """
+
+    def figures(self) -> Figures:
+        """How it is doing."""
+        return Figures()
 
     def new_client_id(self) -> str:
         """A random id for a client: 22 characters, at least 96 random bits."""

@@ -106,6 +106,11 @@ class Posting:
         """How many volatile messages were replaced on their way to Redis."""
         return self._unsent.replaced
 
+    @property
+    def unsent(self) -> int:
+        """How many messages wait to be sent, or for an answer."""
+        return len(self._unsent) + len(self._sent)
+
     def post_newest(self, kind: Hashable, post: Post) -> None:
         """Post a volatile message. It replaces one of its kind that still waits."""
         self._unsent.put_newest(kind, post)

@@ -19,6 +19,7 @@ import trio
 from finch.cluster.attendance import LEASE, Attendance
 from finch.cluster.backplane import Asking, Backplane, Channel, Draft, Local, Missed, Sent
 from finch.cluster.calling import Calls
+from finch.cluster.figures import Figures
 from finch.cluster.hearing import Entry, Heard, Hearing, Numbered
 from finch.cluster.history import History, Position, new_epoch
 from finch.cluster.layout import (
@@ -213,6 +214,14 @@ class Redis(Backplane):
     @property
     def state(self) -> str:  # type: ignore[override]  # read only
         return self._line.state
+
+    def figures(self) -> Figures:
+        return Figures(
+            channels=len(self._hearing),
+            peers=self._attendance.peers,
+            unsent=self._posting.unsent,
+            lost=self._posting.lost,
+        )
 
     # The connection
 

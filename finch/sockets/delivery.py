@@ -27,6 +27,9 @@ class Delivery:
         renumber: called with the name of a room and a position: see :meth:`lost`. Returns what its
             members are told of who is there.
         attended: called with the name of a room if who is present elsewhere has changed.
+
+    Attributes:
+        delivered: how many copies of messages clients were given so far.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Delivery:
         self._members = members
         self.kept = kept
         self.user_kept = user_kept
+        self.delivered = 0
         self._owed = 0  # turns that the others should get
         # the channels that something was sent to and not noted yet, with the time of the first
         self._sent: dict[Channel, float] = {}
@@ -100,6 +104,7 @@ class Delivery:
                 self._sent[channel] = trio.current_time()
             if self not in client.host.lagging:
                 client.host.lagging[self] = None
+        self.delivered += reached
         self._owed += account.broadcast(reached, envelope.size)
         return reached
 

@@ -78,6 +78,7 @@ class Dispatcher(ABC):
 
     def _handle(self, payload: str | bytes, worker: Worker) -> Coroutine[Any, Any, object] | None:
         """A coroutine that handles a message; None if another worker handles it."""
+        self._table.received += 1
         try:
             message = read_message(payload)
         except EnvelopeError as error:
@@ -184,6 +185,7 @@ class Dispatcher(ABC):
     async def _tell_on_error(
         self, error: BaseException, on_error: Callable[..., Any] | None
     ) -> None:
+        self._table.failed += 1
         on_error = on_error or self._table.root.on_error
         await tell_on_error(on_error, self, repr(self), error)
 

@@ -114,6 +114,12 @@ class Inbox(Repeater, Owner, Job):
         self._life = life
         return True
 
+    @property
+    def load(self) -> tuple[bool, int, Outlet]:
+        """For the figures: whether handlers run or wait for their turn, how many messages wait for
+        them, and what the client is written to through."""
+        return self._queued or self._active > 0, len(self._inbox), self._outlet
+
     # Called by the link
 
     def deliver(self, message: str | bytes) -> None:

@@ -31,6 +31,7 @@ from finch.sockets.registry import Registry, not_routes
 from finch.sockets.repeats import Repeats
 from finch.sockets.room import Halls, Room
 from finch.sockets.rooms import Rooms, SocketRooms, find_rooms, made_rooms
+from finch.sockets.stats import Measured
 from finch.sockets.table import Table
 from finch.sockets.upgrade import Upgrade, accept
 from finch.turns import account
@@ -53,7 +54,7 @@ class Application(Protocol):
         """A manager has handlers, so its path must be served."""
 
 
-class SocketManager(Registry):
+class SocketManager(Registry, Measured):
     """Manages the WebSocket connections of one path, and gives their messages to handlers.
 
     Parameters:
@@ -119,10 +120,6 @@ class SocketManager(Registry):
         self.repeats = Repeats()
         self.history = check_history("history", history)
         self.user_history = check_history("user_history", user_history)
-        self.dropped_answers = 0
-        """How many answers came to calls that nobody waited for any longer."""
-        self.replaced = 0
-        """How many volatile messages clients never got, because newer ones replaced them."""
         self.table = Table(app.dec_hook)
         self._options = app.socket_options.varied(options)
         self._app = app

@@ -157,6 +157,7 @@ class Hall:
 
     async def _task_failed(self, error: BaseException, named: str) -> None:
         report(_log, "%s raised", named, error=error)
+        self.room.manager.table.failed += 1
         declared = self.room.declared
         on_error = None if declared is None else declared.on_error_function
         on_error = on_error or self.room.manager.table.root.on_error

@@ -1,4 +1,4 @@
-"""Which event handles a path. Plain data: it knows nothing about clients."""
+"""Which event handles a path, and how often. Plain data: it knows nothing about clients."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ class Table:
         greets: whether any event has an on_connect.
         has_rooms: whether rooms are declared.
         sent: what the application says that it sends: types by path.
+        received: how many messages of clients were handled so far.
+        failed: how many callbacks have raised so far.
     """
 
     def __init__(self, dec_hook: DecHook | None) -> None:
@@ -30,6 +32,8 @@ class Table:
         self._named: dict[str, Handlers] = {}
         self.has_rooms = False
         self.sent: dict[str, Any] = {}
+        self.received = 0
+        self.failed = 0
         self._set_root_event(self._event)
 
     def set_root(self, event: SocketEvent) -> None:

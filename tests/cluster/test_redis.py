@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 import trio
 
+from finch import Unavailable
 from finch.cluster.backplane import Channel
 from finch.cluster.layout import NUMBER, Names
 from finch.testing import HandshakeRefused, Refused, SocketClosed
@@ -206,3 +207,27 @@ async def test_while_redis_is_paused_volatile_messages_replace_each_other(own_re
         own_redis.go_on()
         while (await heard(bob, "moved")).data != 4999:
             pass
+
+
+async def test_its_figures_show_who_and_what_it_knows(own_redis):
+    url = own_redis.url()
+    async with node(url, patience=0.3, look=0.1) as one, node(url, patience=0.3) as two:
+        stats = one.manager.stats
+        ann = await one.connect()
+        before = stats().channels
+        await ann.join("chat/a")
+        await two.connect()
+        await until(lambda: stats().peers == 1, "one knows of two")
+        assert (stats().channels, stats().backplane) == (before + 1, "connected")
+        own_redis.pause()
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def send():
+                with pytest.raises(Unavailable):
+                    await one.app.room("chat/a").send("hello")
+
+            await until(lambda: stats().unsent, "it is on its way")
+        own_redis.stop()
+        await until(lambda: stats().backplane == "degraded", "it is noticed")
+        assert stats().lost  # it was on its way

@@ -1,0 +1,146 @@
+"""Metrics: the figures of an application's managers, for Prometheus.
+
+Needs ``finch-trio[metrics]``. Nothing is counted for it: the figures are read from
+:meth:`finch.SocketManager.stats` when Prometheus asks.
+
+Source: https://prometheus.io/docs/instrumenting/exposition_formats,
+https://prometheus.github.io/client_python/collector/custom.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from finch.errors import ConfigurationError, HTTPError
+from finch.explain import kind, shown
+from finch.http.paths import parse_path
+from finch.http.request import Request
+from finch.http.response import Response
+from finch.http.routing import FinchRoute
+from finch.sockets.stats import Stats
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+    from prometheus_client.registry import Collector
+
+_GAUGES: Final = {
+    "clients": ("clients", "Connected clients."),
+    "users": ("users", "Users with a client."),
+    "rooms": ("rooms", "Rooms with a client."),
+    "busy": ("busy_clients", "Clients whose handlers run, or wait for their turn."),
+    "waiting": ("waiting_messages", "Messages that wait for handlers."),
+    "paused": ("paused_clients", "Clients that are not read from: too many messages wait."),
+    "pending": ("pending_bytes", "Bytes that wait for clients to read."),
+    "lag": ("lag_seconds", "How far the slowest client is behind."),
+    "channels": ("backplane_channels", "Audiences that are heard on the backplane."),
+    "peers": ("backplane_peers", "Other processes that are known to live."),
+    "unsent": ("backplane_unsent_messages", "Messages on their way to the backplane."),
+}
+_COUNTERS: Final = {
+    "received": ("received_messages", "Messages of clients that were handled."),
+    "delivered": ("delivered_messages", "Copies of messages to audiences given to clients."),
+    "failed": ("failed_callbacks", "Exceptions of callbacks."),
+    "replaced": ("replaced_messages", "Volatile messages that newer ones have replaced."),
+    "dropped_answers": ("dropped_answers", "Answers that nobody waited for any longer."),
+    "lost": ("backplane_lost_messages", "Messages that other processes may not have got."),
+}
+_STATES: Final = ("connected", "connecting", "degraded")
+
+StatsByPath = Callable[[], Mapping[str, Stats]]
+"""Returns the figures of each manager by its path."""
+
+
+def metrics_route(path: str | None, token: str | None, stats: StatsByPath) -> FinchRoute:
+    """The route that Prometheus asks.
+
+    Parameters:
+        path: its path.
+        token: what must follow ``Authorization: Bearer``; None if anybody may ask.
+        stats: returns the figures.
+
+    What the application itself counts with ``prometheus_client``, in its default registry, is in
+    the answer, too.
+
+    Raises:
+        ConfigurationError: if the path or the token is not one, or ``prometheus_client`` is not
+            installed.
+    """
+    if path is None:
+        raise ConfigurationError("metrics_token without a path; write metrics='/metrics', too")
+    parse_path(path)
+    if token is not None:
+        _check_token(token)
+    try:
+        import prometheus_client
+        from prometheus_client.exposition import choose_encoder
+    except ImportError:
+        raise ConfigurationError(
+            f"metrics={shown(path)} needs prometheus_client; write: "
+            "pip install 'finch-trio[metrics]'"
+        ) from None
+    registry: Any = _Families(prometheus_client.REGISTRY, stats)
+
+    async def metrics(request: Request) -> Response:
+        _check_access(request, token)
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        headers = {"cache-control": "no-store"}
+        return Response(encode(registry), headers=headers, content_type=content_type)
+
+    return FinchRoute(path, metrics, key="finch.metrics")
+
+
+class _Families:
+    """All that is told: the figures of the managers, and what is in another registry.
+
+    The figures are not registered there: two applications in one process would collide.
+    """
+
+    def __init__(self, registry: Collector, stats: StatsByPath) -> None:
+        self._registry = registry
+        self._stats = stats
+
+    def collect(self) -> Iterable[Metric]:
+        """Called by ``prometheus_client``."""
+        yield from _families(self._stats())
+        yield from self._registry.collect()
+
+
+def _families(stats: Mapping[str, Stats]) -> Iterable[Metric]:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    figures: GaugeMetricFamily | CounterMetricFamily
+    for cls, names in ((GaugeMetricFamily, _GAUGES), (CounterMetricFamily, _COUNTERS)):
+        for attribute, (name, text) in names.items():
+            figures = cls(f"finch_{name}", text, labels=["path"])
+            for path, one in stats.items():
+                figures.add_metric([path], getattr(one, attribute))
+            yield figures
+    states = GaugeMetricFamily(
+        "finch_backplane_state", "1 for the state of the backplane.", labels=["path", "state"]
+    )
+    for path, one in stats.items():
+        for state in _STATES:
+            states.add_metric([path, state], one.backplane == state)
+    yield states
+
+
+def _check_token(token: object) -> None:
+    if not isinstance(token, str):
+        raise ConfigurationError(f"metrics_token is text, not {kind(token)}")
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigurationError(
+            "metrics_token is printable ASCII without spaces, and not empty; write "
+            "metrics_token=os.environ['METRICS_TOKEN']"
+        )
+
+
+def _check_access(request: Request, token: str | None) -> None:
+    """Refuse who has no token, in a time that tells nothing about it."""
+    if token is None:
+        return
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    same = hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
+    if scheme.lower() != "bearer" or not same:
+        raise HTTPError(401, "a token is needed", {"www-authenticate": "Bearer"})
