@@ -58,6 +58,7 @@ class Crowd:
         first: the number of the first among all processes' clients, which chooses its source
             address.
         window: how many connect at the same time.
+        address_of: which server the client with a number connects to, if there are several.
 
     Attributes:
         dialect: the first of the dialects.
@@ -73,6 +74,7 @@ class Crowd:
         *,
         first: int = 0,
         window: int = 64,
+        address_of: Callable[[int], tuple[str, int]] | None = None,
     ) -> None:
         self.dialects = dialects
         self.dialect = dialects[0]
@@ -82,6 +84,7 @@ class Crowd:
         self._family, self._address = _resolve(*address)
         self._count = count
         self._first = first
+        self._address_of = address_of
         self._window = window
         self._begun = 0
         self._failed = 0
@@ -127,14 +130,15 @@ class Crowd:
         number = self._first + self._begun
         self._begun += 1
         try:
-            sock = socket_from(self._family, self._address, number // _PORTS)
+            address = self._address if self._address_of is None else self._address_of(number)
+            sock = socket_from(self._family, address, number // _PORTS)
         except OSError as error:
             self._failed += 1
             self.errors[f"socket: {error.strerror}"] += 1
             return
         try:
             with suppress(BlockingIOError):
-                sock.connect(self._address)
+                sock.connect(address)
         except OSError as error:
             self._failed += 1
             self.errors[f"connect: {error.strerror}"] += 1
@@ -146,6 +150,10 @@ class Crowd:
         self._epoll.register(client.fd, _IN | _OUT)
 
     # Turning
+
+    def wait(self, seconds: float) -> None:
+        """Wait until there is something to take. Epoll counts in milliseconds, this in less."""
+        select.select([self._epoll], [], [], max(0.0, seconds))
 
     def turn(self, timeout: float) -> None:
         """Take what the server sent, waiting for it up to ``timeout`` seconds."""

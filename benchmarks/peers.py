@@ -103,7 +103,8 @@ def _node(script: str) -> Callable[[int], list[str]]:
     return lambda port: ["node", str(SERVERS / script), str(port)]
 
 
-def _uvicorn(*arguments: str, app: str = "starlette_app:app") -> Callable[[int], list[str]]:
+def uvicorn(*arguments: str, app: str = "starlette_app:app") -> Callable[[int], list[str]]:
+    """The command that serves an application of ``benchmarks.servers``."""
     return _python(
         "uvicorn", f"benchmarks.servers.{app}", "--port", "PORT", "--no-access-log",
         "--log-level", "warning", *arguments,
@@ -139,14 +140,14 @@ PEERS: Final = (
     Peer(
         "uvicorn",
         "Starlette, uvicorn[standard]",
-        _uvicorn("--loop", "uvloop", "--http", "httptools"),
+        uvicorn("--loop", "uvloop", "--http", "httptools"),
         ("starlette", "uvicorn", "uvloop", "httptools", "websockets"),
         ("starlette", "uvicorn", "uvloop", "httptools", "websockets"),
     ),
     Peer(
         "uvicorn-h11",
         "Starlette, uvicorn h11 + wsproto",
-        _uvicorn("--loop", "asyncio", "--http", "h11", "--ws", "wsproto"),
+        uvicorn("--loop", "asyncio", "--http", "h11", "--ws", "wsproto"),
         ("starlette", "uvicorn", "h11", "wsproto"),
         ("starlette", "uvicorn", "h11", "wsproto"),
     ),
@@ -169,7 +170,7 @@ PEERS: Final = (
     Peer(
         "socketio",
         "python-socketio, uvicorn[standard]",
-        _uvicorn("--loop", "uvloop", "--http", "httptools", app="socketio_app:app"),
+        uvicorn("--loop", "uvloop", "--http", "httptools", app="socketio_app:app"),
         ("socketio", "uvicorn", "uvloop", "httptools", "websockets"),
         ("python-socketio", "uvicorn", "uvloop", "websockets"),
         frozenset({"rooms"}),
@@ -271,17 +272,17 @@ def _names(count: int) -> list[str]:
 
 
 @contextmanager
-def running(peer: Peer, port: int, core: int | None = None) -> Iterator[Server]:
+def running(peer: Peer, port: int, *on: int) -> Iterator[Server]:
     """Start a server, wait until it answers, and end it afterwards.
 
     Parameters:
-        core: to which it is bound; the first one where left out.
+        on: the cores to which it is bound; the first one where left out.
 
     Raises:
         NotStarted: where it does not answer.
     """
     raise_file_limit(20_000)
-    chosen = cores()[0] if core is None else core
+    chosen = on or cores()[:1]
     begun = time.perf_counter()
     child = subprocess.Popen(
         peer.command(port),
@@ -291,7 +292,7 @@ def running(peer: Peer, port: int, core: int | None = None) -> Iterator[Server]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=partial(pin, chosen),  # noqa: PLW1509  # there are no threads here
+        preexec_fn=partial(pin, *chosen),  # noqa: PLW1509  # there are no threads here
     )
     server = Server(peer, child.pid, port)
     try:

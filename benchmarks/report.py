@@ -12,7 +12,12 @@ from benchmarks.peers import Peer
 from benchmarks.rounds import Results, Spread
 from benchmarks.workloads import Workload
 
-_FIGURES = {"cpu_us": "server CPU, us", "p50_us": "p50, us", "p99_us": "p99, us"}
+_FIGURES = {
+    "cpu_us": "server CPU, us",
+    "redis_us": "Redis CPU, us",
+    "p50_us": "p50, us",
+    "p99_us": "p99, us",
+}
 
 
 def to_json(results: Results) -> dict[str, Any]:
@@ -64,14 +69,23 @@ def against(results: Results, ours: Peer, theirs: Peer) -> str:
     return "\n".join(lines)
 
 
-def markdown(results: Results, rounds: int, seconds: float) -> str:
-    """Tables: medians, spread, CPU, and Finch's ratio to each."""
+def markdown(
+    results: Results,
+    rounds: int,
+    seconds: float,
+    where: str = "server and load on a core of their own",
+) -> str:
+    """Tables: medians, spread, CPU, and Finch's ratio to each.
+
+    Parameters:
+        where: what ran on which core.
+    """
     peers = results.peers
     lines = [
         "# Results",
         "",
-        f"{machine()}. {rounds} interleaved rounds of {seconds:g} s; server and load on a core of"
-        " their own; median, and least..greatest below it. The best of each row is bold.",
+        f"{machine()}. {rounds} interleaved rounds of {seconds:g} s; {where}; median, and"
+        " least..greatest below it. The best of each row is bold.",
         "",
         "| | " + " | ".join(peer.title for peer in peers) + " |",
         "|---" * (len(peers) + 1) + "|",

@@ -107,7 +107,7 @@ def _measure_group(
             for workload in group:
                 figures = _run(workload, server, seconds)
                 results.figures.setdefault((peer.name, workload.name), []).append(figures)
-                _say(number, peer, workload, figures)
+                say(number, peer, workload, figures)
     except NotStarted as error:
         print(error, file=sys.stderr)
         for workload in group:
@@ -123,7 +123,8 @@ def _run(workload: Workload, server: Server, seconds: float) -> Figures | None:
     return figures if figures["value"] > 0 else None
 
 
-def _say(number: int, peer: Peer, workload: Workload, figures: Figures | None) -> None:
+def say(number: int, peer: Peer, workload: Workload, figures: Figures | None) -> None:
+    """One line with a round's figures, to stderr."""
     if figures is None:
         text = "failed"
     else:
@@ -132,6 +133,8 @@ def _say(number: int, peer: Peer, workload: Workload, figures: Figures | None) -
             text += f"  CPU {figures['cpu_us']:7.1f} us"
         if "load_share" in figures:
             text += f"  load {figures['load_share']:4.0%}"
+        if "others_share" in figures:
+            text += f"  others {figures['others_share']:4.0%}"
         if "p99_us" in figures:
             text += f"  p50 {figures['p50_us']:9,.0f} us  p99 {figures['p99_us']:9,.0f} us"
         if figures.get("errors"):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from benchmarks import dialects, load
 from benchmarks.crowd import Crowd
@@ -26,7 +26,7 @@ class Workload:
 
     Attributes:
         title: as in tables, with its unit.
-        run: what drives a server for so many seconds.
+        run: what drives a server, or several that are joined, for so many seconds.
         needs: what a peer must be able to do.
         higher_is_better: what the ranking and ratios say.
         fresh: whether the server must not have served anything else.
@@ -34,7 +34,7 @@ class Workload:
 
     name: str
     title: str
-    run: Callable[[Server, float], Figures] = field(compare=False)
+    run: Callable[[Any, float], Figures] = field(compare=False)
     needs: frozenset[str] = frozenset()
     higher_is_better: bool = True
     fresh: bool = False

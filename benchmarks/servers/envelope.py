@@ -20,25 +20,27 @@ if os.environ.get("BENCHMARK_JSON") == "msgspec":
     _decoder = msgspec.json.Decoder()
     _encoder = msgspec.json.Encoder()
 
-    def _loads(text: str | bytes) -> Any:
+    def loads(text: str | bytes) -> Any:
+        """A value from JSON."""
         return _decoder.decode(text)
 
-    def _dumps(value: Any) -> str:
+    def dumps(value: Any) -> str:
+        """A value as JSON."""
         return _encoder.encode(value).decode()
 else:
     _decode = json.JSONDecoder().decode
     _encode = json.JSONEncoder(separators=(",", ":")).encode
 
-    def _loads(text: str | bytes) -> Any:
+    def loads(text: str | bytes) -> Any:
         return _decode(text if isinstance(text, str) else text.decode())
 
-    def _dumps(value: Any) -> str:
+    def dumps(value: Any) -> str:
         return _encode(value)
 
 
 def parse(text: str | bytes) -> tuple[str, Any]:
     """A message's path and data."""
-    message = _loads(text)
+    message = loads(text)
     return message["path"], message.get("data")
 
 
@@ -47,9 +49,9 @@ def timestamp() -> int:
     return time.time_ns() // 1_000_000
 
 
-def envelope(path: str, data: Any, status: int = 200) -> str:
+def envelope(path: str, data: Any, status: int = 200, **more: str) -> str:
     """The message that a server sends, as Finch writes it."""
-    return _dumps(
+    return dumps(
         {
             "path": path,
             "status": status,
@@ -57,6 +59,7 @@ def envelope(path: str, data: Any, status: int = 200) -> str:
             "language": "en",
             "client": CLIENT,
             "data": data,
+            **more,
         }
     )
 
