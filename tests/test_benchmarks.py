@@ -9,10 +9,11 @@ from collections import Counter
 
 import pytest
 
-from benchmarks import compare, dialects, floods, herd, peers, process
+from benchmarks import cluster, compare, dialects, fanout, floods, herd, peers, process
 from benchmarks.crowd import Crowd
 from benchmarks.dialects import Kind
 from benchmarks.frames import client_frame
+from tests.conftest import need
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
@@ -176,3 +177,43 @@ def test_the_herd_prints_when_its_clients_were_back(capsys, monkeypatch):
     monkeypatch.setattr("finch.client.keeper.random", lambda: 0.05)
     assert herd.main(["--clients", "5", "--down", "0"]) == 0
     assert "5 of 5 are back; at most" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", [peer.name for peer in cluster.WITH_REDIS])
+def test_processes_that_redis_joins_are_measured(name, tmp_path):
+    need("redis-server", "apt-get install redis-server")
+    missing = next(peer for peer in cluster.WITH_REDIS if peer.name == name).missing()
+    if missing:
+        pytest.skip(missing)
+    arguments = [
+        *("--only", name, "--processes", "2", "--rooms", "2x3"),
+        *("--rounds", "1", "--seconds", "0.2", "--out", tmp_path),
+    ]
+    command = [sys.executable, "-m", "benchmarks.cluster", *map(str, arguments)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "| 2 processes, 2 rooms of 3, deliveries/s |" in run.stdout, run.stderr
+    figures = json.loads((tmp_path / "cluster.json").read_text())["figures"][name]
+    [measured] = figures["2x3/2"]
+    assert measured["value"] > 0
+    assert measured["errors"] == 0
+    assert measured["p99_us"] >= measured["p50_us"] > 0
+
+
+def test_a_message_that_does_not_reach_all_members_is_counted():
+    """The senders' messages reach only the members of their own process."""
+    dialect = dialects.raw_echo("localhost", "/raw", size=4)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        crowd = Crowd(("127.0.0.1", port), [dialect], 2)
+        crowd.connect(timeout=0)  # begins
+        connections = [listener.accept()[0] for _ in range(2)]
+        for connection in connections:
+            assert connection.recv(4096).startswith(b"GET /raw")
+            connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        crowd.connect(timeout=5)
+        connections[0].sendall(_server_frame("abcd"))
+        seen = fanout.Rooms(crowd, [port]).open_loop(seconds=0.01, rate=50, warm_up=0)
+        assert (seen.deliveries, seen.lost) == (1, 1)
+        for connection in connections:
+            connection.close()
+    crowd.close()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from finch import FinchApp, Request, Room, SocketClient, WebSocket
+from finch import FinchApp, History, Request, Room, SocketClient, WebSocket
 
-app = FinchApp()
+app = FinchApp(backplane=os.environ.get("BENCHMARK_REDIS"))
 
 
 @app.socket("echo")
@@ -25,6 +26,10 @@ lounge = app.rooms("lounge/{name}")
 @lounge.socket("say")
 async def say(socket: SocketClient, data: Any, room: Room) -> None:
     await room.send(data, path="say")
+
+
+kept = app.rooms("kept/{name}", history=History(messages=100, seconds=60))
+kept.socket("say")(say)
 
 
 @app.websocket("/raw")

@@ -5,13 +5,19 @@ Socket.IO has a format of its own for paths; the data inside its events is the s
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import socketio  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 from benchmarks.servers.envelope import CLIENT, timestamp
 
-server = socketio.AsyncServer(async_mode="asgi", http_compression=False)
+url = os.environ.get("BENCHMARK_REDIS")
+server = socketio.AsyncServer(
+    async_mode="asgi",
+    http_compression=False,
+    client_manager=None if url is None else socketio.AsyncRedisManager(url),
+)
 app = socketio.ASGIApp(server)
 
 
