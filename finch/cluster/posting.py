@@ -23,6 +23,7 @@ PATIENCE: Final = 5.0
 
 _WINDOW: Final = 1024  # messages that are sent before the first of them is answered
 _MOST: Final = 10_000  # messages that wait here
+_SOON: Final = 2 * _WINDOW  # messages that wait, after which whoever posts waits too
 _SLOW: Final = 1.0  # seconds
 
 
@@ -127,7 +128,8 @@ class Posting:
 
         Parameters:
             done: what was done already, for the error.
-            wait: whether to wait for the answer. Without a connection, it is always waited for.
+            wait: whether to wait for the answer. Without a connection, it is always waited for, and
+                also if much waits: whoever posts faster than Redis takes it is slowed down.
 
         Raises:
             Unavailable: if Redis refuses it, or if the answer does not come in time.
@@ -136,7 +138,9 @@ class Posting:
         if not self._unsent.put(post):
             raise Unavailable(f"{_MOST} messages wait for Redis already", done)
         self._posted.set()
-        if not wait and self._line.up:
+        if not wait and self._line.up and self.unsent < _SOON:
+            if account.spend():  # somebody may post in an endless loop
+                await trio.lowlevel.checkpoint()
             return
         try:
             with trio.move_on_after(self._patience):
