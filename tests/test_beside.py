@@ -40,8 +40,14 @@ async def test_a_process_that_does_not_lead_waits_for_its_appointment(autojump_c
         finally:
             told.append("ends")
 
-    app.every(1)(lambda: told.append("tick"))
-    app.every(1, once=False)(lambda: told.append("everywhere"))
+    @app.every(1)
+    async def tick():
+        told.append("tick")
+
+    @app.every(1, once=False)
+    async def everywhere():
+        told.append("everywhere")
+
     async with TestClient(app):
         await trio.sleep(1.5)
         assert told == ["everywhere"]
@@ -76,7 +82,7 @@ async def test_a_tick_that_raises_is_logged_and_the_next_one_comes(autojump_cloc
     ticks = []
 
     @app.every(5)
-    def tick():
+    async def tick():
         ticks.append(1 / len(ticks) if ticks else ticks.append(1) or 1 / 0)
 
     async with TestClient(app):

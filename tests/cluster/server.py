@@ -42,7 +42,6 @@ class RedisServer:
 
     def stop(self):
         if self._process is not None:
-            self._process.send_signal(signal.SIGCONT)
             self._process.kill()
             self._process.communicate()
             self._process = None
