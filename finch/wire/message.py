@@ -186,14 +186,13 @@ class Ping(msgspec.Struct, tag_field="path", tag="finch.ping"):
 
 _decode_urgent: Callable[[str], Cancel | Ping] = msgspec.json.Decoder(Cancel | Ping).decode
 _LONGEST_URGENT: Final = 512  # characters
-_URGENT: Final = ("finch.cancel", "finch.ping")
 
 
 def read_urgent(payload: str | bytes) -> Cancel | Ping | None:
     """Parse a message that does not wait for its turn; None for any other message."""
     if len(payload) > _LONGEST_URGENT or not isinstance(payload, str):
         return None
-    if not any(path in payload for path in _URGENT):
+    if "finch.cancel" not in payload and "finch.ping" not in payload:
         return None
     try:
         return _decode_urgent(payload)
