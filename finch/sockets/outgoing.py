@@ -86,9 +86,7 @@ def answer_envelope(
     try:
         return Envelope(data, message.path, 200, epoch_ms(), message.id, more)
     except Exception as error:
-        raise TypeError(
-            f"{where(function)} returned a value that cannot be sent: {_why(data, error)}"
-        ) from None
+        raise _unreturnable(data, function, error) from None
 
 
 def answer_of(data: Any, message: Message, function: object) -> Answer:
@@ -100,9 +98,7 @@ def answer_of(data: Any, message: Message, function: object) -> Answer:
     try:
         return Answer(message.path, 200, encode(data), epoch_ms())
     except Exception as error:
-        raise TypeError(
-            f"{where(function)} returned a value that cannot be sent: {_why(data, error)}"
-        ) from None
+        raise _unreturnable(data, function, error) from None
 
 
 def read_answer(reply: Reply, as_type: Any, dec_hook: DecHook | None) -> Any:
@@ -175,6 +171,11 @@ def _unsendable(data: Any, path: str, error: Exception) -> TypeError:
     if fault:
         return TypeError(f"the path of a message has {fault}")
     return TypeError(f"the data of a message cannot be sent: {_why(data, error)}")
+
+
+def _unreturnable(data: Any, function: object, error: Exception) -> TypeError:
+    why = _why(data, error)
+    return TypeError(f"{where(function)} returned a value that cannot be sent: {why}")
 
 
 def _why(data: Any, error: Exception) -> str:

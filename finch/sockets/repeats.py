@@ -202,8 +202,9 @@ class Repeats:
         session.size += len(answer.data)
         self._size += len(answer.data) + OVERHEAD
         answered = session.answered()
-        for oldest in answered:
-            if len(session.answered()) <= ANSWERS and session.size <= SESSION_SIZE:
+        too_many = len(answered) - ANSWERS
+        for place, oldest in enumerate(answered):
+            if place >= too_many and session.size <= SESSION_SIZE:
                 break
             self._size -= session.forget(oldest)
         self._expire(now)
