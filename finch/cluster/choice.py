@@ -29,7 +29,7 @@ def check_url(url: object) -> str | None:
             f"{', '.join(_SCHEMES)}; write backplane='redis://localhost:6379/0'"
         )
     try:
-        import coredis  # noqa: F401
+        import coredis  # noqa: F401  # only to know that it is there
     except ImportError:
         raise ConfigurationError(
             "a backplane over Redis needs coredis; write: pip install 'finch-trio[redis]'"

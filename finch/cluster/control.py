@@ -93,7 +93,7 @@ class Control:
 
     async def run(self, ending: Ending) -> None:
         """Do what the supervisor says, until it is gone or this is cancelled."""
-        orders = Lines[Order](Order)  # type: ignore[arg-type]
+        orders = Lines[Order](Order)
         while True:
             await trio.lowlevel.wait_readable(self._line)
             try:

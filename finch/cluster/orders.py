@@ -5,7 +5,7 @@ Source: https://jsonlines.org.
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -69,11 +69,12 @@ class Lines(Generic[T]):
     """Reads messages from bytes as they come.
 
     Parameters:
-        kind: the messages that are expected: ``Order`` or ``Report``.
+        kind: the messages that are expected: ``Order`` or ``Report``. (For a type checker, such a
+            union is not a ``type[T]``.)
     """
 
-    def __init__(self, kind: type[T]) -> None:
-        self._decoder = msgspec.json.Decoder(kind)
+    def __init__(self, kind: Any) -> None:
+        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
         self._rest = b""
 
     def feed(self, data: bytes) -> list[T]:

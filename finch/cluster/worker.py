@@ -55,7 +55,7 @@ class Worker:
         self.since = 0.0
         self._process = process
         self._line = line
-        self._lines = Lines[Report](Report)  # type: ignore[arg-type]
+        self._lines = Lines[Report](Report)
         self._patience = trio.CancelScope()
 
     def __str__(self) -> str:
