@@ -21,6 +21,7 @@ failures
 logs
 access
 declaring
+blocks
 tasks
 calls
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from ssl import SSLContext
-from types import TracebackType
-from typing import Any, Final, NoReturn, TypeVar, Unpack, overload
+from typing import Any, Final, TypeVar, Unpack, overload
 
+from finch.blocks import Block
 from finch.client.address import Address, read_url
 from finch.client.answers import Answerer
 from finch.client.core import Core, check_path
@@ -220,30 +220,10 @@ class Finch:
         return f"<Finch {self.state}>"
 
 
-class Connecting(AbstractAsyncContextManager[Finch, None]):
+class Connecting(Block[Finch]):
     """A connection to be used with ``async with``. Any other use raises an error that says so."""
 
-    def __init__(self, block: AbstractAsyncContextManager[Finch, bool | None]) -> None:
-        self._block = block
-
-    async def __aenter__(self) -> Finch:
-        return await self._block.__aenter__()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._block.__aexit__(kind, error, traceback)
-
-    def __await__(self) -> NoReturn:
-        raise TypeError("connect with: async with connect(url) as finch: (not with await)")
-
-    def __enter__(self) -> NoReturn:
-        raise TypeError("connect with: async with connect(url) as finch: (not with a plain with)")
-
-    def __exit__(self, *_: object) -> None: ...
+    how = "connect with: async with connect(url) as finch:"
 
 
 def connect(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import h11
 import msgspec
@@ -15,6 +15,7 @@ import trio.testing
 from wsproto.utilities import generate_accept_token, generate_nonce
 
 from finch.app import FinchApp
+from finch.blocks import Block
 from finch.errors import FinchError
 from finch.explain import shown
 from finch.headers import Headers
@@ -306,39 +307,16 @@ class TestClient:
             await trio.aclose_forcefully(stream)
 
 
-class Opening(AbstractAsyncContextManager[TestSocket, None]):
+class Opening(Block[TestSocket]):
     """A socket to be used with ``async with``. Any other use raises an error that says so."""
 
-    def __init__(self, block: AbstractAsyncContextManager[TestSocket, bool | None]) -> None:
-        self._block = block
-
-    async def __aenter__(self) -> TestSocket:
-        return await self._block.__aenter__()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._block.__aexit__(kind, error, traceback)
+    how = "open a socket with: async with client.socket(...) as socket:"
 
     def __getattr__(self, name: str) -> Any:
         try:
             return getattr(self._block, name)
         except AttributeError:
-            raise AttributeError(f"{_HOW} (.{name} exists only inside this block)") from None
-
-    def __await__(self) -> NoReturn:
-        raise TypeError(f"{_HOW} (not with await)")
-
-    def __enter__(self) -> NoReturn:
-        raise TypeError(f"{_HOW} (not with a plain with)")
-
-    def __exit__(self, *_: object) -> None: ...
-
-
-_HOW: Final = "open a socket with: async with client.socket(...) as socket:"
+            raise AttributeError(f"{self.how} (.{name} exists only inside this block)") from None
 
 
 class _Answer:
