@@ -10,20 +10,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.e2e.browsing import chromium, complaints, look, tabs, texts, wait_for
-from tests.processes import finch
-
-
-@pytest.fixture(scope="module")
-def gallery():
-    with finch("examples", "--port", 0) as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("chromium")) as driver:
-        yield driver
+from tests.e2e.browsing import complaints, look, tabs, texts, wait_for
 
 
 def click(tab, text):

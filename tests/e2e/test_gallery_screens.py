@@ -20,7 +20,6 @@ from tests.e2e.browsing import (
     DESKTOP,
     PHONE,
     axe,
-    chromium,
     complaints,
     look,
     tabs,
@@ -28,7 +27,6 @@ from tests.e2e.browsing import (
     wait_for,
 )
 from tests.e2e.pictures import small
-from tests.processes import finch
 
 FOR_THE_DOCS = os.environ.get("FINCH_SCREENS") == "1"
 SCREENS = Path(__file__).parent.parent.parent / "docs/screens"
@@ -41,18 +39,6 @@ window.setTimeout = (run, delay, ...args) => wait(run, delay === 3000 ? 1e6 : de
 Date.prototype.toLocaleTimeString = () => "14:03";
 Date.prototype.toLocaleString = () => "Fri 14:03";
 """
-
-
-@pytest.fixture(scope="module")
-def gallery():
-    with finch("examples", "--port", 0) as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("chromium")) as driver:
-        yield driver
 
 
 @pytest.fixture

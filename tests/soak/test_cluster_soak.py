@@ -1,9 +1,5 @@
 """Some seconds of the soak of several processes, and how it judges."""
 
-import json
-import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +10,7 @@ from tests.conftest import need
 from tests.soak.cluster.conductor import Phase, table
 from tests.soak.cluster.faults import FAULTS
 from tests.soak.cluster.ledger import WRONG, Ledger
-from tests.soak.server import ROOT
+from tests.soak.short import short_run
 
 NEED: Any = need
 _OPTIONS = (
@@ -116,22 +112,7 @@ def test_a_phase_says_what_should_not_be() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc and epoll are Linux's")
 def test_some_seconds_of_the_soak(tmp_path: Path) -> None:
     NEED("redis-server", "apt-get install redis-server")
-    run = subprocess.Popen(
-        [sys.executable, "-m", "tests.soak.cluster", *_OPTIONS, "--out", str(tmp_path)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "FINCH_SOAK_HURRY": "1"},
-        start_new_session=True,
-    )
-    try:
-        said, _ = run.communicate(timeout=120)
-    finally:
-        if run.poll() is None:
-            os.killpg(run.pid, signal.SIGKILL)  # with everybody it has started
-    assert run.returncode == 0, said
-    report = json.loads((tmp_path / "report.json").read_text())
+    report = short_run("tests.soak.cluster", _OPTIONS, tmp_path)
     assert report["holds"]
     assert report["delivered"] > 500
     phases = report["phases"]
