@@ -61,6 +61,7 @@ SERVERS = [
     "sockets",
     "cluster",
     "http",
+    "forms",
     "coming-from-socketio",
     "coming-from-fastapi",
 ]

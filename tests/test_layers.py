@@ -61,6 +61,11 @@ http.response
 http.streaming
 http.takeover
 http.returned
+http.media
+http.spool
+http.uploads
+http.multipart
+http.forms
 http.reading
 http.request
 http.paths
@@ -181,6 +186,7 @@ gallery
 cli
 
 testing.answers
+testing.forms
 testing.asking
 testing.cookies
 testing.streamed
