@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -22,6 +22,9 @@ from finch.net.address import NOWHERE, Address
 from finch.wire.head import RawHeaders, RequestHead
 
 _ABSOLUTE: Final = re.compile(r"https?://[^/?]*+", re.IGNORECASE)
+
+SESSION: Final = "finch.session"
+"""Where the state of a request has its session."""
 
 SOCKET_REQUESTED = "Socket is requested!"
 
@@ -133,6 +136,23 @@ class Request(Readable):
     @user.setter
     def user(self, user: Any) -> None:
         self.state["user"] = user
+
+    @property
+    def session(self) -> MutableMapping[str, Any]:
+        """What the site remembers of the visitor: a dict of what JSON can hold, kept in a signed
+        cookie. See :mod:`finch.sessions`.
+
+        Raises:
+            RuntimeError: if there is no ``Sessions`` around the code that asks.
+        """
+        session = None if self._state is None else self._state.get(SESSION)
+        if session is None:
+            raise RuntimeError(
+                "this request has no session; write app.middleware(Sessions(secret)), before any "
+                "other middleware that uses it (from finch.sessions import Sessions)"
+            )
+        found: MutableMapping[str, Any] = session
+        return found
 
     @property
     def query(self) -> QueryParams:
