@@ -174,6 +174,7 @@ lifespan
 beside
 publishing
 shortcuts
+templates
 browser
 health
 metrics
