@@ -62,6 +62,8 @@ SERVERS = [
     "cluster",
     "http",
     "forms",
+    "sessions",
+    "templates",
     "coming-from-socketio",
     "coming-from-fastapi",
 ]

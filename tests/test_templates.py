@@ -35,7 +35,9 @@ PAGES = {
     "script.html": "<script>const data = {{ data|tojson }};</script>",
     "who.html": "{{ user }} {{ request.path }} {{ session.get('n', 0) }}",
     "form.html": "<form>{{ csrf_field() }}</form>{{ csrf_token() }}",
-    "flashes.html": "{% for one in flashes() %}<p class={{ one.category }}>{{ one }}</p>{% endfor %}",
+    "flashes.html": (
+        "{% for one in flashes() %}<p class={{ one.category }}>{{ one }}</p>{% endfor %}"
+    ),
     "wrong.html": "one\ntwo\n{{ missing }}\n",
     "wrong_block.html": "{% block one %}\n\n{{ 1 / zero }}{% endblock %}",
     "syntax.html": "\n\n{% fur bird in birds %}",
