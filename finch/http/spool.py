@@ -32,8 +32,8 @@ PIECE: Final = 64 * KIB
 
 _COPIED: Final = 1 * MIB  # bytes that are copied at a time, in a thread
 
-# Threads of their own: an upload must not wait for the application's def functions.
-_DISK: Final = trio.CapacityLimiter(16)
+_THREADS: Final = 16  # of their own: an upload must not wait for the application's def functions
+_limiter: Final = trio.lowlevel.RunVar[trio.CapacityLimiter]("finch disk threads")
 
 GONE: Final = (
     "the request is already answered, and its uploads are gone; read or save an upload before the "
@@ -191,4 +191,9 @@ class Region(RawIOBase):
 
 async def in_thread(work: Callable[[], T]) -> T:
     """Do what may wait for the disk in a thread. It is not abandoned if the task is cancelled."""
-    return await trio.to_thread.run_sync(work, limiter=_DISK)
+    try:
+        limiter = _limiter.get()
+    except LookupError:
+        limiter = trio.CapacityLimiter(_THREADS)
+        _limiter.set(limiter)
+    return await trio.to_thread.run_sync(work, limiter=limiter)
