@@ -180,6 +180,12 @@ class FinchApp(Routes, Beside, Shortcuts):
 
     # Sockets
 
+    @property
+    def managers(self) -> dict[str, SocketManager]:
+        """The managers that clients can connect to, by their paths; that of the application itself
+        is "" if ``socket_path`` is None."""
+        return {one.path or self.socket_path or "": one for one in self._served}
+
     def attach_manager(self, manager: SocketManager) -> None:
         """Add a new manager to this application. Called by :class:`finch.SocketManager`."""
         self._backplanes.add(manager)

@@ -163,6 +163,7 @@ client.keeper
 client.finch
 
 describe.surface
+describe.listing
 describe.typescript
 
 lifespan

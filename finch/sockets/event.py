@@ -144,10 +144,13 @@ class MessageHandler:
     """A function that takes a socket and a message. Its annotation decides what it gets: the whole
     message, its data, or its data converted to a type."""
 
-    __slots__ = ("convert", "function", "inline")
+    __slots__ = ("convert", "declared", "function", "inline")
 
     def __init__(self, function: Callback, named: str, dec_hook: DecHook | None = None) -> None:
+        self.declared = function
+        """The application's function itself, for descriptions."""
         self.function = function
+        """What is called for a message; the guards may stand before the application's function."""
         self.convert = converter(function, named, dec_hook)
         """Converts the message to the second argument. Raises HTTPError: 422 if the data does not
         fit the annotation, 400 if it cannot be read."""
