@@ -39,6 +39,9 @@ from finch.errors import (
     Unavailable,
 )
 from finch.headers import Headers, QueryParams
+from finch.http.arguments import Body, Cookie, File, Form, Header, Query, named
+from finch.http.converters import converter
+from finch.http.methods import Methods
 from finch.http.request import Request
 from finch.http.response import (
     HTMLResponse,
@@ -47,10 +50,11 @@ from finch.http.response import (
     Response,
     TextResponse,
 )
-from finch.http.routing import FinchRoute, Methods
+from finch.http.routing import FinchRoute
 from finch.http.streaming import StreamingResponse
 from finch.net.address import Address
 from finch.publishing import publish
+from finch.routes import Group
 from finch.serving import run, serve
 from finch.sockets.audience import Audience, Everyone, Kept, User
 from finch.sockets.client import SocketClient
@@ -75,22 +79,28 @@ __version__ = "0.1.0"
 __all__ = [
     "Address",
     "Audience",
+    "Body",
     "CallFailed",
     "ClientGone",
     "ConfigurationError",
     "ConnectionClosed",
     "ConnectionLost",
     "Controller",
+    "Cookie",
     "Disconnected",
     "Entry",
     "Everyone",
+    "File",
     "FinchApp",
     "FinchError",
     "FinchRoute",
+    "Form",
     "FormData",
+    "Group",
     "HTMLResponse",
     "HTTPError",
     "HandshakeFailed",
+    "Header",
     "Headers",
     "History",
     "Identity",
@@ -102,6 +112,7 @@ __all__ = [
     "NotSent",
     "Position",
     "ProtocolError",
+    "Query",
     "QueryParams",
     "RedirectResponse",
     "Request",
@@ -122,6 +133,8 @@ __all__ = [
     "Upload",
     "User",
     "WebSocket",
+    "converter",
+    "named",
     "publish",
     "run",
     "serve",
@@ -133,7 +146,8 @@ _LATER = {  # imported when they are used, since few applications use them
 }
 
 for _name in __all__:  # so that tracebacks and help() show finch.Name
-    if _name not in _LATER:
+    # not those that are imported later, and not the markers, which are aliases
+    if _name not in _LATER and hasattr(globals()[_name], "__qualname__"):
         globals()[_name].__module__ = "finch"
 del _name
 

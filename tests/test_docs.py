@@ -64,6 +64,8 @@ SERVERS = [
     "forms",
     "sessions",
     "templates",
+    "routes",
+    "typed-handlers",
     "coming-from-socketio",
     "coming-from-fastapi",
 ]
