@@ -45,7 +45,8 @@ class Templates:
 
     All that a page shows is escaped, in templates of any name but ``*.txt``. A variable that is not
     there is an error, which names it and the line (``StrictUndefined``). Each page has ``request``,
-    ``user``, ``session``, ``url_for``, ``csrf_token()``, ``csrf_field()`` and ``flashes()``.
+    ``user``, ``session``, ``path_for``, ``url_for``, ``csrf_token()``, ``csrf_field()`` and
+    ``flashes()``.
 
     Parameters:
         source: the folder of the templates, several folders, or a loader of Jinja2.
@@ -197,8 +198,9 @@ class Templates:
         }
         if SESSION in request.state:
             made["session"] = request.session
-        if hasattr(request, "url_for"):
+        if request.app is not None:
             made["url_for"] = request.url_for
+            made["path_for"] = request.app.path_for
         made.update(context)
         return made
 

@@ -34,6 +34,7 @@ PAGES = {
     "attribute.html": '<a title="{{ text }}">',
     "script.html": "<script>const data = {{ data|tojson }};</script>",
     "who.html": "{{ user }} {{ request.path }} {{ session.get('n', 0) }}",
+    "links.html": "{{ path_for('page', name='<a> b') }} {{ url_for('page', name='x') }}",
     "form.html": "<form>{{ csrf_field() }}</form>{{ csrf_token() }}",
     "flashes.html": (
         "{% for one in flashes() %}<p class={{ one.category }}>{{ one }}</p>{% endfor %}"
@@ -141,6 +142,10 @@ async def test_a_page_knows_the_visitor():
         assert (await client.get("/who.html")).text == "None /who.html 0"
         await client.post("/login")
         assert (await client.get("/who.html")).text == "ada&lt; /who.html 7"
+
+
+async def test_a_page_links_to_routes():
+    assert await shown("links.html") == "/%3Ca%3E%20b http://testserver/x"
 
 
 async def test_a_page_that_shows_nothing_of_the_session_leaves_it_alone():

@@ -179,8 +179,13 @@ class Plan:
         """Refuse types that no request can fill.
 
         Raises:
-            ConfigurationError: if there is one. The message says what to write.
+            ConfigurationError: if there is one, or if it takes files and ``finch-trio[forms]`` is
+                not installed. The message says what to write.
         """
+        if any(one.source is Source.FILE for one in self.arguments):
+            from finch.http.multipart import require_multipart  # few routes need it
+
+            require_multipart()
         for one in self.arguments:
             fault = one.why_never_filled(dec_hook)
             if fault:

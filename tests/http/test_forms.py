@@ -3,10 +3,11 @@
 import os
 
 import httpx
+import msgspec
 import pytest
 import trio
 
-from finch import FinchApp, FormData, HTTPError, Limits, Upload
+from finch import ConfigurationError, File, FinchApp, Form, FormData, HTTPError, Limits, Upload
 from finch.http.spool import IN_MEMORY
 from finch.testing import TestClient
 from tests.conftest import need, serving
@@ -191,6 +192,75 @@ async def test_without_the_extra_the_error_names_it(monkeypatch, caplog):
         assert (await client.post("/", data={"a": 1})).json() == [["a", "1"]]
         assert (await client.post("/", files={"a": b"x"})).status == 500
     assert "pip install 'finch-trio[forms]'" in caplog.text
+
+
+# Typed handlers
+
+
+class Bird(msgspec.Struct):
+    name: str
+    age: int
+    tags: list[str] = msgspec.field(default_factory=list)
+
+
+def typed_app():
+    app = FinchApp()
+
+    @app.post("/fields")
+    async def fields(name: Form[str], age: Form[int] = 0):
+        return {"name": name, "age": age}
+
+    @app.post("/struct")
+    async def struct(bird: Form[Bird]):
+        return bird
+
+    @app.post("/files")
+    async def files(
+        title: Form[str], photo: File[Upload], more: File[list[Upload]], rest: File[Upload | None]
+    ):
+        return [title, photo.filename, [one.size for one in more], rest is None]
+
+    return app
+
+
+async def test_a_handler_names_the_fields_and_files_it_takes():
+    async with TestClient(typed_app()) as client:
+        answer = await client.post("/fields", data={"name": "Ada", "age": "7"})
+        assert answer.json() == {"name": "Ada", "age": 7}
+        answer = await client.post("/struct", data={"name": "Ada", "age": 7, "tags": ["a", "b"]})
+        assert answer.json() == {"name": "Ada", "age": 7, "tags": ["a", "b"]}
+        answer = await client.post(
+            "/files",
+            data={"title": "x"},
+            files={"photo": ("../a.png", b"1"), "more": [("b", b"22"), ("c", b"333")]},
+        )
+        assert answer.json() == ["x", "a.png", [2, 3], True]
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "says"),
+    [
+        ("/fields", {"data": {"age": 1}}, "form field 'name' is missing"),
+        ("/fields", {"data": {"name": "x", "age": "old"}}, "form field 'age' does not fit"),
+        ("/fields", {"files": {"name": b"x"}}, "form field 'name' does not fit"),
+        ("/files", {"data": {"title": "x"}}, "file 'photo' is missing"),
+        ("/files", {"data": {"title": "x", "photo": "y"}}, "file 'photo' does not fit"),
+        ("/struct", {"data": {"name": "x"}}, "missing required field `age`"),
+    ],
+)
+async def test_what_does_not_fit_is_422_and_named(path, form, says):
+    async with TestClient(typed_app()) as client:
+        response = await client.post(path, **form)
+        assert response.status == 422
+        assert says in response.text
+
+
+def test_a_route_with_files_says_at_once_that_the_extra_is_missing(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "multipart", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'finch-trio\[forms\]'"):
+        typed_app()
 
 
 # What is left

@@ -147,6 +147,27 @@ async def test_who_needs_a_user_refuses_the_others():
             assert (await socket.receive()).data == 1
 
 
+async def test_it_guards_routes_and_groups():
+    app = FinchApp()
+    app.middleware(Sessions(KEY))
+    mine = app.group("/mine", auth=session_user)
+
+    @mine.get("/")
+    async def index(request):
+        return [request.user]
+
+    @app.post("/login/{user_id:int}")
+    async def enter(request, user_id):
+        login(request, user_id)
+
+    async with TestClient(app) as client:
+        assert (await client.get("/mine/")).status == 401
+        await client.post("/login/7")
+        assert (await client.get("/mine/")).json() == [7]
+        await client.post("/login/0")  # zero is a user
+        assert (await client.get("/mine/")).json() == [0]
+
+
 async def test_an_id_that_is_none_in_a_session_is_nobody():
     app = login_app()
 
