@@ -102,7 +102,7 @@ class Sessions:
     ) -> Response:
         if SESSION in request.state:
             raise ConfigurationError("Sessions is registered twice; a request has one session")
-        session = Session(self._codec, request.cookies.get(self._cookie))
+        session = Session(self._codec, self._cookie, request.raw_headers)
         request.state[SESSION] = session
         response = await call_next(request)
         self._write(request, response, session)

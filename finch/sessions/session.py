@@ -7,8 +7,10 @@ from typing import Any
 
 from finch.encoding import encode
 from finch.explain import kind, why_no_json
+from finch.http.cookies import read_cookies
 from finch.http.request import SESSION, Request
 from finch.sessions.codec import Codec, Kept, encode_session
+from finch.wire.head import RawHeaders
 
 
 class Session(MutableMapping[str, Any]):
@@ -17,23 +19,31 @@ class Session(MutableMapping[str, Any]):
     It is used as a dict, and holds what JSON can hold. A change inside a value is seen, too:
     ``request.session["cart"].append(7)``. When the response has been made, it can only be read.
 
+    Parameters:
+        codec: reads the cookie.
+        cookie: its name.
+        headers: those of the request.
+
     Example::
 
         request.session["visits"] = request.session.get("visits", 0) + 1
     """
 
-    __slots__ = ("_codec", "_cookie", "_kept", "_why_closed")
+    __slots__ = ("_codec", "_cookie", "_headers", "_kept", "_why_closed")
 
-    def __init__(self, codec: Codec, cookie: str | None) -> None:
+    def __init__(self, codec: Codec, cookie: str, headers: RawHeaders) -> None:
         self._codec = codec
         self._cookie = cookie
+        self._headers = headers
         self._kept: Kept | None = None  # None until somebody looks
         self._why_closed: str | None = None
 
     @property
     def _values(self) -> dict[str, Any]:
         if self._kept is None:
-            self._kept = self._codec.read(self._cookie)
+            lines = [value.decode("latin-1") for name, value in self._headers if name == b"cookie"]
+            self._kept = self._codec.read(read_cookies(lines).get(self._cookie))
+            self._headers = []
         return self._kept.values
 
     @property
@@ -62,6 +72,8 @@ class Session(MutableMapping[str, Any]):
             why: told to those who write.
         """
         self._why_closed = why
+        # a socket keeps its session as long as it is open: no more than is needed to read it
+        self._headers = [item for item in self._headers if item[0] == b"cookie"]
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key]

@@ -9,7 +9,8 @@ CODEC = Codec("k" * 32, "session", 100)
 
 
 def a_session(**values):
-    return Session(CODEC, CODEC.sign(values) if values else None)
+    cookie = f"session={CODEC.sign(values)}" if values else "theme=dark"
+    return Session(CODEC, "session", [(b"host", b"a"), (b"cookie", cookie.encode())])
 
 
 def test_it_is_a_dict():
@@ -84,6 +85,14 @@ def test_what_becomes_no_json_later_is_named_when_it_is_signed():
 def test_a_key_is_text():
     with pytest.raises(TypeError, match="a key of a session is text, not an int"):
         a_session()[1] = 2
+
+
+def test_when_it_is_closed_it_keeps_no_more_of_the_request_than_its_cookie():
+    session = a_session(a=1)
+    session.close("too late")
+    assert [name for name, _ in session._headers] == [b"cookie"]
+    assert session["a"] == 1
+    assert session._headers == []
 
 
 def test_when_it_is_closed_it_can_only_be_read():
