@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import trio
 from coredis.constants.resp import DataType
-from coredis.exceptions import ConnectionError, RedisError
+from coredis.exceptions import ConnectionError, InvalidResponse, RedisError
 from coredis.parser import NotEnoughData, Parser
 
 from finch.turns import account
@@ -221,8 +221,11 @@ class Connection:
         parser = Parser()
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             while data := await stream.receive_some(READ_SIZE):
-                parser.feed(bytes(data))
-                await self._handle(parser)
+                try:
+                    parser.feed(bytes(data))
+                    await self._handle(parser)
+                except (InvalidResponse, ValueError) as error:
+                    raise ConnectionError(f"what it says is not RESP: {error}") from None
         raise ConnectionError(_GONE)
 
     async def _handle(self, parser: Parser) -> None:
