@@ -32,7 +32,13 @@ from benchmarks import dialects, report
 from benchmarks.crowd import Crowd
 from benchmarks.fanout import Delivered, NotJoined, Rooms
 from benchmarks.peers import HOST, PEERS, NotStarted, Peer, Server, running, uvicorn
-from benchmarks.process import before_others, cpu_seconds, machine_seconds, raise_file_limit
+from benchmarks.process import (
+    before_others,
+    cpu_seconds,
+    machine_seconds,
+    never_interrupt,
+    raise_file_limit,
+)
 from benchmarks.rounds import Results, say
 from benchmarks.workloads import Figures, Workload, settle
 
@@ -290,6 +296,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             present.append(known[name])
     if not present:
         return 1
+    never_interrupt()
     results = measure(
         present,
         options.processes,
