@@ -33,6 +33,8 @@ READ_SIZE: Final = 64 * 1024
 ENOUGH: Final = 256 * 1024
 """Bytes that wait to be sent, after which what can wait elsewhere does."""
 
+_READ: Final = 1024 * 1024  # bytes that the parser has done with, after which they are forgotten
+
 _GONE: Final = "the connection was lost"
 
 
@@ -224,6 +226,7 @@ class Connection:
                 try:
                     parser.feed(bytes(data))
                     await self._handle(parser)
+                    forget_read(parser)
                 except (InvalidResponse, ValueError) as error:
                     raise ConnectionError(f"what it says is not RESP: {error}") from None
         raise ConnectionError(_GONE)
@@ -243,6 +246,23 @@ class Connection:
                     await trio.lowlevel.checkpoint()
                 if self._rest is not None:
                     await self._rest()
+
+
+def forget_read(parser: Parser) -> None:
+    """Let the parser forget what it has done with.
+
+    It does so itself whenever all that has come ends with the end of a message. While more comes
+    than one reading takes, that does not happen, and it would keep everything.
+    """
+    if parser.bytes_read < _READ:
+        return
+    buffer = parser.localbuffer
+    buffer.seek(parser.bytes_read)
+    rest = buffer.read()
+    buffer.seek(0)
+    buffer.write(rest)
+    buffer.truncate()
+    parser.bytes_read, parser.bytes_written = 0, len(rest)
 
 
 def packed_command(words: tuple[bytes | str | int, ...]) -> bytes:

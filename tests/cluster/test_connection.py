@@ -10,8 +10,9 @@ import pytest
 import trio
 import trustme
 from coredis.exceptions import AuthenticationError, ConnectionError, RedisError, ResponseError
+from coredis.parser import NotEnoughData, Parser
 
-from finch.cluster.connection import Connection, Place, packed_command
+from finch.cluster.connection import Connection, Place, forget_read, packed_command
 from finch.cluster.line import Address
 from tests.cluster.server import RedisServer, free_port
 
@@ -160,6 +161,21 @@ async def test_a_message_in_pieces_is_put_together():
             await trio.testing.wait_all_tasks_blocked(0.001)
         await came.wait()
         assert story == [b"a\r\nb" * 1000]
+
+
+def test_the_parser_forgets_what_it_has_done_with():
+    """Also if no reading ends with the end of a message."""
+    texts = [b"%06d" % number * 37 for number in range(20_000)]
+    stream = b"".join(map(message, texts))
+    parser, found, longest = Parser(), [], 0
+    for start in range(0, len(stream), 4099):
+        parser.feed(stream[start : start + 4099])
+        while not isinstance(parsed := parser.parse(), NotEnoughData):
+            found.append(parsed[1][2])
+        forget_read(parser)
+        longest = max(longest, len(parser.localbuffer.getvalue()))
+    assert found == texts
+    assert longest < 1_100_000 < len(stream)
 
 
 async def test_what_redis_refuses_is_an_error_of_that_command_only():
