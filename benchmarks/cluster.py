@@ -296,7 +296,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             present.append(known[name])
     if not present:
         return 1
-    never_interrupt()
+    if options.polite:
+        never_interrupt()
     results = measure(
         present,
         options.processes,
@@ -342,6 +343,11 @@ def _parser() -> argparse.ArgumentParser:
         help="in which a measurement may be repeated if other programs disturb it (%(default)s)",
     )
     add("--first", action="store_true", help="go before other programs: needs root")
+    add(
+        "--polite",
+        action="store_true",
+        help="the load takes no core from a server that is at work: for an otherwise idle machine",
+    )
     add("--out", type=Path, help="folder for cluster.md and cluster.json")
     return parser
 

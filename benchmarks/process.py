@@ -86,7 +86,8 @@ def never_interrupt() -> None:
     time; its children run as usual.
 
     Otherwise, each message that a server sends may wake the load, which then takes the core. If
-    there are fewer cores than processes, that slows a server down to half of its speed.
+    there are fewer cores than processes, that slows a server down to half of its speed. Other
+    programs are not interrupted either: if there are any, the load itself is late.
     """
     if sys.platform == "linux":
         policy = os.SCHED_BATCH | os.SCHED_RESET_ON_FORK
