@@ -7,7 +7,7 @@ import zlib
 import hypothesis.strategies as st
 import itsdangerous
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 
 from finch import ConfigurationError
 from finch.sessions.codec import Codec, encode_session
@@ -17,7 +17,7 @@ NOTHING = ({}, b"{}", False)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=10,
+    max_leaves=5,
 )
 
 
@@ -25,7 +25,8 @@ def codec(*keys, name="session", max_age=100):
     return Codec(list(keys) or KEY, name, max_age)
 
 
-@given(st.dictionaries(st.text(), JSON))
+@settings(max_examples=30, deadline=None)
+@given(st.dictionaries(st.text(max_size=5), JSON, max_size=4))
 @example({"long": "x" * 5000})
 def test_what_is_signed_comes_back(values):
     kept = codec().read(codec().sign(values))
