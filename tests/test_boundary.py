@@ -35,7 +35,6 @@ from finch import (
     StreamingResponse,
 )
 from finch.failures import failure_of
-from finch.http.paths import CONVERTERS
 from finch.testing import HandshakeRefused, SocketClosed, TestClient, WaitedTooLong
 
 
@@ -370,7 +369,6 @@ def auth_of_a_route_in_a_thread(app, thrower):
 
 @place(ask, moments=("at once",))
 def converter_of_a_path(app, thrower):
-    CONVERTERS.pop("odd", None)  # the one of the test before
     finch.converter("odd")(lambda text: thrower.throw_now())
 
     @app.get("/{bad:odd}")
