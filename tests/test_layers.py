@@ -44,6 +44,7 @@ wire.proxy
 wire.hello
 
 net.address
+net.flusher
 net.transport
 net.streams
 net.listeners

@@ -12,20 +12,16 @@ So only the reader has to handle it.
 
 from __future__ import annotations
 
-import logging
 import select
 import socket
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final
 
 import trio
 
-from finch.failures import report
-from finch.turns import FLUSHES
-
-_log = logging.getLogger("finch.server")
+from finch.net.flusher import Flusher, have_another_turn
 
 READ_SIZE: Final = 64 * 1024
 """Bytes received from a peer at a time. ``finch.turns`` limits how much work is done with them."""
@@ -36,47 +32,6 @@ _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER with a timeout of 0
 
 Spawn = Callable[[Callable[[], Awaitable[None]]], None]
 """Starts a task that outlives the caller. The task must not raise."""
-
-
-class Flushable(Protocol):
-    """An object with data to send when a turn ends."""
-
-    def flush(self) -> None:
-        """Send the written data."""
-
-
-class Flusher(trio.abc.Instrument):
-    """Sends data that was written in a turn of the event loop, when the turn ends.
-
-    trio calls ``before_io_wait`` when all tasks that can run have run, just before it waits. So no
-    task has to be woken for sending.
-    """
-
-    def __init__(self) -> None:
-        self._written: list[Flushable] = []
-        self.add = self._written.append
-        """Call it with an object that has data to send, such as a transport."""
-
-    def before_io_wait(self, timeout: float) -> None:
-        if self._written:
-            written = self._written[:FLUSHES]
-            del self._written[:FLUSHES]
-            if self._written:
-                _have_another_turn()
-            for transport in written:
-                try:
-                    transport.flush()
-                except Exception as error:
-                    # else trio would remove this instrument, and nothing would be sent any more
-                    report(_log, "a bug in Finch: sending failed", error=error)
-
-
-def _have_another_turn() -> None:
-    """Make trio run another turn at once: it is about to wait and does not know about this work."""
-    trio.lowlevel.current_trio_token().run_sync_soon(_nothing, idempotent=True)
-
-
-def _nothing() -> None: ...
 
 
 class Transport(ABC):
@@ -196,7 +151,7 @@ class Transport(ABC):
         self._flushing = True
         self._progress = trio.current_time()
         self._spawn(self._flush_slowly)
-        _have_another_turn()  # this may run at the end of a turn: trio must notice the new task
+        have_another_turn()  # this may run at the end of a turn: trio must notice the new task
 
     async def _flush_slowly(self) -> None:
         while self._outbox:

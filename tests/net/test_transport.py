@@ -5,7 +5,8 @@ import socket
 import pytest
 import trio
 
-from finch.net.transport import Flusher, SocketTransport
+from finch.net.flusher import Flusher
+from finch.net.transport import SocketTransport
 
 
 @pytest.fixture
