@@ -45,6 +45,7 @@ wire.hello
 
 net.address
 net.flusher
+net.slices
 net.transport
 net.streams
 net.listeners
