@@ -58,6 +58,8 @@ http.date
 http.body
 http.language
 http.cookies
+http.encodings
+http.conditional
 http.advice
 http.response
 http.streaming
