@@ -59,7 +59,10 @@ http.body
 http.language
 http.cookies
 http.encodings
+http.ranges
 http.conditional
+http.media
+http.disposition
 http.advice
 http.response
 http.streaming
