@@ -63,6 +63,7 @@ http.ranges
 http.conditional
 http.media
 http.disposition
+http.below
 http.advice
 http.response
 http.streaming
