@@ -64,6 +64,7 @@ http.conditional
 http.media
 http.disposition
 http.below
+http.opened
 http.advice
 http.response
 http.streaming
@@ -71,6 +72,8 @@ http.takeover
 http.returned
 http.reading
 http.request
+http.files
+http.file_replies
 http.paths
 http.patterns
 http.signatures
