@@ -78,6 +78,7 @@ http.paths
 http.patterns
 http.signatures
 http.routing
+http.static
 http.pipeline
 http.sending
 http.connection
