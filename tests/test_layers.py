@@ -74,11 +74,16 @@ http.reading
 http.request
 http.files
 http.file_replies
+http.guarding
+http.methods
 http.paths
+http.converters
 http.patterns
+http.arguments
 http.signatures
 http.routing
 http.static
+http.urls
 http.pipeline
 http.sending
 http.connection
@@ -119,6 +124,7 @@ sockets.refusals
 sockets.link
 sockets.annotations
 sockets.event
+sockets.guarding
 sockets.binding
 sockets.sent
 sockets.rooms
@@ -135,6 +141,7 @@ sockets.inbox
 sockets.admission
 sockets.membership
 sockets.client
+sockets.checks
 sockets.elsewhere
 sockets.calls
 sockets.delivery
@@ -168,11 +175,13 @@ client.keeper
 client.finch
 
 describe.surface
+describe.listing
 describe.typescript
 
 lifespan
 beside
 publishing
+routes
 shortcuts
 browser
 health
