@@ -17,6 +17,7 @@ from finch.http.file_replies import (
     Found,
     describe,
     find_in_thread,
+    kept_by,
     regular,
     reply,
 )
@@ -162,7 +163,7 @@ class StaticFiles:
             last = request.raw_path.rpartition("/")[2]
             query = f"?{request.query_string}" if request.query_string else ""
             return RedirectResponse(f"./{last}/{query}", 307)
-        return reply(request, found, self._headers(found))
+        return reply(request, found, self._headers(request, found))
 
     def _find(self, claim: Claim, parts: tuple[str, ...], accepted: str) -> Found:
         """Find a file, or a compressed one beside it. Runs in a thread."""
@@ -197,9 +198,10 @@ class StaticFiles:
             return None
         return file, about
 
-    def _headers(self, found: Found) -> list[tuple[str, str]]:
+    def _headers(self, request: Request, found: Found) -> list[tuple[str, str]]:
         never_changes = self._immutable is not None and self._immutable.search(found.name)
-        headers = [("cache-control", _YEAR if never_changes else self._cache_control)]
+        kept = kept_by(request, _YEAR if never_changes else self._cache_control)
+        headers = [("cache-control", kept)]
         if self._precompressed and compressible(found.content_type):
             headers.append(("vary", "accept-encoding"))
         return headers

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import trio
 
-from finch import ConfigurationError, FinchApp, HTTPError
+from finch import ConfigurationError, FileResponse, FinchApp, HTTPError
 from finch.http.static import HASHED
 from finch.testing import TestClient
 from tests.conftest import need
@@ -343,6 +343,23 @@ async def test_guards_are_for_start_pages_as_well(folder, path, level):
     group.static("/files", folder, auth=no_entry if level == "files" else None)
     async with TestClient(app) as client:
         assert (await client.get(f"/team/files{path}")).status == 401
+
+
+async def test_what_a_user_gets_is_kept_by_no_cache_that_others_use(folder):
+    app = FinchApp()
+    app.static("/files", folder, auth=lambda request: "ann")
+
+    @app.get("/file", auth=lambda request: "ann")
+    async def file(request):
+        return FileResponse(folder / "app.js", max_age=60)
+
+    async with TestClient(app) as client:
+        for path, kept in {
+            "/files/app.js": "private, no-cache",
+            "/files/app.3f9a1c2b.js": "private, max-age=31536000, immutable",
+            "/file": "private, max-age=60",
+        }.items():
+            assert (await client.get(path)).headers["cache-control"] == kept
 
 
 async def test_a_group_may_be_a_directory_and_have_parameters(folder):
