@@ -41,6 +41,7 @@ from finch.errors import (
 from finch.headers import Headers, QueryParams
 from finch.http.arguments import Body, Cookie, File, Form, Header, Query, named
 from finch.http.converters import converter
+from finch.http.files import FileResponse
 from finch.http.methods import Methods
 from finch.http.request import Request
 from finch.http.response import (
@@ -91,6 +92,7 @@ __all__ = [
     "Entry",
     "Everyone",
     "File",
+    "FileResponse",
     "FinchApp",
     "FinchError",
     "FinchRoute",

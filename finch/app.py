@@ -144,9 +144,14 @@ class FinchApp(Routes, Beside, Shortcuts):
         for leaf in route.leaves(prefix, (self._level, *levels)):
             if leaf.plan is not None:
                 leaf.plan.check(self.dec_hook, leaf.path)
-            own = self._own.pop(leaf.path, None)
-            if own is not None:
-                self._router.remove(own)
+            own = self._own.get(leaf.path)
+            if own is not None and (not own.gives_way or own.methods & leaf.methods):
+                self._router.remove(self._own.pop(leaf.path))
+            if leaf.gives_way:
+                same = [one for one in self._router.routes() if one.path == leaf.path]
+                if any(one.methods & leaf.methods for one in same):
+                    continue
+                self._own[leaf.path] = leaf
             self._router.add(leaf)
             self._pipeline.prepare(leaf)
 

@@ -44,6 +44,8 @@ wire.proxy
 wire.hello
 
 net.address
+net.flusher
+net.slices
 net.transport
 net.streams
 net.listeners
@@ -56,18 +58,27 @@ http.date
 http.body
 http.language
 http.cookies
+http.encodings
+http.ranges
+http.conditional
+http.media
+http.filetypes
+http.disposition
+http.below
+http.opened
 http.advice
 http.response
 http.streaming
 http.takeover
 http.returned
-http.media
 http.spool
 http.uploads
 http.multipart
 http.forms
 http.reading
 http.request
+http.files
+http.file_replies
 http.guarding
 http.methods
 http.paths
@@ -76,6 +87,7 @@ http.patterns
 http.arguments
 http.signatures
 http.routing
+http.static
 http.urls
 http.pipeline
 http.sending
