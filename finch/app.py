@@ -307,6 +307,9 @@ class FinchApp(Beside, Shortcuts):
                 return response
         """
         self._pipeline.add_middleware(function)
+        attach = getattr(function, "attach", None)
+        if attach is not None:  # a guard that has to do with more than requests, such as CORS
+            attach(self)
         return function
 
     def error_handler(self, what: int | type[Exception]) -> Callable[[F], F]:
@@ -341,6 +344,23 @@ class FinchApp(Beside, Shortcuts):
             Disconnected: if the client left before its body was complete.
         """
         return await self._pipeline.handle(request)
+
+    async def answer_error(self, request: Request, error: BaseException) -> Response:
+        """The response to an error: that of its error handler, or else Finch's own. For middleware
+        that adds headers to every response.
+
+        Parameters:
+            error: what ``call_next`` raised. It must not be a :class:`Disconnected`, which has
+                nobody to answer.
+
+        Example::
+
+            try:
+                response = await call_next(request)
+            except OutOfSeed as error:
+                response = await request.app.answer_error(request, error)
+        """
+        return await self._pipeline.answer(request, error)
 
     # Several processes
 

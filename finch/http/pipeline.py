@@ -92,7 +92,7 @@ class Pipeline:
             error = failure_of(raised)
             if isinstance(error, Disconnected):
                 raise error from None
-            return await self._answer(request, error)
+            return await self.answer(request, error)
 
     async def _endpoint(self, request: Request) -> Response:
         """What the innermost middleware calls.
@@ -105,7 +105,7 @@ class Pipeline:
         except BaseException as raised:
             error = failure_of(raised)
             if isinstance(error, HTTPError) or self._find_handler(error) is not None:
-                return await self._answer(request, error)
+                return await self.answer(request, error)
             raise error from None
 
     async def _dispatch(self, request: Request) -> Response:
@@ -163,7 +163,12 @@ class Pipeline:
                 return self._error_handlers[kind]
         return None
 
-    async def _answer(self, request: Request, error: BaseException) -> Response:
+    async def answer(self, request: Request, error: BaseException) -> Response:
+        """The response to an error: that of its error handler, or else Finch's own.
+
+        Parameters:
+            error: judged by :func:`finch.failures.failure_of`, and not a :class:`Disconnected`.
+        """
         lone = alone(error)
         if lone is not None and self._find_handler(lone) is not None:
             error = lone  # a nursery's group with one exception, which has a handler
