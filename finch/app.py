@@ -43,7 +43,8 @@ class FinchApp(Beside, Shortcuts):
             see :attr:`client_url`. ``finch.global.js`` and ``finch.d.ts`` are beside it. None for
             no such routes; a route of your own with one of these paths takes its place.
         health: whether ``/healthz`` and ``/readyz`` are served, for probes: see ``finch.health``.
-        debug: whether ``finch.d.ts`` has the types of this application's handlers.
+        debug: whether a client on this machine sees the traceback of what a handler raised, and
+            ``finch.d.ts`` has the types of this application's handlers.
         languages: the language tags that the application speaks, the default first.
         limits: the limits; ``Limits()`` if left out.
         backplane: the URL of the Redis that joins several processes into one application, such as
@@ -307,8 +308,7 @@ class FinchApp(Beside, Shortcuts):
                 return response
         """
         self._pipeline.add_middleware(function)
-        attach = getattr(function, "attach", None)
-        if attach is not None:  # a guard that has to do with more than requests, such as CORS
+        if attach := getattr(function, "attach", None):  # of a guard, such as CORS
             attach(self)
         return function
 
@@ -346,19 +346,18 @@ class FinchApp(Beside, Shortcuts):
         return await self._pipeline.handle(request)
 
     async def answer_error(self, request: Request, error: BaseException) -> Response:
-        """The response to an error: that of its error handler, or else Finch's own. For middleware
-        that adds headers to every response.
+        """The response to an error, by its error handler or by Finch: for middleware that changes
+        every response.
 
         Parameters:
-            error: what ``call_next`` raised. It must not be a :class:`Disconnected`, which has
-                nobody to answer.
+            error: what ``call_next`` raised, except :class:`Disconnected`.
 
         Example::
 
             try:
-                response = await call_next(request)
+                return await call_next(request)
             except OutOfSeed as error:
-                response = await request.app.answer_error(request, error)
+                return await request.app.answer_error(request, error)
         """
         return await self._pipeline.answer(request, error)
 

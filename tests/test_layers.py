@@ -66,6 +66,9 @@ http.paths
 http.patterns
 http.signatures
 http.routing
+http.accepts
+http.raised
+http.problems
 http.pipeline
 http.sending
 http.connection

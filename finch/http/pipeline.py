@@ -16,7 +16,7 @@ from finch.declaring import check_no_yield, check_takes
 from finch.errors import ConfigurationError, Disconnected, HTTPError
 from finch.failures import alone, failure_of, report, report_no_status
 from finch.http.request import Request
-from finch.http.response import Response, TextResponse
+from finch.http.response import Response
 from finch.http.returned import chunk_to_bytes, to_response
 from finch.http.routing import FinchRoute, Match, Methods, Router
 from finch.http.streaming import StreamingResponse
@@ -172,29 +172,32 @@ class Pipeline:
         lone = alone(error)
         if lone is not None and self._find_handler(lone) is not None:
             error = lone  # a nursery's group with one exception, which has a handler
-        handler = self._find_handler(error)
+        from finch.http.problems import respond, shows_traceback  # only errors need it
+
+        handler, cause = self._find_handler(error), None
         if handler is None and not isinstance(error, HTTPError):
             report(_log, "%s %s raised", request.method, request.raw_path, error=error)
             cause, error = error, HTTPError(500)
             error.__cause__ = cause
-            handler = self._error_handlers.get(500)
+            if not shows_traceback(request):
+                handler = self._error_handlers.get(500)
         if handler is not None:
             try:
                 return await _handled(handler, request, error)
             except BaseException as raised:
+                cause = failure_of(raised)
                 report(
                     _log,
                     "the error handler %s of %s %s raised",
                     _name(handler),
                     request.method,
                     request.raw_path,
-                    error=failure_of(raised),
+                    error=cause,
                 )
                 error = HTTPError(500)
         assert isinstance(error, HTTPError)
         report_no_status(_log, error)
-        status, text, headers = error.answer()
-        return TextResponse(text, status, headers)
+        return await respond(request, error, cause)
 
 
 def check_error(what: object) -> None:
