@@ -73,6 +73,14 @@ http.pipeline
 http.sending
 http.connection
 
+guards.around
+guards.cors
+guards.hosts
+guards.headers
+guards.request_ids
+guards.credentials
+guards.rate
+
 cluster.history
 cluster.views
 cluster.figures
@@ -269,7 +277,10 @@ def test_folders_stand_together():
     """So that the order of the modules is one of the folders as well."""
     folders = [name.rpartition(".")[0] for name in HOUSE]
     runs = [folder for at, folder in enumerate(folders) if at == 0 or folders[at - 1] != folder]
-    order = ["", "wire", "net", "http", "cluster", "sockets", "client", "describe", "", "testing"]
+    order = [
+        *("", "wire", "net", "http", "guards", "cluster", "sockets", "client", "describe", ""),
+        "testing",
+    ]
     assert runs == order
 
 
