@@ -36,6 +36,7 @@ from finch.errors import (
     Unavailable,
 )
 from finch.headers import Headers, QueryParams
+from finch.http.files import FileResponse
 from finch.http.request import Request
 from finch.http.response import (
     HTMLResponse,
@@ -77,6 +78,7 @@ __all__ = [
     "Disconnected",
     "Entry",
     "Everyone",
+    "FileResponse",
     "FinchApp",
     "FinchError",
     "FinchRoute",

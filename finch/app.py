@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, TypeVar, Unpack
+from os import PathLike
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from finch.backplanes import Backplanes
 from finch.beside import Beside
@@ -28,6 +29,9 @@ from finch.sockets.manager import SocketManager
 from finch.sockets.options import OfApplication, OfSocket, SocketOptions, takes_options
 from finch.sockets.raw import RawSocketRoute
 from finch.sockets.stats import Stats
+
+if TYPE_CHECKING:
+    from finch.http.static import StaticOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -175,6 +179,20 @@ class FinchApp(Beside, Shortcuts):
             if own is not None:
                 self._router.remove(own)
             self._router.add(route)
+
+    def static(
+        self, path: str, directory: str | PathLike[str], **options: Unpack[StaticOptions]
+    ) -> None:
+        """Serve the files of a directory: ``app.static("/assets", "assets")``.
+
+        Parameters: as :class:`finch.http.static.StaticFiles`.
+        """
+        from finch.http.static import StaticFiles  # many applications have no files
+
+        files = StaticFiles(path, directory, **options)
+        self.add_routes(files.routes())
+        for route in files.start_routes():
+            self._add_own(route)
 
     @property
     def routes(self) -> list[FinchRoute]:

@@ -44,6 +44,8 @@ wire.proxy
 wire.hello
 
 net.address
+net.flusher
+net.slices
 net.transport
 net.streams
 net.listeners
@@ -56,16 +58,27 @@ http.date
 http.body
 http.language
 http.cookies
+http.encodings
+http.ranges
+http.conditional
+http.media
+http.disposition
+http.below
+http.opened
 http.advice
 http.response
 http.streaming
 http.takeover
 http.returned
+http.reading
 http.request
+http.files
+http.file_replies
 http.paths
 http.patterns
 http.signatures
 http.routing
+http.static
 http.accepts
 http.raised
 http.problems

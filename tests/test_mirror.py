@@ -33,6 +33,7 @@ STORIES = {
     },
     "http": {
         "kept_requests": "request: what the request of an open WebSocket keeps",
+        "sent_files": "opened, file_replies and sending: files on their way, over every connection",
         "spoken_languages": "language, through FinchApp: which languages may be given",
         "streams_left_behind": "request, streaming and connection: generators that nobody sends",
         "values": "request, body, cookies and language: all that a handler reads from a request",

@@ -8,7 +8,8 @@ import finch
 
 NAMES = """
 Address Audience CallFailed ClientGone ConfigurationError ConnectionClosed ConnectionLost Controller
-Disconnected Entry Everyone FinchApp FinchError FinchRoute HTMLResponse HTTPError HandshakeFailed
+Disconnected Entry Everyone FileResponse FinchApp FinchError FinchRoute HTMLResponse HTTPError
+HandshakeFailed
 Headers History Identity JSONResponse Kept Limits Message Methods NotSent Position ProtocolError
 QueryParams RedirectResponse Request Response Room Rooms Sent SocketClient SocketController
 SocketEvent SocketManager SocketRooms Stats StreamingResponse TextResponse Unavailable Upgrade User

@@ -15,8 +15,9 @@ from finch.calls import attempt, call, runs_inline
 from finch.declaring import check_no_yield, check_takes
 from finch.errors import ConfigurationError, Disconnected, HTTPError
 from finch.failures import alone, failure_of, report, report_no_status
+from finch.http.files import FileResponse
 from finch.http.request import Request
-from finch.http.response import Response
+from finch.http.response import Response, TextResponse
 from finch.http.returned import chunk_to_bytes, to_response
 from finch.http.routing import FinchRoute, Match, Methods, Router
 from finch.http.streaming import StreamingResponse
@@ -87,12 +88,28 @@ class Pipeline:
             response = await self._chain(request)
             if isinstance(response, TakeOver):  # a middleware may have made it
                 await response.prepare()
-            return response
         except BaseException as raised:
             error = failure_of(raised)
             if isinstance(error, Disconnected):
                 raise error from None
-            return await self.answer(request, error)
+            response = await self.answer(request, error)
+        if isinstance(response, FileResponse):  # a middleware or an error handler may have made it
+            response = await self._opened(request, response)
+        return response
+
+    async def _opened(self, request: Request, response: FileResponse) -> Response:
+        try:
+            return await _open(request, response)
+        except BaseException as raised:
+            answer = await self.answer(request, failure_of(raised))
+            if not isinstance(answer, FileResponse):
+                return answer
+        try:  # the page of an error handler
+            return await _open(request, answer)
+        except BaseException as raised:
+            name, error = answer.path, failure_of(raised)
+            report(_log, "the page %s of an error handler cannot be sent", name, error=error)
+            return TextResponse("Internal Server Error", 500)
 
     async def _endpoint(self, request: Request) -> Response:
         """What the innermost middleware calls.
@@ -149,6 +166,8 @@ class Pipeline:
         response = to_response(value, origin=route.index)
         if isinstance(response, TakeOver):
             await response.prepare()
+        elif isinstance(response, FileResponse):
+            return await _open(request, response)
         elif isinstance(response, StreamingResponse) and inspect.isasyncgen(value):
             stream = request.stream_in_task(value)
             response.chunks, response.origin = stream, value
@@ -233,6 +252,12 @@ async def _handled(handler: Callable[..., Any], request: Request, error: BaseExc
             for name, text in error.answer()[2].items():
                 response.set_header(name, text)
     return response
+
+
+async def _open(request: Request, response: FileResponse) -> Response:
+    from finch.http.file_replies import reply_with_file  # many applications have no files
+
+    return await reply_with_file(request, response)
 
 
 async def _through(middleware: Middleware, inner: Next, request: Request) -> Response:

@@ -26,6 +26,7 @@ from finch.http.returned import chunk_to_bytes
 from finch.http.streaming import Stream, StreamingResponse
 from finch.http.takeover import TakeOver
 from finch.net.address import Address
+from finch.net.slices import FileSlice
 from finch.net.transport import Transport
 from finch.turns import account
 from finch.wire.head import RawHeaders
@@ -185,10 +186,18 @@ class Sender:
         transport.write(self._http.send_body(piece))
         if transport.pending > most:
             await transport.drain(most)
-        if transport.lost:
+        await self._go_on(len(piece))
+
+    async def _go_on(self, sent: int) -> None:
+        """Called when some bytes were sent, before the next.
+
+        Raises:
+            Disconnected: if the peer has left.
+        """
+        if self._transport.lost:
             raise Disconnected("the client left before its response was sent")
         self._gone_since = math.inf  # the peer still takes what we send
-        if account.spend(len(piece)):
+        if account.spend(sent):
             await trio.lowlevel.checkpoint()
 
     async def _send_stream(
@@ -210,6 +219,8 @@ class Sender:
                 await stream.aclose()
             else:
                 self._stream = stream
+                if transport.sends_files and http.counts and hasattr(stream.source, "by_kernel"):
+                    stream.source.by_kernel = True  # see FileChunks
                 self.look(trio.current_time())
                 await stream.send_to(partial(self._send_chunk, response.origin))
                 if self._stream is None:  # cancelled
@@ -234,6 +245,11 @@ class Sender:
             self._stream = None
 
     async def _send_chunk(self, origin: object, chunk: Any) -> None:
+        if type(chunk) is FileSlice:
+            self._http.sent_elsewhere(chunk.size)
+            await self._transport.send_file(chunk)
+            await self._go_on(chunk.size)
+            return
         data = chunk if type(chunk) is bytes else chunk_to_bytes(chunk, origin)
         if len(data) > _SLICE:
             await self._send_slices(data)
