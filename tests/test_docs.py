@@ -62,6 +62,8 @@ SERVERS = [
     "sockets",
     "cluster",
     "http",
+    "errors",
+    "guards",
     "coming-from-socketio",
     "coming-from-fastapi",
 ]

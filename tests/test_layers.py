@@ -91,6 +91,7 @@ guards.cors
 guards.hosts
 guards.headers
 guards.request_ids
+guards.compress
 guards.credentials
 guards.rate
 

@@ -5,6 +5,7 @@ cors.py         CORS: which pages of other origins may read responses
 hosts.py        TrustedHosts: the names under which the application is served
 headers.py      SecurityHeaders: what browsers should refuse
 request_ids.py  RequestID: a name for each request, in responses and in the log
+compress.py     Compress: whole responses in gzip
 credentials.py  Basic and Bearer: who sends a request
 rate.py         RateLimit: how many requests a client may send
 
@@ -24,6 +25,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from finch.guards.compress import Compress as Compress
     from finch.guards.cors import CORS as CORS
     from finch.guards.credentials import Basic as Basic
     from finch.guards.credentials import Bearer as Bearer
@@ -39,6 +41,7 @@ _WHERE: Final = {
     "Basic": "credentials",
     "Bearer": "credentials",
     "CORS": "cors",
+    "Compress": "compress",
     "RateLimit": "rate",
     "RequestID": "request_ids",
     "RequestIDFilter": "request_ids",
@@ -52,6 +55,7 @@ __all__ = [
     "CORS",
     "Basic",
     "Bearer",
+    "Compress",
     "RateLimit",
     "RequestID",
     "RequestIDFilter",

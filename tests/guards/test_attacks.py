@@ -13,6 +13,7 @@ from finch import Address, FinchApp, HTTPError
 from finch.guards import (
     CORS,
     Basic,
+    Compress,
     RateLimit,
     RequestID,
     SecurityHeaders,
@@ -27,6 +28,7 @@ def application():
     app = FinchApp(debug=True)
     app.middleware(RequestID())
     app.middleware(SecurityHeaders(csp="script-src 'nonce-{nonce}'"))
+    app.middleware(Compress())
     app.middleware(CORS(["https://example.org", "https://*.example.net"], credentials=True))
     app.middleware(TrustedHosts(["example.org", "*.example.net"]))
     app.middleware(RateLimit(1000, per=60, only=[401]))
