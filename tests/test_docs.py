@@ -64,6 +64,8 @@ SERVERS = [
     "http",
     "errors",
     "guards",
+    "routes",
+    "typed-handlers",
     "coming-from-socketio",
     "coming-from-fastapi",
 ]

@@ -72,12 +72,17 @@ http.takeover
 http.returned
 http.reading
 http.request
+http.guarding
+http.methods
 http.files
 http.file_replies
 http.paths
+http.converters
 http.patterns
+http.arguments
 http.signatures
 http.routing
+http.urls
 http.static
 http.accepts
 http.raised
@@ -131,6 +136,7 @@ sockets.refusals
 sockets.link
 sockets.annotations
 sockets.event
+sockets.guarding
 sockets.binding
 sockets.sent
 sockets.rooms
@@ -147,6 +153,7 @@ sockets.inbox
 sockets.admission
 sockets.membership
 sockets.client
+sockets.checks
 sockets.elsewhere
 sockets.calls
 sockets.delivery
@@ -180,11 +187,13 @@ client.keeper
 client.finch
 
 describe.surface
+describe.listing
 describe.typescript
 
 lifespan
 beside
 publishing
+routes
 shortcuts
 browser
 health

@@ -1,6 +1,6 @@
 """Basic and Bearer: who sends a request, by its ``Authorization`` header.
 
-Both are used as ``auth=`` or as middleware. The user is then in ``request.state["user"]``.
+Both are used as ``auth=`` or as middleware. The user is then ``request.user``.
 
 Wrong credentials get 401, and malformed ones 400: a client that sends them would be wrong with any
 password. Secrets are compared in a time that says nothing about them.
@@ -65,7 +65,7 @@ class _Credentials(ABC):
         user = await self._user(request)
         if call_next is None:
             return user  # auth= keeps it
-        request.state["user"] = user
+        request.user = user
         return await call_next(request)
 
     async def _user(self, request: Request) -> Any:

@@ -52,8 +52,7 @@ class RateLimit:
         limit: how many requests a client may send ...
         per: ... in so many seconds.
         by: who counts as one client. ``"address"``: an IPv4 address, or the 64 bits of an IPv6
-            address that stand for a household. ``"user"``: ``request.state["user"]``, or the
-            address if there is none. Or a function that takes the request and returns a str or int;
+            address that stand for a household. ``"user"``: ``request.user``, or the address if there is none. Or a function that takes the request and returns a str or int;
             None is not limited. It runs on the event loop, so it must not block.
         only: the statuses of responses that count, such as ``[401, 403]`` to limit guesses of
             passwords. All count if it is empty.
@@ -135,7 +134,7 @@ class RateLimit:
         if callable(self._by):
             return _kept(self._by(request), "by")
         if self._by == "user":
-            user = request.state.get("user")
+            user = request.user
             if user is not None:
                 return _kept(user, "user")
         host = request.client.host
@@ -246,7 +245,7 @@ def _kept(value: Any, what: str) -> Key | None:
             coroutine()
         raise TypeError(
             f"RateLimit counts by a str or int, not {kind(value)}; write "
-            "by=lambda request: request.state['user'].id"
+            "by=lambda request: request.user.id"
         )
     return (what, value)
 

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from finch import ConfigurationError, FinchApp, HTTPError, SocketManager, StreamingResponse
-from finch.guards import CORS, Basic
+from finch.guards import CORS, Basic, Bearer
 from finch.testing import HandshakeRefused, TestClient
 from tests.conftest import serving
 
@@ -97,7 +97,7 @@ async def test_an_error_is_logged_once_and_its_handler_is_called(caplog):
         response = await client.get("/bug", headers={"origin": PAGE})
     assert (response.status, response.text) == (500, "sorry")
     assert [type(one) for one in seen] == [ValueError]
-    assert caplog.text.count("raised") == 1
+    assert caplog.text.count("GET /bug raised") == 1
 
 
 @pytest.mark.parametrize("origin", [None, "https://evil.example", "null"])
@@ -303,6 +303,37 @@ async def test_its_origins_open_the_applications_sockets():
         assert await opens(app, path, "https://a.example.com")
         assert not await opens(app, path, "https://example.com")
         assert not await opens(app, path, "null")
+
+
+async def test_it_may_be_given_to_the_application_at_once():
+    assert await opens(FinchApp(middleware=[CORS(PAGE)]), "/ws", PAGE) is False  # no socket yet
+    app = FinchApp(middleware=[CORS(PAGE)])
+    SocketManager(app, path="/more")
+    assert await opens(app, "/more", PAGE)
+
+
+async def test_a_group_may_have_cors_and_its_preflights_reach_it():
+    app = FinchApp()
+    api = app.group("/api", middleware=[CORS(PAGE)], auth=Bearer("secret"))
+
+    @api.put("/birds")
+    async def put(request):
+        return "put"
+
+    @app.put("/other")
+    async def other(request):
+        return "other"
+
+    async with TestClient(app) as client:
+        asks = {"origin": PAGE, "access-control-request-method": "PUT"}
+        first = await client.options("/api/birds", headers=asks)
+        assert first.status == 204
+        assert first.headers["access-control-allow-origin"] == PAGE
+        assert first.headers["access-control-max-age"] == "600"
+        refused = await client.put("/api/birds", headers={"origin": PAGE})
+        assert (refused.status, refused.headers["access-control-allow-origin"]) == (401, PAGE)
+        elsewhere = await client.options("/other", headers=asks)
+        assert "access-control-allow-origin" not in elsewhere.headers
 
 
 async def test_sockets_that_were_declared_before_are_opened_too():

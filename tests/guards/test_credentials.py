@@ -7,7 +7,7 @@ import threading
 import httpx
 import pytest
 
-from finch import ConfigurationError, FinchApp, HTTPError
+from finch import ConfigurationError, FinchApp, HTTPError, SocketManager
 from finch.guards import Basic, Bearer, credentials, same_secret
 from finch.testing import HandshakeRefused, TestClient
 from tests.conftest import serving
@@ -171,22 +171,36 @@ async def test_sockets_are_guarded_by_the_same():
     assert refused.value.response.status == 401
 
 
-async def test_it_is_a_function_for_auth_too():
-    """Of the request only; it returns the user."""
-    found = []
-    app = FinchApp()
+@pytest.mark.parametrize("kind", ["route", "group", "app", "manager"])
+async def test_it_is_a_function_for_auth_too(kind):
     guard = Basic(PASSWORDS)
+    app = FinchApp(auth=guard if kind == "app" else None)
+    group = app.group("/in", auth=guard if kind == "group" else None)
+    manager = SocketManager(app, path="/ws2", auth=guard if kind == "manager" else None)
 
-    @app.get("/")
+    @manager.socket("who")
+    async def who(socket, data):
+        return socket.request.user
+
+    @group.get("/me", auth=guard if kind == "route" else None)
     async def index(request):
-        found.append(await guard(request))
-        return "in"
+        return request.user
 
     async with TestClient(app) as client:
         headers = {"authorization": basic("bob:other")}
-        assert (await client.get("/", headers=headers)).text == "in"
-        assert (await client.get("/")).status == 401
-    assert found == ["bob"]
+        if kind == "manager":
+            async with client.socket("/ws2", headers=headers) as socket:
+                await socket.send("who")
+                assert (await socket.receive()).data == "bob"
+            with pytest.raises(HandshakeRefused) as refused:
+                async with client.socket("/ws2"):
+                    pass
+            response = refused.value.response
+        else:
+            assert (await client.get("/in/me", headers=headers)).text == "bob"
+            response = await client.get("/in/me")
+    assert response.status == 401
+    assert response.headers["www-authenticate"] == 'Basic realm="login", charset="UTF-8"'
 
 
 async def test_httpx_logs_in():
