@@ -41,6 +41,7 @@ STORIES = {
     },
     "guards": {
         "attacks": "all of guards, and the responses to errors: what clients try, in one table",
+        "together": "all of guards, on files too; httplint reads what they send",
     },
     "cluster": {
         "conformance": "backplane and redis: what every backplane must do",

@@ -52,8 +52,9 @@ class RateLimit:
         limit: how many requests a client may send ...
         per: ... in so many seconds.
         by: who counts as one client. ``"address"``: an IPv4 address, or the 64 bits of an IPv6
-            address that stand for a household. ``"user"``: ``request.user``, or the address if there is none. Or a function that takes the request and returns a str or int;
-            None is not limited. It runs on the event loop, so it must not block.
+            address that stand for a household. ``"user"``: ``request.user``, or the address if
+            there is none. Or a function that takes the request and returns a str or int; None is
+            not limited. It runs on the event loop, so it must not block.
         only: the statuses of responses that count, such as ``[401, 403]`` to limit guesses of
             passwords. All count if it is empty.
         name: what the headers call this limit, if there are several.

@@ -26,11 +26,11 @@ def application(guard):
 
     @app.get("/")
     async def index(request):
-        return {"user": request.state["user"]}
+        return {"user": request.user}
 
     @app.socket("who")
     async def who(socket, data):
-        return socket.request.state["user"]
+        return socket.request.user
 
     return app
 
