@@ -462,6 +462,17 @@ async def test_causes_and_groups_are_shown_from_the_outside_in():
     assert places == sorted(places)
 
 
+async def test_causes_that_form_a_circle_are_shown_once():
+    app = FinchApp(debug=True)
+
+    @app.get("/")
+    async def index(request):
+        raise circle()
+
+    said = (await ask(app, "/", headers=BROWSER)).text
+    assert (said.count("<h2>ValueError: one<"), said.count("<h2>ValueError: two<")) == (1, 1)
+
+
 async def test_the_middle_of_a_deep_recursion_is_left_out():
     app = FinchApp(debug=True)
 
