@@ -40,6 +40,7 @@ _LONGEST: Final = (
 # a page may always send these (Fetch, "CORS-safelisted request-header")
 _SAFE: Final = frozenset(("accept", "accept-language", "content-language", "content-type", "range"))
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_KEPT: Final = 1_000  # origins of which it is kept that they are allowed
 _ORIGIN, _METHOD, _HEADERS = (
     "access-control-allow-origin",
     "access-control-allow-methods",
@@ -107,6 +108,7 @@ class CORS:
             )
         self._max_age = str(max_age)
         self._seldom = Seldom(_log)
+        self._decided: dict[str, bool] = {}
 
     def _check_any(self, listed: list[str]) -> None:
         if not listed:
@@ -139,6 +141,14 @@ class CORS:
         """
         if self._any:
             return True
+        decided = self._decided.get(origin)
+        if decided is None:
+            decided = self._decide(origin)
+            if decided and len(self._decided) < _KEPT:  # what is refused could be anything
+                self._decided[origin] = decided
+        return decided
+
+    def _decide(self, origin: str) -> bool:
         read = read_origin(origin)
         if read is None:
             return False
@@ -151,9 +161,9 @@ class CORS:
         )
 
     async def __call__(self, request: Request, call_next: Next) -> Response:
+        lines = [value for name, value in request.raw_headers if name == b"origin"]
         # several lines are joined, and then are no origin
-        lines = request.headers.getlist("origin")
-        origin = ", ".join(lines) if lines else None
+        origin = b", ".join(lines).decode("latin-1") if lines else None
         if request.method == "OPTIONS" and origin is not None:
             method = request.headers.get("access-control-request-method")
             if method is not None:

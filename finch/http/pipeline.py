@@ -123,6 +123,8 @@ class Pipeline:
         error = failure_of(raised)
         if isinstance(error, HTTPError) or self._find_handler(error) is not None:
             return await self.answer(request, error)
+        if error is raised:
+            raise error  # and not from None: the log and the developer's page show its cause
         raise error from None
 
     async def _dispatch(self, request: Request) -> Response:

@@ -48,13 +48,21 @@ async def respond(request: Request, error: HTTPError, cause: BaseException | Non
     Parameters:
         cause: what the application raised, if that is why there is an error.
     """
-    status, _, headers = error.answer()
+    status, message, headers = error.answer()
     form = _form(request, status, headers)
     if cause is not None and shows_traceback(request):
         response = await _traced(request, form, status, cause)
         if response is not None:
             return response
-    return _response(request, form, error)
+    response = _response(request, form, error, status, message)
+    vary = "accept"
+    for name, value in headers.items():
+        if name.lower() == "vary":
+            vary = f"{value}, accept"
+        else:
+            response.set_header(name, value)
+    response.set_header("vary", vary)
+    return response
 
 
 def shows_traceback(request: Request) -> bool:
@@ -84,32 +92,32 @@ def _form(request: Request, status: int, headers: dict[str, str]) -> int:
     # "Socket is requested!" is text, as in Dart; and who sets a type has written a text of it
     if status == 426 or any(name.lower() == "content-type" for name in headers):
         return _TEXT
-    form = choose_type(", ".join(request.headers.getlist("accept")), _FORMS)
+    accept, sent = "", b""
+    for name, value in request.raw_headers:  # not request.headers: scanners get many a 404
+        if name == b"accept":
+            line = value.decode("latin-1")
+            accept = f"{accept}, {line}" if accept else line
+        elif name == b"content-type":
+            sent = value
+    form = None if accept in ("", "*/*") else choose_type(accept, _FORMS)
     if form is None:
-        return _JSON if _sent_json(request) else _TEXT
+        return _JSON if sent and _is_json(sent) else _TEXT
     return form
 
 
-def _sent_json(request: Request) -> bool:
-    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return sent == "application/json" or sent.endswith("+json")
+def _is_json(content_type: bytes) -> bool:
+    sent = content_type.partition(b";")[0].strip().lower()
+    return sent == b"application/json" or sent.endswith(b"+json")
 
 
-def _response(request: Request, form: int, error: HTTPError) -> Response:
-    status, message, headers = error.answer()
-    response: Response
+def _response(request: Request, form: int, error: HTTPError, status: int, message: str) -> Response:
     if form == _JSON:
-        response = _problem(request, error, status, message)
-    elif form == _PAGE:
+        return _problem(request, error, status, message)
+    if form == _PAGE:
         title = _title(status)
         text = "" if message == status_phrase(status) else f"<p>{escape(message)}</p>\n"
-        response = HTMLResponse(_HTML.format(title=escape(title), text=text), status)
-    else:
-        response = TextResponse(message, status)
-    response.set_header("vary", "accept")
-    for name, value in headers.items():
-        response.set_header(name, value)
-    return response
+        return HTMLResponse(_HTML.format(title=escape(title), text=text), status)
+    return TextResponse(message, status)
 
 
 def _title(status: int) -> str:

@@ -129,6 +129,16 @@ async def test_who_sets_a_type_has_written_a_text_of_it():
     assert (response.headers["content-type"], response.text) == ("application/xml", "<wrong/>")
 
 
+async def test_vary_of_an_error_is_kept():
+    app = FinchApp()
+
+    @app.get("/")
+    async def index(request):
+        raise HTTPError(403, headers={"Vary": "Cookie"})
+
+    assert (await ask(app, "/")).headers.getlist("vary") == ["Cookie, accept"]
+
+
 async def test_a_get_of_a_socket_is_the_same_text_for_all():
     for headers in (BROWSER, SCRIPT, {}):
         response = await ask(application(), "/ws", headers=headers)
@@ -460,6 +470,26 @@ async def test_causes_and_groups_are_shown_from_the_outside_in():
     for word in words[1:]:
         places.append(said.index(word, places[-1]))
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("meant", [True, False])
+async def test_page_and_log_show_the_cause(meant, caplog):
+    app = FinchApp(debug=True)
+
+    @app.get("/")
+    async def index(request):
+        try:
+            raise KeyError("inner")
+        except KeyError as error:
+            if meant:
+                raise ValueError("outer") from error
+            raise ValueError("outer")
+
+    said = (await ask(app, "/", headers=BROWSER)).text
+    assert "<h2>ValueError: outer<" in said
+    assert "<h2>KeyError: &#x27;inner&#x27;<" in said
+    assert ("because of" in said) is meant
+    assert "KeyError: 'inner'" in caplog.text
 
 
 async def test_causes_that_form_a_circle_are_shown_once():
