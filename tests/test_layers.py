@@ -107,6 +107,7 @@ cluster.backplane
 cluster.layout
 cluster.sequence
 cluster.unsent
+cluster.connection
 cluster.line
 cluster.attendance
 cluster.posting
