@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from os import PathLike
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack
 
 from finch.backplanes import Backplanes
 from finch.beside import Beside
@@ -30,9 +29,6 @@ from finch.shortcuts import Shortcuts
 from finch.sockets.manager import SocketManager
 from finch.sockets.options import OfApplication, SocketOptions, takes_options
 from finch.sockets.stats import Stats
-
-if TYPE_CHECKING:
-    from finch.http.static import StaticOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -149,9 +145,14 @@ class FinchApp(Routes, Beside, Shortcuts):
         for leaf in route.leaves(prefix, (self._level, *levels)):
             if leaf.plan is not None:
                 leaf.plan.check(self.dec_hook, leaf.path)
-            own = self._own.pop(leaf.path, None)
-            if own is not None:
-                self._router.remove(own)
+            own = self._own.get(leaf.path)
+            if own is not None and (not own.gives_way or own.methods & leaf.methods):
+                self._router.remove(self._own.pop(leaf.path))
+            if leaf.gives_way:
+                same = [one for one in self._router.routes() if one.path == leaf.path]
+                if any(one.methods & leaf.methods for one in same):
+                    continue
+                self._own[leaf.path] = leaf
             self._router.add(leaf)
             self._pipeline.prepare(leaf)
 
@@ -177,20 +178,6 @@ class FinchApp(Routes, Beside, Shortcuts):
         from finch.http.urls import path_for  # few need it
 
         return path_for(self._router, key, params)
-
-    def static(
-        self, path: str, directory: str | PathLike[str], **options: Unpack[StaticOptions]
-    ) -> None:
-        """Serve the files of a directory: ``app.static("/assets", "assets")``.
-
-        Parameters: as :class:`finch.http.static.StaticFiles`.
-        """
-        from finch.http.static import StaticFiles  # many applications have no files
-
-        files = StaticFiles(path, directory, **options)
-        self.add_routes(files.routes())
-        for route in files.start_routes():
-            self._add_own(route)
 
     @property
     def routes(self) -> list[FinchRoute]:

@@ -142,7 +142,16 @@ async def reply_with_file(request: Request, response: FileResponse) -> Response:
             return claim.hold(describe(file, about, parts[-1]))
 
         found = await find_in_thread(find_below, may_be_refused=True)
-    return reply(request, found, response.headers.multi_items(), response.status)
+    headers = response.headers.multi_items()
+    if "cache-control" not in dict(headers):
+        headers.append(("cache-control", kept_by(request, response.cache_control)))
+    return reply(request, found, headers, response.status)
+
+
+def kept_by(request: Request, cache_control: str) -> str:
+    """The ``Cache-Control`` of a file. If a guard has let a user through, the file may be for this
+    user only, so no cache that others use may keep it."""
+    return cache_control if request.user is None else f"private, {cache_control}"
 
 
 async def find_in_thread(find: Find, *, may_be_refused: bool = False) -> Found:

@@ -30,7 +30,8 @@ class FileResponse(Response):
         filename: the name under which a browser saves the file, instead of showing it. Any text.
         inline: show the file all the same; ``filename`` is then for those who save it.
         max_age: seconds for which caches may use the file without asking whether it has changed.
-            By default they ask each time (``no-cache``).
+            By default they ask each time (``no-cache``). If the request has a user, only the
+            browser's own cache may keep it (``private``).
 
     Middleware gets a response of another type: a ``StreamingResponse`` if the file is large,
     otherwise a ``Response`` with its content.
@@ -73,8 +74,8 @@ class FileResponse(Response):
 
             if not self._has("content-disposition"):
                 self.set_header("content-disposition", content_disposition(filename, inline=inline))
-        if not self._has("cache-control"):
-            self.set_header("cache-control", cache_control(max_age))
+        self.cache_control = cache_control(max_age)
+        """The ``Cache-Control`` that is sent if the headers have none."""
 
 
 def cache_control(max_age: Any) -> str:

@@ -52,6 +52,7 @@ class FinchRoute:
         "_fault",
         "chain",
         "children",
+        "gives_way",
         "index",
         "inline",
         "key",
@@ -86,6 +87,8 @@ class FinchRoute:
         """What calls its guards and then the handler; None if it has no guards. Made by the
         pipeline."""
         self._fault: ConfigurationError | None = None
+        self.gives_way = False
+        """Whether it is left out if the application has a route for its path and method."""
         if index is None:
             if not self.children:
                 raise ConfigurationError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from typing import Any, Final, TypedDict
 
 from finch.errors import ConfigurationError, HTTPError
@@ -16,13 +17,14 @@ from finch.http.file_replies import (
     Found,
     describe,
     find_in_thread,
+    kept_by,
     regular,
     reply,
 )
 from finch.http.files import cache_control
+from finch.http.guarding import Auth, Middleware
 from finch.http.media import media_type
 from finch.http.opened import Descriptor
-from finch.http.paths import parse_path
 from finch.http.request import Request
 from finch.http.response import RedirectResponse, Response
 from finch.http.routing import FinchRoute
@@ -88,7 +90,6 @@ class StaticFiles:
         follow_symlinks: bool = False,
         key: str | None = None,
     ) -> None:
-        parse_path(path)
         if "{" in path:
             raise ConfigurationError(
                 f"static files are below a path without parameters, and {path!r} has some: write "
@@ -106,26 +107,36 @@ class StaticFiles:
         self._follow = follow_symlinks
         self._key = key
 
-    def routes(self) -> list[FinchRoute]:
-        """The route of all files."""
-        return [FinchRoute(f"{self.path}/{{path:path}}", self.serve, key=self._key)]
+    def routes(
+        self, *, auth: Auth | None = None, middleware: Iterable[Middleware] = ()
+    ) -> list[FinchRoute]:
+        """The routes of its files, and of the directory itself. The latter give way to handlers
+        that the application has for the same path.
 
-    def start_routes(self) -> list[FinchRoute]:
-        """The routes of the directory itself. They give way to a handler for the same path."""
+        Parameters:
+            auth, middleware: the guards of these routes: see :mod:`finch.http.guarding`.
+        """
+        level: _Guards = {"auth": auth, "middleware": list(middleware)}
+        routes = [FinchRoute(f"{self.path}/{{path:path}}", self.serve, key=self._key, **level)]
         paths = [self.path, f"{self.path}/"] if self.path else ["/"]
-        return [FinchRoute(path, self.serve_start) for path in paths] if self._html else []
+        for path in paths if self._html else ():
+            route = FinchRoute(path, self.serve_start, **level)
+            route.gives_way = True
+            routes.append(route)
+        return routes
 
-    async def serve_start(self, request: Request) -> Response:
+    async def serve_start(self, request: Request, **others: object) -> Response:
         """The response to a request for the directory itself."""
         if request.path.endswith("/"):
             return await self._serve(request, (INDEX,))
         return await self._serve(request, ())
 
-    async def serve(self, request: Request, path: str) -> Response:
+    async def serve(self, request: Request, path: str, **others: object) -> Response:
         """The response to a request for a file.
 
         Parameters:
             path: below the directory, decoded.
+            others: the parameters of a group, which say nothing about the file.
 
         Raises:
             HTTPError: 404, 403, 412, 416 or 503.
@@ -152,7 +163,7 @@ class StaticFiles:
             last = request.raw_path.rpartition("/")[2]
             query = f"?{request.query_string}" if request.query_string else ""
             return RedirectResponse(f"./{last}/{query}", 307)
-        return reply(request, found, self._headers(found))
+        return reply(request, found, self._headers(request, found))
 
     def _find(self, claim: Claim, parts: tuple[str, ...], accepted: str) -> Found:
         """Find a file, or a compressed one beside it. Runs in a thread."""
@@ -187,12 +198,18 @@ class StaticFiles:
             return None
         return file, about
 
-    def _headers(self, found: Found) -> list[tuple[str, str]]:
+    def _headers(self, request: Request, found: Found) -> list[tuple[str, str]]:
         never_changes = self._immutable is not None and self._immutable.search(found.name)
-        headers = [("cache-control", _YEAR if never_changes else self._cache_control)]
+        kept = kept_by(request, _YEAR if never_changes else self._cache_control)
+        headers = [("cache-control", kept)]
         if self._precompressed and compressible(found.content_type):
             headers.append(("vary", "accept-encoding"))
         return headers
+
+
+class _Guards(TypedDict):
+    auth: Auth | None
+    middleware: list[Middleware]
 
 
 class _IsFolder(Exception):

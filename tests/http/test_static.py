@@ -10,7 +10,7 @@ import httpx
 import pytest
 import trio
 
-from finch import ConfigurationError, FinchApp
+from finch import ConfigurationError, FileResponse, FinchApp, HTTPError
 from finch.http.static import HASHED
 from finch.testing import TestClient
 from tests.conftest import need
@@ -308,6 +308,77 @@ async def test_start_pages_can_be_switched_off(folder):
         for path in ("/assets/docs", "/assets/docs/", "/assets", "/assets/"):
             assert (await client.get(path)).status == 404
         assert (await client.get("/assets/docs/index.html")).status == 200
+
+
+async def test_a_start_page_gives_way_for_its_own_method_only(folder):
+    write(folder / "index.html", b"home")
+    app = FinchApp()
+    app.static("/", folder)
+
+    @app.post("/")
+    async def sent(request):
+        return "sent"
+
+    async with TestClient(app) as client:
+        assert (await client.get("/")).body == b"home"
+        assert (await client.post("/")).text == "sent"
+
+
+# Guards, groups and names
+
+
+def no_entry(request):
+    raise HTTPError(401, "who are you?")
+
+
+PATHS = ["/docs/", "/docs", "/app.js", "/", "", "/none"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("level", ["app", "group", "files"])
+async def test_guards_are_for_start_pages_as_well(folder, path, level):
+    write(folder / "index.html", b"home")
+    app = FinchApp(auth=no_entry if level == "app" else None)
+    group = app.group("/team", auth=no_entry if level == "group" else None)
+    group.static("/files", folder, auth=no_entry if level == "files" else None)
+    async with TestClient(app) as client:
+        assert (await client.get(f"/team/files{path}")).status == 401
+
+
+async def test_what_a_user_gets_is_kept_by_no_cache_that_others_use(folder):
+    app = FinchApp()
+    app.static("/files", folder, auth=lambda request: "ann")
+
+    @app.get("/file", auth=lambda request: "ann")
+    async def file(request):
+        return FileResponse(folder / "app.js", max_age=60)
+
+    async with TestClient(app) as client:
+        for path, kept in {
+            "/files/app.js": "private, no-cache",
+            "/files/app.3f9a1c2b.js": "private, max-age=31536000, immutable",
+            "/file": "private, max-age=60",
+        }.items():
+            assert (await client.get(path)).headers["cache-control"] == kept
+
+
+async def test_a_group_may_be_a_directory_and_have_parameters(folder):
+    write(folder / "index.html", b"home")
+    app = FinchApp()
+    app.group("/of/{user_id:int}").static("/files", folder)
+    app.group("/assets").static("", folder)
+    async with TestClient(app) as client:
+        assert (await client.get("/of/7/files/app.js")).body == SCRIPT
+        assert (await client.get("/of/7/files/")).body == b"home"
+        assert (await client.get("/of/x/files/app.js")).status == 404
+        assert (await client.get("/assets/app.js")).body == SCRIPT
+        assert (await client.get("/assets/")).body == b"home"
+
+
+async def test_the_path_of_a_file_by_the_key_of_its_directory(folder):
+    app = FinchApp()
+    app.static("/assets", folder, key="assets")
+    assert app.path_for("assets", path="css/my site.css") == "/assets/css/my%20site.css"
 
 
 # Methods, and what may go wrong
