@@ -48,7 +48,8 @@ class FinchApp(Routes, Beside, Shortcuts):
             see :attr:`client_url`. ``finch.global.js`` and ``finch.d.ts`` are beside it. None for
             no such routes; a route of your own with one of these paths takes its place.
         health: whether ``/healthz`` and ``/readyz`` are served, for probes: see ``finch.health``.
-        debug: whether ``finch.d.ts`` has the types of this application's handlers.
+        debug: whether a client on this machine sees the traceback of what a handler raised, and
+            ``finch.d.ts`` has the types of this application's handlers.
         languages: the language tags that the application speaks, the default first.
         limits: the limits; ``Limits()`` if left out.
         backplane: the URL of the Redis that joins several processes into one application, such as
@@ -112,7 +113,7 @@ class FinchApp(Routes, Beside, Shortcuts):
         level = Level.of(auth, middleware, "the application")
         self._level = Level(level.auth)
         for one in level.middleware:
-            self._pipeline.add_middleware(one)
+            self.middleware(one)
         self._lifespan = Lifespan()
         self.worker = 1
         """The number of this process among the workers of one machine, from 1 on. Another process
@@ -298,6 +299,8 @@ class FinchApp(Routes, Beside, Shortcuts):
                 return response
         """
         self._pipeline.add_middleware(function)
+        if attach := getattr(function, "attach", None):  # of a guard, such as CORS
+            attach(self)
         return function
 
     def error_handler(self, what: int | type[Exception]) -> Callable[[F], F]:
@@ -332,6 +335,22 @@ class FinchApp(Routes, Beside, Shortcuts):
             Disconnected: if the client left before its body was complete.
         """
         return await self._pipeline.handle(request)
+
+    async def answer_error(self, request: Request, error: BaseException) -> Response:
+        """The response to an error, by its error handler or by Finch: for middleware that changes
+        every response.
+
+        Parameters:
+            error: what ``call_next`` raised, except :class:`Disconnected`.
+
+        Example::
+
+            try:
+                return await call_next(request)
+            except OutOfSeed as error:
+                return await request.app.answer_error(request, error)
+        """
+        return await self._pipeline.answer(request, error)
 
     # Several processes
 

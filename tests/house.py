@@ -16,6 +16,7 @@ TITLES = {
     "wire": "finch/wire/",
     "net": "finch/net/",
     "http": "finch/http/",
+    "guards": "finch/guards/",
     "cluster": "finch/cluster/",
     "sockets": "finch/sockets/",
     "sessions": "finch/sessions/",

@@ -65,6 +65,8 @@ SERVERS = [
     "forms",
     "sessions",
     "templates",
+    "errors",
+    "guards",
     "routes",
     "typed-handlers",
     "coming-from-socketio",

@@ -89,9 +89,21 @@ http.signatures
 http.routing
 http.static
 http.urls
+http.accepts
+http.raised
+http.problems
 http.pipeline
 http.sending
 http.connection
+
+guards.around
+guards.cors
+guards.hosts
+guards.headers
+guards.request_ids
+guards.compress
+guards.credentials
+guards.rate
 
 cluster.history
 cluster.views
@@ -303,7 +315,7 @@ def test_folders_stand_together():
     """So that the order of the modules is one of the folders as well."""
     folders = [name.rpartition(".")[0] for name in HOUSE]
     runs = [folder for at, folder in enumerate(folders) if at == 0 or folders[at - 1] != folder]
-    order = ["", "wire", "net", "http", "cluster", "sockets"]
+    order = ["", "wire", "net", "http", "guards", "cluster", "sockets"]
     order += ["sessions", "client", "describe", "", "testing"]
     assert runs == order
 

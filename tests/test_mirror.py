@@ -39,6 +39,10 @@ STORIES = {
         "values": "request, body, cookies and language: all that a handler reads from a request",
         "wrong_names_in_paths": "paths: what is said of braces that are no parameter",
     },
+    "guards": {
+        "attacks": "all of guards, and the responses to errors: what clients try, in one table",
+        "together": "all of guards, on files too; httplint reads what they send",
+    },
     "cluster": {
         "conformance": "backplane and redis: what every backplane must do",
         "logouts": "finch.sessions and all below: a logout reaches the sockets of all processes",

@@ -22,6 +22,9 @@ paths.py       parses the path of a route
 patterns.py    matches paths against a route's pattern in linear time
 signatures.py  checks that a handler fits its route's path
 routing.py     finds the handler for a path and a method
+accepts.py     reads Accept: which form of a response the client prefers
+problems.py    the responses to errors: problem details, a page or text
+raised.py      what a developer sees of an exception: traceback, source, request
 pipeline.py    middleware, handlers and error handlers: from a request to its response
 body.py        a request's body on its way to the handler
 sending.py     responses on their way to the peer

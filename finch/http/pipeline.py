@@ -84,7 +84,7 @@ class Pipeline:
             error = failure_of(raised)
             if isinstance(error, Disconnected):
                 raise error from None
-            response = await self._answer(request, error)
+            response = await self.answer(request, error)
         if isinstance(response, FileResponse):  # a middleware or an error handler may have made it
             response = await self._opened(request, response)
         return response
@@ -93,7 +93,7 @@ class Pipeline:
         try:
             return await _open(request, response)
         except BaseException as raised:
-            answer = await self._answer(request, failure_of(raised))
+            answer = await self.answer(request, failure_of(raised))
             if not isinstance(answer, FileResponse):
                 return answer
         try:  # the page of an error handler
@@ -122,7 +122,9 @@ class Pipeline:
         middleware sees that response. Other exceptions pass through the middleware."""
         error = failure_of(raised)
         if isinstance(error, HTTPError) or self._find_handler(error) is not None:
-            return await self._answer(request, error)
+            return await self.answer(request, error)
+        if error is raised:
+            raise error  # and not from None: the log and the developer's page show its cause
         raise error from None
 
     async def _dispatch(self, request: Request) -> Response:
@@ -218,33 +220,41 @@ class Pipeline:
                 return self._error_handlers[kind]
         return None
 
-    async def _answer(self, request: Request, error: BaseException) -> Response:
+    async def answer(self, request: Request, error: BaseException) -> Response:
+        """The response to an error: that of its error handler, or else Finch's own.
+
+        Parameters:
+            error: judged by :func:`finch.failures.failure_of`, and not a :class:`Disconnected`.
+        """
         lone = alone(error)
         if lone is not None and self._find_handler(lone) is not None:
             error = lone  # a nursery's group with one exception, which has a handler
-        handler = self._find_handler(error)
+        from finch.http.problems import respond, shows_traceback  # only errors need it
+
+        handler, cause = self._find_handler(error), None
         if handler is None and not isinstance(error, HTTPError):
             report(_log, "%s %s raised", request.method, request.raw_path, error=error)
             cause, error = error, HTTPError(500)
             error.__cause__ = cause
-            handler = self._error_handlers.get(500)
+            if not shows_traceback(request):
+                handler = self._error_handlers.get(500)
         if handler is not None:
             try:
                 return await _handled(handler, request, error)
             except BaseException as raised:
+                cause = failure_of(raised)
                 report(
                     _log,
                     "the error handler %s of %s %s raised",
                     _name(handler),
                     request.method,
                     request.raw_path,
-                    error=failure_of(raised),
+                    error=cause,
                 )
                 error = HTTPError(500)
         assert isinstance(error, HTTPError)
         report_no_status(_log, error)
-        status, text, headers = error.answer()
-        return TextResponse(text, status, headers)
+        return await respond(request, error, cause)
 
 
 def check_error(what: object) -> None:
