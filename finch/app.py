@@ -52,6 +52,10 @@ class FinchApp(Beside, Shortcuts):
         metrics: the path where Prometheus finds the figures of :meth:`SocketManager.stats`, such as
             ``/metrics``; needs ``finch-trio[metrics]``. None for none.
         metrics_token: what Prometheus must send as a bearer token; anybody may ask if it is None.
+        publish_path: the path where other programs send messages to clients, such as ``/publish``:
+            see ``docs/redis.md``. None for none.
+        publish_token: what they must send as a bearer token, 32 characters or more; several for the
+            time in which one replaces another.
         dec_hook: converts JSON to types that msgspec does not know. It is called with the type and
             the parsed JSON, as in ``lambda cls, value: cls.model_validate(value)``.
         options: the options of all its sockets: see :class:`finch.sockets.options.SocketOptions`.
@@ -83,6 +87,8 @@ class FinchApp(Beside, Shortcuts):
         backplane: str | None = None,
         metrics: str | None = None,
         metrics_token: str | None = None,
+        publish_path: str | None = None,
+        publish_token: str | Iterable[str] | None = None,
         dec_hook: DecHook | None = None,
         **options: Unpack[OfApplication],
     ) -> None:
@@ -120,6 +126,11 @@ class FinchApp(Beside, Shortcuts):
         self._implicit = SocketManager(self)
         if metrics is not None or metrics_token is not None:
             self.add_routes([metrics_route(metrics, metrics_token, self._stats)])
+        if publish_path is not None or publish_token is not None:
+            from finch.endpoint import publish_route  # few applications need it
+
+            most = self.limits.max_message_size
+            self.add_routes([publish_route(publish_path, publish_token, self, most)])
 
     # Routes
 

@@ -9,12 +9,12 @@ https://prometheus.github.io/client_python/collector/custom.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from finch.errors import ConfigurationError, HTTPError
-from finch.explain import kind, shown
+from finch.bearer import check_access, check_token
+from finch.errors import ConfigurationError
+from finch.explain import shown
 from finch.http.paths import parse_path
 from finch.http.request import Request
 from finch.http.response import Response
@@ -70,8 +70,7 @@ def metrics_route(path: str | None, token: str | None, stats: StatsByPath) -> Fi
     if path is None:
         raise ConfigurationError("metrics_token without a path; write metrics='/metrics', too")
     parse_path(path)
-    if token is not None:
-        _check_token(token)
+    tokens = None if token is None else [check_token("metrics_token", token)]
     try:
         import prometheus_client
         from prometheus_client.exposition import choose_encoder
@@ -83,7 +82,8 @@ def metrics_route(path: str | None, token: str | None, stats: StatsByPath) -> Fi
     registry: Any = _Families(prometheus_client.REGISTRY, stats)
 
     async def metrics(request: Request) -> Response:
-        _check_access(request, token)
+        if tokens is not None:
+            check_access(request, tokens)
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         headers = {"cache-control": "no-store"}
         return Response(encode(registry), headers=headers, content_type=content_type)
@@ -124,23 +124,3 @@ def _families(stats: Mapping[str, Stats]) -> Iterable[Metric]:
         for state in _STATES:
             states.add_metric([path, state], one.backplane == state)
     yield states
-
-
-def _check_token(token: object) -> None:
-    if not isinstance(token, str):
-        raise ConfigurationError(f"metrics_token is text, not {kind(token)}")
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise ConfigurationError(
-            "metrics_token is printable ASCII without spaces, and not empty; write "
-            "metrics_token=os.environ['METRICS_TOKEN']"
-        )
-
-
-def _check_access(request: Request, token: str | None) -> None:
-    """Refuse who has no token, in a time that tells nothing about it."""
-    if token is None:
-        return
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    same = hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
-    if scheme.lower() != "bearer" or not same:
-        raise HTTPError(401, "a token is needed", {"www-authenticate": "Bearer"})

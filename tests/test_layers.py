@@ -163,7 +163,9 @@ publishing
 shortcuts
 browser
 health
+bearer
 metrics
+endpoint
 backplanes
 app
 watchdog

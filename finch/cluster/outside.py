@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import trio
 from coredis.connection import BaseConnection
@@ -14,26 +14,6 @@ from finch.cluster.history import History, new_epoch
 from finch.cluster.layout import NUMBER, Names, lifetimes, packed
 from finch.cluster.line import Address, Refused, run_id_of
 from finch.errors import Unavailable
-
-_KINDS: Final = ("room", "user", "client")
-
-
-def channel_of(to: object) -> Channel:
-    """The channel of what a caller writes.
-
-    Raises:
-        TypeError: if it is no audience.
-    """
-    if to == "everyone":
-        return Channel("everyone")
-    if isinstance(to, tuple) and len(to) == 2 and to[0] in _KINDS:
-        kind, name = to
-        if isinstance(name, str) or (kind == "user" and type(name) is int):
-            return Channel(kind, name)
-    raise TypeError(
-        "publish sends to 'everyone', ('room', name), ('user', id) or ('client', id), not "
-        f"{to!r}; write publish(url, ('room', 'chat/lobby'), data)"
-    )
 
 
 def publish_from_outside(
