@@ -77,6 +77,9 @@ cluster.backplane
 cluster.layout
 cluster.sequence
 cluster.unsent
+cluster.slots
+cluster.address
+cluster.shards
 cluster.line
 cluster.attendance
 cluster.posting
@@ -200,6 +203,7 @@ cluster.views
 cluster.layout
 cluster.sequence
 cluster.unsent
+cluster.slots
 sockets.presence
 sockets.conflation
 client.address

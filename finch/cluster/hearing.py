@@ -15,11 +15,12 @@ from typing import Any, Final, NamedTuple
 
 import trio
 
+from finch.cluster.address import Refused
 from finch.cluster.attendance import Attendance
 from finch.cluster.backplane import Channel, Draft, Local, Missed
 from finch.cluster.history import Archive, History, Position, new_epoch
 from finch.cluster.layout import READ, Names, lifetimes
-from finch.cluster.line import Broken, Line, Refused
+from finch.cluster.line import Broken, Line
 from finch.cluster.posting import Post
 from finch.cluster.sequence import Lost, Next
 from finch.cluster.sequence import Sequence as Numbers
@@ -361,7 +362,7 @@ class Hearing:
         epoch, seq = ("", 0) if heard.numbers is None else heard.numbers.position
         _, lifetime = lifetimes(heard.history)
         keys = self._names.keys(heard.channel)
-        script = self._line.script(READ, keys, self._line.run_id, new_epoch(), lifetime, epoch, seq)
+        script = self._line.script(READ, keys, new_epoch(), lifetime, epoch, seq)
         return self._line.ask(*script)
 
     def _learn(self, heard: Heard, answer: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -9,10 +10,11 @@ import trio
 from coredis.connection import BaseConnection
 from coredis.exceptions import RedisError
 
+from finch.cluster.address import Address, Refused
 from finch.cluster.backplane import Channel, Draft
 from finch.cluster.history import History, new_epoch
 from finch.cluster.layout import NUMBER, Names, lifetimes, packed
-from finch.cluster.line import Address, Refused, run_id_of
+from finch.cluster.shards import Shards, connect
 from finch.errors import Unavailable
 
 
@@ -34,9 +36,8 @@ async def _publish(
     with trio.move_on_after(timeout) as scope:
         try:
             async with trio.open_nursery() as nursery:
-                connection = await address.connection()
-                await nursery.start(connection.run)
-                seq = await _send(connection, address, channel, draft, history)
+                connection, run_of = await connect(address, nursery)
+                seq = await _send(connection, run_of, address, channel, draft, history)
                 nursery.cancel_scope.cancel()
                 return seq
         except* (RedisError, Refused, OSError) as group:
@@ -50,7 +51,8 @@ async def _publish(
 
 
 async def _send(
-    connection: BaseConnection,
+    connection: BaseConnection | Shards,
+    run_of: Callable[[bytes], str],
     address: Address,
     channel: Channel,
     draft: Draft,
@@ -62,9 +64,7 @@ async def _send(
     if history is None or draft.volatile or client is not None:
         await connection.create_request(b"PUBLISH", name, text)
         return None
-    run_id = await run_id_of(connection)
-    arguments = (run_id, new_epoch(), history.messages, *lifetimes(history), text, name)
-    answer: Any = await connection.create_request(
-        b"EVAL", NUMBER, 2, *names.keys(channel), *arguments
-    )
+    keys = names.keys(channel)
+    arguments = (run_of(keys[0]), new_epoch(), history.messages, *lifetimes(history), text, name)
+    answer: Any = await connection.create_request(b"EVAL", NUMBER, 2, *keys, *arguments)
     return int(answer[1])

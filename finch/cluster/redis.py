@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import trio
 
+from finch.cluster.address import Address, Refused
 from finch.cluster.attendance import LEASE, Attendance
 from finch.cluster.backplane import Asking, Backplane, Channel, Draft, Local, Missed, Sent
 from finch.cluster.calling import Calls
@@ -34,7 +35,7 @@ from finch.cluster.layout import (
     read_note,
     read_numbered,
 )
-from finch.cluster.line import Address, Broken, Line, Refused
+from finch.cluster.line import Broken, Line
 from finch.cluster.posting import PATIENCE, Post, Posting
 from finch.cluster.views import People, Seen, Who
 from finch.errors import Unavailable
@@ -125,7 +126,6 @@ class Redis(Backplane):
         return self._line.script(
             NUMBER,
             self._names.keys(channel),
-            self._line.run_id,
             new_epoch(),
             history.messages,
             *lifetimes(history),

@@ -24,6 +24,7 @@ class RedisServer:
         self._folder = folder
         self._options = options
         self._process = None
+        self.cluster_port = None
 
     def url(self, prefix="finch", db=0):
         return f"redis://127.0.0.1:{self.port}/{db}?prefix={prefix}"
@@ -67,6 +68,49 @@ class RedisServer:
 
     def __exit__(self, *_):
         self.stop()
+
+
+class RedisCluster:
+    """A Redis Cluster of three main nodes, which share the slots."""
+
+    def __init__(self, folder: Path):
+        self.servers = []
+        for number in range(3):
+            home = folder / str(number)
+            home.mkdir()
+            port = free_port()  # where the nodes speak to each other
+            options = ("--cluster-enabled", "yes", "--cluster-port", str(port))
+            self.servers.append(RedisServer(home, *options, "--cluster-node-timeout", "2000"))
+            self.servers[-1].cluster_port = port
+
+    def url(self, prefix="finch"):
+        return self.servers[0].url(prefix)
+
+    def __enter__(self):
+        bounds = (0, 5461, 10923, 16384)
+        for server, first, end in zip(self.servers, bounds, bounds[1:], strict=False):
+            server.start()
+            server.say("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
+        first, *others = self.servers
+        for other in others:
+            first.say("CLUSTER", "MEET", "127.0.0.1", other.port, other.cluster_port)
+        for server in self.servers:
+            wait_until(lambda server=server: self._is_complete(server), "the cluster works")
+        return self
+
+    def _is_complete(self, server):
+        info = server.say("CLUSTER", "INFO")
+        return b"cluster_state:ok" in info and b"cluster_known_nodes:3" in info
+
+    def owner(self, name):
+        """The server that has a key or channel."""
+        slot = int(self.servers[0].say("CLUSTER", "KEYSLOT", name)[1:])
+        bounds = (5461, 10923, 16384)
+        return self.servers[next(i for i, end in enumerate(bounds) if slot < end)]
+
+    def __exit__(self, *_):
+        for server in self.servers:
+            server.stop()
 
 
 def wait_until(true, what, seconds=10.0):
