@@ -17,11 +17,18 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import aclosing
 from typing import Any, Final
 
 import trio
 from coredis.connection import BaseConnection, TCPLocation
-from coredis.exceptions import ClusterDownError, ConnectionError, MovedError, RedisError
+from coredis.exceptions import (
+    ClusterDownError,
+    ConnectionError,
+    MovedError,
+    RedisError,
+    ResponseError,
+)
 
 from finch.cluster.address import Address, Refused, Server, server_of
 from finch.cluster.slots import Node, Slots
@@ -78,12 +85,13 @@ class Shards:
         nursery.start_soon(self._listen, one)
 
     async def _listen(self, one: _OneNode) -> None:
-        pushes: Any = one.connection.push_messages
-        async for push in pushes:
-            if push[0] == b"smessage":
-                await self._pushed.send([b"message", push[1], push[2]])
-            elif push[0] == b"sunsubscribe" and not one.was_left(push[1]):
-                raise ConnectionError("a slot of the cluster has moved")
+        opened: Any = one.connection.push_messages
+        async with aclosing(opened) as pushes:
+            async for push in pushes:
+                if push[0] == b"smessage":
+                    await self._pushed.send([b"message", push[1], push[2]])
+                elif push[0] == b"sunsubscribe" and not one.was_left(push[1]):
+                    raise ConnectionError("a slot of the cluster has moved")
 
     async def _watch(self) -> None:
         """Look whether each slot is still where it was. A node that has lost one may not be asked
@@ -285,7 +293,12 @@ async def connect(
         Refused: if it is a kind of Redis that does not work.
     """
     first = await address.connection()
-    await nursery.start(first.run)
+    try:
+        await nursery.start(first.run)
+    except ResponseError as error:
+        if "SELECT" in str(error):
+            raise Refused("a Redis Cluster has only the database 0") from None
+        raise
     server = await server_of(first)
     if not server.cluster:
         return first, lambda key: server.run_id

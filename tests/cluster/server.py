@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import time
+from itertools import permutations
 from pathlib import Path
 
 from tests.conftest import need
@@ -91,9 +92,8 @@ class RedisCluster:
         for server, first, end in zip(self.servers, bounds, bounds[1:], strict=False):
             server.start()
             server.say("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
-        first, *others = self.servers
-        for other in others:
-            first.say("CLUSTER", "MEET", "127.0.0.1", other.port, other.cluster_port)
+        for one, other in permutations(self.servers, 2):  # each, or the last hear of it late
+            one.say("CLUSTER", "MEET", "127.0.0.1", other.port, other.cluster_port)
         for server in self.servers:
             wait_until(lambda server=server: self._is_complete(server), "the cluster works")
         return self
@@ -104,9 +104,20 @@ class RedisCluster:
 
     def owner(self, name):
         """The server that has a key or channel."""
-        slot = int(self.servers[0].say("CLUSTER", "KEYSLOT", name)[1:])
-        bounds = (5461, 10923, 16384)
-        return self.servers[next(i for i, end in enumerate(bounds) if slot < end)]
+        return next(one for one in self.servers if one.say("EXISTS", name) == b":0\r\n")
+
+    def move(self, slot, old, new):
+        """Move a slot from one server to another one, with its keys."""
+        ids = {one: one.say("CLUSTER", "MYID").split(b"\r\n")[1] for one in self.servers}
+        new.say("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[old])
+        old.say("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[new])
+        keys = old.say("CLUSTER", "GETKEYSINSLOT", slot, 100).split(b"\r\n")[2::2]
+        if keys:
+            moved = old.say("MIGRATE", "127.0.0.1", new.port, "", 0, 5000, "KEYS", *keys)
+            assert moved == b"+OK\r\n", moved
+        for server in (new, *self.servers):
+            said = server.say("CLUSTER", "SETSLOT", slot, "NODE", ids[new])
+            assert said == b"+OK\r\n", said
 
     def __exit__(self, *_):
         for server in self.servers:
