@@ -388,5 +388,11 @@ class FinchApp(Beside, Shortcuts):
 
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[Time]:
-        async with self._backplanes.run(), super().lifespan() as time:
-            yield time
+        before = self.leader
+        async with self._backplanes.run(before) as elected:
+            self.leader = elected
+            try:
+                async with super().lifespan() as time:
+                    yield time
+            finally:
+                self.leader = before

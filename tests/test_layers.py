@@ -73,7 +73,9 @@ http.connection
 cluster.history
 cluster.views
 cluster.figures
+cluster.leader
 cluster.backplane
+cluster.inprocess
 cluster.layout
 cluster.sequence
 cluster.unsent
@@ -85,12 +87,12 @@ cluster.attendance
 cluster.posting
 cluster.hearing
 cluster.calling
+cluster.election
 cluster.redis
 cluster.outside
 cluster.choice
 cluster.orders
 cluster.backoff
-cluster.leader
 cluster.control
 cluster.worker
 cluster.supervisor

@@ -33,3 +33,8 @@ async def close(socket: SocketClient, data):
 @app.socket("history")
 async def history(socket: SocketClient, data):
     return [kept.data for kept in await _audience(data).history()]
+
+
+@app.socket("leads")
+async def leads(socket: SocketClient, data):
+    return app.leader.leads

@@ -2,6 +2,7 @@
 
 import re
 from functools import partial
+from pathlib import Path
 
 import pytest
 import trio
@@ -13,7 +14,7 @@ from finch.cluster.backplane import Channel
 from finch.cluster.layout import Names
 from finch.cluster.shards import _Fence, _OneNode
 from finch.testing import TestClient
-from tests.cluster.nodes import heard, make_app, node, until
+from tests.cluster.nodes import counts, heard, make_app, node, until
 
 HISTORY = History(messages=50, seconds=60)  # as in nodes.make_app
 
@@ -61,6 +62,21 @@ async def test_another_program_publishes_to_any_node(redis_cluster):
         assert (await heard(ann, "said")).data == 1
 
 
+async def test_it_needs_no_more_than_the_documentation_says(redis_cluster):
+    page = (Path(__file__).parents[2] / "docs" / "redis.md").read_text(encoding="utf-8")
+    for rule in re.findall(r"ACL SETUSER shop [^`]*", page):
+        for server in redis_cluster.servers:
+            assert server.say(*rule.split()) == b"+OK\r\n"
+    url = redis_cluster.url("shop").replace("//", "//shop:password@")
+    async with node(url) as one, node(url) as two:
+        ann = await two.connect("ann")
+        for room in ("chat/a", "people/a", "plain/a"):
+            await ann.join(room)
+            await one.app.room(room).send(room, path="said")
+            assert (await heard(ann, "said")).data == room
+        await counts(one.app.everyone, 1)
+
+
 async def test_another_database_than_the_first_is_refused_at_once(redis_cluster):
     url = redis_cluster.url().replace("/0?", "/3?")
     with pytest.raises(ConfigurationError, match="only the database 0"):
@@ -103,6 +119,7 @@ async def test_a_slot_that_nobody_hears_moves_and_is_found(redis_cluster):
         redis_cluster.move(slot, old, new)
         await ann.join("plain/a")
         await until(lambda: one.backplane.state == "connected", "it is found again")
+        await until(lambda: name in new.say("PUBSUB", "SHARDCHANNELS"), "it is heard there")
         new.say("SPUBLISH", name, '{"v":1,"path":"said","data":1}')
         assert (await heard(ann, "said")).data == 1
 
