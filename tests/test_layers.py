@@ -61,6 +61,7 @@ http.response
 http.streaming
 http.takeover
 http.returned
+http.reading
 http.request
 http.paths
 http.patterns
