@@ -120,12 +120,12 @@ class FinchApp(Beside, Shortcuts):
         self._own: dict[str, FinchRoute] = {}  # routes that Finch has added, by path
         self._served: list[SocketManager] = []  # the managers that clients can connect to
         if health:
-            for route in health_routes(self._why_not_ready):
+            for route in health_routes(lambda: self._lifespan.serving, self._states):
                 self._add_own(route)
         self._implicit: SocketManager | None = None
         self._implicit = SocketManager(self)
         if metrics is not None or metrics_token is not None:
-            self.add_routes([metrics_route(metrics, metrics_token, self._stats)])
+            self.add_routes([metrics_route(metrics, metrics_token, self)])
         if publish_path is not None or publish_token is not None:
             from finch.endpoint import publish_route  # few applications need it
 
@@ -292,7 +292,7 @@ class FinchApp(Beside, Shortcuts):
     async def _upgrade_own(self, request: Request, **params: object) -> Response:
         return await self.socket_manager.request_handle(request)
 
-    def _stats(self) -> dict[str, Stats]:
+    def stats_by_path(self) -> dict[str, Stats]:
         """The figures of each manager by its path."""
         return {one.path or self.socket_path or "": one.stats() for one in self._backplanes}
 
@@ -371,11 +371,8 @@ class FinchApp(Beside, Shortcuts):
                 "--backplane redis://HOST, or --workers 1"
             )
 
-    def _why_not_ready(self) -> str:
-        if not self._lifespan.serving:
-            return "draining"
-        states = (one.backplane.state for one in self._served)
-        return next((f"backplane {one}" for one in states if one != "connected"), "")
+    def _states(self) -> list[str]:
+        return [one.backplane.state for one in self._served]
 
     def lifespan(self) -> AbstractAsyncContextManager[Time]:
         """A context manager that runs startup, background tasks and shutdown, and the backplane
