@@ -16,10 +16,11 @@ from finch.bearer import check_access, check_token
 from finch.cluster.backplane import Channel, Sent
 from finch.errors import ConfigurationError, HTTPError, Unavailable
 from finch.explain import kind, shown
+from finch.http.methods import Methods
 from finch.http.paths import parse_path
 from finch.http.request import Request
 from finch.http.response import JSONResponse
-from finch.http.routing import FinchRoute, Methods
+from finch.http.routing import FinchRoute
 from finch.publishing import channel_of
 from finch.sockets.audience import Audience
 from finch.sockets.manager import SocketManager

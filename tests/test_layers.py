@@ -63,10 +63,15 @@ http.takeover
 http.returned
 http.reading
 http.request
+http.guarding
+http.methods
 http.paths
+http.converters
 http.patterns
+http.arguments
 http.signatures
 http.routing
+http.urls
 http.pipeline
 http.sending
 http.connection
@@ -112,6 +117,7 @@ sockets.refusals
 sockets.link
 sockets.annotations
 sockets.event
+sockets.guarding
 sockets.binding
 sockets.sent
 sockets.rooms
@@ -128,6 +134,7 @@ sockets.inbox
 sockets.admission
 sockets.membership
 sockets.client
+sockets.checks
 sockets.elsewhere
 sockets.calls
 sockets.delivery
@@ -161,11 +168,13 @@ client.keeper
 client.finch
 
 describe.surface
+describe.listing
 describe.typescript
 
 lifespan
 beside
 publishing
+routes
 shortcuts
 browser
 health
