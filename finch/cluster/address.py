@@ -6,7 +6,8 @@ import logging
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from coredis.connection import BaseConnection, TCPLocation
+import trio
+from coredis.connection import BaseConnection, Location, TCPLocation
 from coredis.exceptions import AuthorizationError, ConnectionError
 from coredis.pool import ConnectionPool
 
@@ -43,7 +44,7 @@ class Address:
         try:
             parts = urlsplit(url)
             self._pool: ConnectionPool[Any] = ConnectionPool.from_url(
-                url, decode_components=True, connect_timeout=CONNECT
+                _checking_the_host(url), decode_components=True, connect_timeout=CONNECT
             )
             host = parts.hostname or parts.path
             self.shown = f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
@@ -80,10 +81,31 @@ class Address:
         assert pool.location is not None
         locations = [TCPLocation(*one) for one in ((node,) if node else self.known)]
         for location in locations if node else (pool.location, *locations):
-            if await location.check():
+            if await self._answers(location):
                 made: BaseConnection = pool.connection_class(location, **pool.connection_kwargs)
                 return made
         raise ConnectionError("nobody accepts connections there")
+
+    async def _answers(self, location: Location) -> bool:
+        """Whether somebody accepts connections there.
+
+        Raises:
+            ConnectionError: if there is no TLS there, or the certificate is not trusted.
+        """
+        context = self._pool.connection_kwargs.get("ssl_context")
+        if context is None or not isinstance(location, TCPLocation):
+            return await location.check()
+        try:
+            stream = await trio.open_ssl_over_tcp_stream(
+                location.host, location.port, ssl_context=context
+            )
+            async with stream:
+                await stream.do_handshake()
+        except trio.BrokenResourceError as error:
+            raise ConnectionError(f"there is no TLS at {location}") from error
+        except OSError:
+            return False
+        return True
 
 
 class Server(NamedTuple):
@@ -117,3 +139,27 @@ async def server_of(connection: BaseConnection) -> Server:
         int(version) if version.isdigit() else 0,
         found.get(b"redis_mode") == b"cluster",
     )
+
+
+def reason(error: BaseException) -> str:
+    """Why something has failed: what was raised, and what caused that at first, such as a
+    certificate that is not trusted."""
+    first = error
+    while first.__cause__ is not None:
+        first = first.__cause__
+    text = str(error) or type(error).__name__
+    return text if first is error or not str(first) else f"{text}: {first}"
+
+
+def _checking_the_host(url: str) -> str:
+    """A URL with which a certificate must be valid for the host, unless it says otherwise. By
+    default, coredis accepts a certificate for any host."""
+    parts = urlsplit(url)
+    said = parse_qs(parts.query)
+    if (
+        parts.scheme != "rediss"
+        or "ssl_check_hostname" in said
+        or "none" in said.get("ssl_cert_reqs", ())
+    ):
+        return url
+    return url + ("&" if parts.query else "?") + "ssl_check_hostname=true"

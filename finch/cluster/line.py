@@ -22,7 +22,7 @@ from coredis.exceptions import (
     RedisError,
 )
 
-from finch.cluster.address import CONNECT, Address, Refused
+from finch.cluster.address import CONNECT, Address, Refused, reason
 from finch.cluster.shards import Shards, connect
 from finch.errors import ConfigurationError
 from finch.failures import report
@@ -202,7 +202,7 @@ class Line:
             self.why = str(refusal)
         except* (RedisError, Broken, OSError, trio.TooSlowError) as group:
             error = _first(group)
-            self.why = str(error) or type(error).__name__
+            self.why = reason(error)
         except* Exception as group:
             report(_log, "a bug in Finch: the backplane failed", error=_first(group))
             self.why = "a bug in Finch"

@@ -10,7 +10,7 @@ import trio
 from coredis.connection import BaseConnection
 from coredis.exceptions import RedisError
 
-from finch.cluster.address import Address, Refused
+from finch.cluster.address import Address, Refused, reason
 from finch.cluster.backplane import Channel, Draft
 from finch.cluster.history import History, new_epoch
 from finch.cluster.layout import NUMBER, Names, lifetimes, packed
@@ -44,7 +44,7 @@ async def _publish(
             error: BaseException = group
             while isinstance(error, BaseExceptionGroup):
                 error = error.exceptions[0]
-            why = str(error)
+            why = reason(error)
     if why is None or scope.cancel_called:
         why = f"no answer in {timeout:g} s"
     raise Unavailable(why, "perhaps nothing was sent")
