@@ -4,7 +4,6 @@ import os
 import shutil
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 
 import pytest
 import trio
@@ -13,8 +12,6 @@ import trio.testing
 from finch.net.listeners import open_listeners
 from finch.server import Server
 from tests.transports import KINDS, serving_over
-
-ROOT = Path(__file__).parent.parent
 
 
 def need(program, how):

@@ -10,7 +10,7 @@ import signal
 import subprocess
 from contextlib import ExitStack, contextmanager
 
-from tests.conftest import ROOT
+from tests.pages import ROOT
 from tests.processes import finch
 
 _numbers = itertools.count(1)

@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.cluster.nodes import counts, heard, node, present
-from tests.conftest import ROOT
+from tests.pages import ROOT
 from tests.processes import finch
 
 
