@@ -106,8 +106,11 @@ class RedisCluster:
         """The server that has a key or channel."""
         return next(one for one in self.servers if one.say("EXISTS", name) == b":0\r\n")
 
-    def move(self, slot, old, new):
-        """Move a slot from one server to another one, with its keys."""
+    def move(self, name):
+        """Move the slot of a key or channel to another server, which is returned."""
+        slot = int(self.servers[0].say("CLUSTER", "KEYSLOT", name)[1:])
+        old = self.owner(name)
+        new = next(one for one in self.servers if one is not old)
         ids = {one: one.say("CLUSTER", "MYID").split(b"\r\n")[1] for one in self.servers}
         new.say("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[old])
         old.say("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[new])
@@ -118,6 +121,7 @@ class RedisCluster:
         for server in (new, *self.servers):
             said = server.say("CLUSTER", "SETSLOT", slot, "NODE", ids[new])
             assert said == b"+OK\r\n", said
+        return new
 
     def __exit__(self, *_):
         for server in self.servers:

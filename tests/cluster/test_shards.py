@@ -10,6 +10,7 @@ from coredis.exceptions import ConnectionError, MovedError
 
 import finch
 from finch import ConfigurationError, History
+from finch.cluster import shards
 from finch.cluster.backplane import Channel
 from finch.cluster.layout import Names
 from finch.cluster.shards import _Fence, _OneNode
@@ -86,9 +87,6 @@ async def test_another_database_than_the_first_is_refused_at_once(redis_cluster)
 
 async def test_a_slot_moves_with_what_is_in_it(redis_cluster):
     name = Names("moves").channel(Channel("room", "chat/a"))
-    slot = int(redis_cluster.servers[0].say("CLUSTER", "KEYSLOT", name)[1:])
-    old = redis_cluster.owner(name)
-    new = next(server for server in redis_cluster.servers if server is not old)
     url = redis_cluster.url("moves")
     async with node(url, patience=5.0) as one, node(url, patience=5.0) as two:
         ann, bob = await one.connect(), await two.connect()
@@ -97,7 +95,7 @@ async def test_a_slot_moves_with_what_is_in_it(redis_cluster):
         await one.app.room("chat/a").send("before", path="said")
         for socket in (ann, bob):
             assert (await heard(socket, "said")).data == "before"
-        redis_cluster.move(slot, old, new)
+        new = redis_cluster.move(name)
         # its numbers are those of another server now: clients are told
         for socket in (ann, bob):
             assert (await heard(socket, "finch.join")).data["recovered"] is False
@@ -109,14 +107,31 @@ async def test_a_slot_moves_with_what_is_in_it(redis_cluster):
         assert tags(redis_cluster, "SHARDCHANNELS", "moves") >= {"room:chat/a"}
 
 
+@pytest.mark.parametrize("noticed_by", ["the node that had it", "a look"])
+async def test_a_slot_moves_while_nothing_is_asked(redis_cluster, noticed_by, monkeypatch):
+    if noticed_by == "a look":
+        monkeypatch.setattr(shards, "_LOOK", 0.05)
+        monkeypatch.setattr(shards._OneNode, "was_left", lambda *_: True)
+    else:
+        monkeypatch.setattr(shards, "_LOOK", 60)
+    prefix = f"still {noticed_by}"
+    name = Names(prefix).channel(Channel("room", "plain/a"))
+    async with node(redis_cluster.url(prefix), patience=5.0, look=60, lease=600) as one:
+        ann = await one.connect()
+        await ann.join("plain/a")
+        old = redis_cluster.owner(name)
+        await until(lambda: b":1" in old.say("EXISTS", name + b":c"), "it is counted")
+        new = redis_cluster.move(name)
+        await until(lambda: name in new.say("PUBSUB", "SHARDCHANNELS"), "it is heard there")
+        new.say("SPUBLISH", name, '{"v":1,"path":"said","data":1}')
+        assert (await heard(ann, "said")).data == 1
+
+
 async def test_a_slot_that_nobody_hears_moves_and_is_found(redis_cluster):
     name = Names("quiet").channel(Channel("room", "plain/a"))
-    slot = int(redis_cluster.servers[0].say("CLUSTER", "KEYSLOT", name)[1:])
-    old = redis_cluster.owner(name)
-    new = next(server for server in redis_cluster.servers if server is not old)
     async with node(redis_cluster.url("quiet"), patience=5.0) as one:
         ann = await one.connect()
-        redis_cluster.move(slot, old, new)
+        new = redis_cluster.move(name)
         await ann.join("plain/a")
         await until(lambda: one.backplane.state == "connected", "it is found again")
         await until(lambda: name in new.say("PUBSUB", "SHARDCHANNELS"), "it is heard there")
