@@ -86,6 +86,7 @@ cluster.layout
 cluster.sequence
 cluster.unsent
 cluster.slots
+cluster.connection
 cluster.address
 cluster.shards
 cluster.line

@@ -17,7 +17,7 @@ from typing import Final
 
 import trio
 
-from finch.cluster.address import Refused
+from finch.cluster.connection import Refused
 from finch.cluster.layout import ELECT, RESIGN, Names
 from finch.cluster.leader import Leader
 from finch.cluster.line import Broken, Line

@@ -8,16 +8,15 @@ before anything newer is given away, also after a connection has ended.
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import trio
 
-from finch.cluster.address import Refused
 from finch.cluster.attendance import Attendance
 from finch.cluster.backplane import Channel, Draft, Local, Missed
+from finch.cluster.connection import Refused
 from finch.cluster.history import Archive, History, Position, new_epoch
 from finch.cluster.layout import READ, Names, lifetimes
 from finch.cluster.line import Broken, Line
@@ -310,10 +309,6 @@ class Hearing:
         names = iter(list(self._by_name))
         while chunk := list(islice(names, _AT_ONCE)):
             self._line.tell(b"SUBSCRIBE", *chunk)
-        token = secrets.token_bytes(8)
-        # if SUBSCRIBE was refused, that is the answer
-        if bytes(await self._line.ask(b"PING", token)) != token:
-            raise Broken("the answers of Redis are out of order")
         channels = iter(list(self._heard))
         while several := list(islice(channels, _AT_ONCE)):
             for channel, asked in [(one, self._attendance.ask(one)) for one in several]:

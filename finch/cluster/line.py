@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
 import trio
-from coredis.connection import BaseConnection
 from coredis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -22,7 +21,8 @@ from coredis.exceptions import (
     RedisError,
 )
 
-from finch.cluster.address import CONNECT, Address, Refused, reason
+from finch.cluster.address import CONNECT, Address
+from finch.cluster.connection import ENOUGH, Connection, Refused
 from finch.cluster.shards import Shards, connect
 from finch.errors import ConfigurationError
 from finch.failures import report
@@ -82,7 +82,7 @@ class Line:
         self._scripts = scripts
         self._look = look
         self._digests: dict[str, bytes] = {}
-        self._connection: BaseConnection | Shards | None = None
+        self._connection: Connection | Shards | None = None
         self._was_up = False
         self._asking: float | None = None  # since when an answer is waited for by the watch
         self._noted: float | None = None  # when the log last said that Redis is away
@@ -108,6 +108,11 @@ class Line:
 
     # Commands
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits to be sent that what can wait elsewhere should."""
+        return self._connection is not None and self._connection.pending >= ENOUGH
+
     def script(self, text: str, keys: tuple[bytes, ...], *arguments: Any) -> tuple[Any, ...]:
         """The command that runs one of the scripts. Its first argument is always the id of the run
         of Redis, which is added here."""
@@ -123,17 +128,17 @@ class Line:
         if self._connection is None:
             raise Broken(self.why)
         try:
-            return _Answer(self._connection.create_request(*command), self)
-        except (RedisError, trio.ClosedResourceError, trio.BrokenResourceError) as error:
+            return _Answer(self._connection.ask(*command), self)
+        except ConnectionError as error:
             raise Broken(str(error)) from None
 
-    def tell(self, *command: Any) -> None:
-        """Send a command that has no answer, such as SUBSCRIBE. Without a connection, do nothing:
-        the next one begins with what is wanted then."""
+    def tell(self, command: bytes, *channels: bytes) -> None:
+        """Subscribe to channels, or leave them. Without a connection, do nothing: the next one
+        begins with what is wanted then."""
         if self._connection is not None:
             try:
-                self._connection.send_command(*command)
-            except (RedisError, trio.ClosedResourceError, trio.BrokenResourceError):
+                self._connection.tell(command, *channels)
+            except ConnectionError:
                 pass  # it is about to end
 
     def refused(self, error: RedisError) -> None:
@@ -146,7 +151,7 @@ class Line:
         """End the connection. Another one follows."""
         self.why = why
         if self._connection is not None:
-            self._connection.invalidate(why)
+            self._connection.end(why)
 
     # Its life
 
@@ -187,11 +192,12 @@ class Line:
         try:
             async with trio.open_nursery() as nursery:
                 with trio.fail_after(CONNECT):
-                    connection, self._run_of = await connect(self._address, nursery)
+                    connection, self._run_of = await connect(
+                        self._address, nursery, self._heard, self._owner.rest
+                    )
                     await self._introduce(connection)
                 self._connection = connection
                 self.up = True
-                nursery.start_soon(self._listen, connection)
                 with trio.fail_after(_DEAD):
                     await self._owner.came_up(nursery)
                 self._was_up = True
@@ -202,15 +208,15 @@ class Line:
             self.why = str(refusal)
         except* (RedisError, Broken, OSError, trio.TooSlowError) as group:
             error = _first(group)
-            self.why = reason(error)
+            self.why = str(error) or type(error).__name__
         except* Exception as group:
             report(_log, "a bug in Finch: the backplane failed", error=_first(group))
             self.why = "a bug in Finch"
         return refusal
 
-    async def _introduce(self, connection: BaseConnection | Shards) -> None:
+    async def _introduce(self, connection: Connection | Shards) -> None:
         for text in self._scripts:
-            digest: Any = await connection.create_request(b"SCRIPT LOAD", text)
+            digest: Any = await connection.ask(b"SCRIPT", b"LOAD", text)
             self._digests[text] = bytes(digest)
 
     def _end(self) -> None:
@@ -219,15 +225,11 @@ class Line:
         if was_up:
             self._owner.went_down()
 
-    async def _listen(self, connection: BaseConnection | Shards) -> None:
-        pushes: Any = connection.push_messages
-        async for push in pushes:
-            if push[0] == b"message":
-                try:
-                    self._owner.heard(push[1], push[2])
-                except Exception as error:
-                    report(_log, "a bug in Finch: a message was not handled", error=error)
-                await self._owner.rest()
+    def _heard(self, channel: bytes, text: bytes) -> None:
+        try:
+            self._owner.heard(channel, text)
+        except Exception as error:
+            report(_log, "a bug in Finch: a message was not handled", error=error)
 
     async def _watch(self) -> None:
         """Look regularly whether something is missing, and whether Redis still answers."""

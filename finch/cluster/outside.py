@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 
 import trio
-from coredis.connection import BaseConnection
 from coredis.exceptions import RedisError
 
-from finch.cluster.address import Address, Refused, reason
+from finch.cluster.address import Address
 from finch.cluster.backplane import Channel, Draft
+from finch.cluster.connection import Connection, Refused
 from finch.cluster.history import History, new_epoch
 from finch.cluster.layout import NUMBER, Names, lifetimes, packed
 from finch.cluster.shards import Shards, connect
@@ -44,14 +44,14 @@ async def _publish(
             error: BaseException = group
             while isinstance(error, BaseExceptionGroup):
                 error = error.exceptions[0]
-            why = reason(error)
+            why = str(error)
     if why is None or scope.cancel_called:
         why = f"no answer in {timeout:g} s"
     raise Unavailable(why, "perhaps nothing was sent")
 
 
 async def _send(
-    connection: BaseConnection | Shards,
+    connection: Connection | Shards,
     run_of: Callable[[bytes], str],
     address: Address,
     channel: Channel,
@@ -62,9 +62,9 @@ async def _send(
     client = str(channel.name) if channel.kind == "client" else None
     text, name = packed(draft, "", client=client), names.of(channel)
     if history is None or draft.volatile or client is not None:
-        await connection.create_request(b"PUBLISH", name, text)
+        await connection.ask(b"PUBLISH", name, text)
         return None
     keys = names.keys(channel)
     arguments = (run_of(keys[0]), new_epoch(), history.messages, *lifetimes(history), text, name)
-    answer: Any = await connection.create_request(b"EVAL", NUMBER, 2, *keys, *arguments)
+    answer: Any = await connection.ask(b"EVAL", NUMBER, 2, *keys, *arguments)
     return int(answer[1])

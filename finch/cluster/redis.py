@@ -16,10 +16,11 @@ from typing import Any, Final
 
 import trio
 
-from finch.cluster.address import Address, Refused
+from finch.cluster.address import Address
 from finch.cluster.attendance import LEASE, Attendance
 from finch.cluster.backplane import Asking, Backplane, Channel, Draft, Local, Missed, Sent
 from finch.cluster.calling import Calls
+from finch.cluster.connection import Refused
 from finch.cluster.election import Election
 from finch.cluster.figures import Figures
 from finch.cluster.hearing import Entry, Heard, Hearing, Numbered
@@ -33,6 +34,7 @@ from finch.cluster.layout import (
     Names,
     Note,
     lifetimes,
+    opening,
     packed,
     packed_close,
     read_note,
@@ -83,6 +85,7 @@ class Redis(Backplane):
         self._patience = patience
         self._lease = lease
         self.node = secrets.token_urlsafe(NODE)[:NODE]
+        self._echo = opening(self.node)
         self._local = local
         self._names = Names(address.prefix, address.db, mount)
         self._line = Line(address, self, (NUMBER, READ, ELECT, RESIGN), look)
@@ -275,6 +278,8 @@ class Redis(Backplane):
         heard = self._hearing.named(channel)
         if heard is None:
             return  # it was left meanwhile
+        if text.startswith(self._echo):
+            return  # our own clients have got it before it was published
         try:
             if not text.startswith(b"{"):
                 epoch, seq, text = read_numbered(text)

@@ -9,7 +9,7 @@ import trustme
 
 import finch
 from finch import History, Unavailable
-from finch.cluster.address import Address, reason
+from finch.cluster.address import Address
 from tests.cluster.nodes import heard, node, until
 from tests.cluster.server import RedisServer, free_port
 
@@ -91,10 +91,3 @@ async def test_who_says_so_needs_no_certificate_for_the_host(secured):
 
 def test_no_certificate_at_all_can_be_wanted():
     Address("rediss://localhost?ssl_cert_reqs=none")
-
-
-def test_a_reason_names_the_first_cause():
-    error = ConnectionError("no connection")
-    error.__cause__ = OSError("the cable is cut")
-    assert reason(error) == "no connection: the cable is cut"
-    assert reason(ValueError()) == "ValueError"

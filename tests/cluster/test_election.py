@@ -5,7 +5,7 @@ import signal
 import pytest
 import trio
 
-from finch.cluster.address import Refused
+from finch.cluster.connection import Refused
 from finch.cluster.election import Election
 from finch.cluster.layout import ELECT, RESIGN, Names
 from finch.cluster.leader import Leader
