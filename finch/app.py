@@ -58,6 +58,10 @@ class FinchApp(Routes, Beside, Shortcuts):
         metrics: the path where Prometheus finds the figures of :meth:`SocketManager.stats`, such as
             ``/metrics``; needs ``finch-trio[metrics]``. None for none.
         metrics_token: what Prometheus must send as a bearer token; anybody may ask if it is None.
+        publish_path: the path where other programs send messages to clients, such as ``/publish``:
+            see ``docs/redis.md``. None for none.
+        publish_token: what they must send as a bearer token, 32 characters or more; several for the
+            time in which one replaces another.
         dec_hook: converts JSON to types that msgspec does not know. It is called with the type and
             the parsed JSON, as in ``lambda cls, value: cls.model_validate(value)``.
         options: the options of all its sockets: see :class:`finch.sockets.options.SocketOptions`.
@@ -91,6 +95,8 @@ class FinchApp(Routes, Beside, Shortcuts):
         backplane: str | None = None,
         metrics: str | None = None,
         metrics_token: str | None = None,
+        publish_path: str | None = None,
+        publish_token: str | Iterable[str] | None = None,
         dec_hook: DecHook | None = None,
         **options: Unpack[OfApplication],
     ) -> None:
@@ -126,12 +132,17 @@ class FinchApp(Routes, Beside, Shortcuts):
         self._own: dict[str, FinchRoute] = {}  # routes that Finch has added, by path
         self._served: list[SocketManager] = []  # the managers that clients can connect to
         if health:
-            for route in health_routes(self._why_not_ready):
+            for route in health_routes(lambda: self._lifespan.serving, self._states):
                 self._add_own(route)
         self._implicit: SocketManager | None = None
         self._implicit = SocketManager(self)
         if metrics is not None or metrics_token is not None:
-            self.add_routes([metrics_route(metrics, metrics_token, self._stats)])
+            self.add_routes([metrics_route(metrics, metrics_token, self)])
+        if publish_path is not None or publish_token is not None:
+            from finch.endpoint import publish_route  # few applications need it
+
+            most = self.limits.max_message_size
+            self.add_routes([publish_route(publish_path, publish_token, self, most)])
 
     # Routes
 
@@ -268,12 +279,7 @@ class FinchApp(Routes, Beside, Shortcuts):
     async def _upgrade_own(self, request: Request, **params: object) -> Response:
         return await self.socket_manager.request_handle(request)
 
-    @property
-    def socket_managers(self) -> list[SocketManager]:
-        """All managers of this application, ``socket_manager`` among them."""
-        return list({id(one.members): one for one in self._backplanes}.values())
-
-    def _stats(self) -> dict[str, Stats]:
+    def stats_by_path(self) -> dict[str, Stats]:
         """The figures of each manager by its path."""
         return {one.path or self.socket_path or "": one.stats() for one in self._backplanes}
 
@@ -370,11 +376,8 @@ class FinchApp(Routes, Beside, Shortcuts):
                 "--backplane redis://HOST, or --workers 1"
             )
 
-    def _why_not_ready(self) -> str:
-        if not self._lifespan.serving:
-            return "draining"
-        states = (one.backplane.state for one in self._served)
-        return next((f"backplane {one}" for one in states if one != "connected"), "")
+    def _states(self) -> list[str]:
+        return [one.backplane.state for one in self._served]
 
     def lifespan(self) -> AbstractAsyncContextManager[Time]:
         """A context manager that runs startup, background tasks and shutdown, and the backplane
@@ -387,5 +390,11 @@ class FinchApp(Routes, Beside, Shortcuts):
 
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[Time]:
-        async with self._backplanes.run(), super().lifespan() as time:
-            yield time
+        before = self.leader
+        async with self._backplanes.run(before) as elected:
+            self.leader = elected
+            try:
+                async with super().lifespan() as time:
+                    yield time
+            finally:
+                self.leader = before

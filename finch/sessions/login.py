@@ -65,7 +65,7 @@ async def logout(request: Request) -> None:
     if user_id is None:
         return
     unavailable: Unavailable | None = None
-    for manager in request.app.socket_managers:
+    for manager in request.app.managers.values():
         try:
             await manager.user(user_id).close(EXPIRED, "logged out")
         except Unavailable as error:
