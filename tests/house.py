@@ -20,6 +20,7 @@ TITLES = {
     "sockets": "finch/sockets/",
     "client": "finch/client/",
     "describe": "finch/describe/",
+    "commands": "finch/commands/",
     "testing": "finch/testing/",
 }
 

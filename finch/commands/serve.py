@@ -1,0 +1,184 @@
+"""``finch app:app``: serve an application, in this process or in workers. ``finch examples`` serves
+all examples."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+import trio
+
+from finch.app import FinchApp
+from finch.browser import KEY as CLIENT
+from finch.commands.output import complain, say
+from finch.commands.parser import begun_parser, descriptor, place, port, workers
+from finch.finding import find_app
+from finch.net.notify import notify
+from finch.options import check_address
+from finch.serving import serve, tune_gc
+
+_log = logging.getLogger("finch.server")
+
+_EXAMPLES: Final = "examples"  # instead of module:attribute
+
+
+def new_parser() -> argparse.ArgumentParser:
+    parser = begun_parser(
+        "finch",
+        "Serve a Finch application.",
+        "finch types app:app prints the types of its sockets, as TypeScript. finch examples serves "
+        "all examples.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument(
+        "--port", type=port, default=8080, help="port to listen on (%(default)s); 0 for any"
+    )
+    parser.add_argument("--unix", metavar="PATH", help="listen on a unix socket instead")
+    parser.add_argument(
+        "--fd",
+        type=descriptor,
+        metavar="N",
+        help="listen on an inherited descriptor instead; 3 for systemd's socket activation",
+    )
+    parser.add_argument(
+        "--workers",
+        type=workers,
+        metavar="N",
+        help="serve in N processes, or 'auto': one for each core (this process alone)",
+    )
+    parser.add_argument("--worker", type=place, help=argparse.SUPPRESS)  # a worker's own
+    parser.add_argument("--certfile", metavar="PEM", help="certificate, for https and wss")
+    parser.add_argument("--keyfile", metavar="PEM", help="its key, if that is in another file")
+    parser.add_argument(
+        "--forwarded-allow-ips",
+        default="",
+        metavar="LIST",
+        help="proxies whose Forwarded and X-Forwarded-* are believed: IP addresses, networks, "
+        "'unix' for proxies on a unix socket, '*' for all; separated by commas (none)",
+    )
+    parser.add_argument(
+        "--proxy-protocol",
+        action="store_true",
+        help="require a PROXY header, version 1 or 2, at the beginning of every connection",
+    )
+    parser.add_argument(
+        "--backplane",
+        metavar="URL",
+        help="the Redis that joins several processes into one application, such as "
+        "redis://localhost:6379/0?prefix=shop",
+    )
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        help="serve the types of this application as finch.d.ts",
+    )
+    parser.add_argument(
+        "--access-log",
+        default=True,
+        action=argparse.BooleanOptionalAction,
+        help="whether to log each request (yes)",
+    )
+    return parser
+
+
+def perform(options: argparse.Namespace) -> int:
+    if options.worker is None and options.workers is not None:
+        return _supervise(options)
+    app = _examples() if options.app == _EXAMPLES else find_app(options.app)
+    app.debug = app.debug or options.debug
+    if options.backplane is not None:
+        app.backplane = options.backplane
+    settings = {
+        "certfile": options.certfile,
+        "keyfile": options.keyfile,
+        "forwarded_allow_ips": options.forwarded_allow_ips,
+        "proxy_protocol": options.proxy_protocol,
+        "access_log": options.access_log,
+    }
+    tune_gc()
+    if options.worker is not None:
+        options.worker.prepare(app)
+        ready = _Start(app, partial(options.worker.ready, app))
+        trio.run(partial(options.worker.serve, app, task_status=ready, **settings))
+        return 0
+    address = {name: getattr(options, name) for name in ("host", "port", "unix", "fd")}
+    trio.run(partial(serve, app, task_status=_Start(app, _announce), **address, **settings))
+    return 0
+
+
+def _supervise(options: argparse.Namespace) -> int:
+    """Let worker processes serve. This process never imports the application."""
+    from finch.cluster.supervisor import Supervisor, cores  # one process alone needs none of it
+    from finch.net.listeners import Doors, cannot_listen
+
+    check_address(options.host, options.port, options.fd)
+    try:
+        doors = Doors(options.host, options.port, unix=options.unix, fd=options.fd)
+    except (OSError, ValueError) as error:
+        raise cannot_listen(options.unix or f"{options.host}:{options.port}", error) from error
+    supervisor = Supervisor(
+        [sys.executable, *_program(options.words), "--worker", "{place}", *options.words],
+        doors,
+        options.workers or cores(),
+        ready=lambda banner, count: _announce(f"{banner}\n  workers  {count}"),
+        failed=complain,
+    )
+    return trio.run(supervisor.run)
+
+
+def _program(words: list[str]) -> list[str]:
+    """What Python runs to get here, with its own options: ``-X dev -m finch`` for example."""
+    ours = sys.orig_argv[1:]
+    if words and ours[-len(words) :] == words and "-c" not in ours:
+        return ours[: -len(words)]
+    return ["-m", "finch"]
+
+
+def _examples() -> FinchApp:
+    from finch.gallery import gallery  # it imports all examples, which nothing else needs
+
+    return gallery()
+
+
+class _Start:
+    """Learns when the application is served.
+
+    Parameters:
+        announce: called with the banner.
+    """
+
+    def __init__(self, app: FinchApp, announce: Callable[[str], object]) -> None:
+        self._app = app
+        self._announce = announce
+
+    def started(self, urls: Any = None) -> None:
+        """Called as ``trio.TaskStatus.started``."""
+        if urls:  # none if a signal came during startup, so that nothing is served
+            self._announce(_banner(self._app, urls))
+
+
+def _announce(banner: str) -> None:
+    """Print the URLs, the routes, and how to stop it all."""
+    failure = say(f"{banner}\nStop it with Ctrl-C.", sys.stdout)
+    if failure is not None:
+        urls = [line.rpartition(" ")[2] for line in banner.splitlines() if line[0] != " "]
+        _log.warning("the banner cannot be printed (%s); serving %s", failure, ", ".join(urls))
+    notify("READY=1")
+
+
+def _banner(app: FinchApp, urls: list[str]) -> str:
+    lines = [f"Finch serves {url}" for url in urls]
+    for route in app.routes:
+        if route.key is not None and route.key.startswith(f"{CLIENT}."):
+            continue  # what belongs to finch.js, which is shown
+        methods = ",".join(sorted(route.methods - {"HEAD"}))
+        if len(route.methods) > 8:
+            methods = "ALL"
+        lines.append(f"  {methods:<8} {route.path}")
+    for path in app.socket_manager.paths():
+        lines.append(f"  socket   {path}")
+    return "\n".join(lines)
