@@ -13,21 +13,30 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from finch.blame import from_own_code, where
 from finch.commands.output import Handler, complain, settle
+from finch.commands.parser import given_in
 from finch.errors import ConfigurationError
 from finch.finding import Mistake
 from finch.logs import Formatter
+from finch.settings import BY_NAME
+from finch.sources import gather
 
 _INTERRUPTED: Final = 128 + signal.SIGINT
 _COMMANDS: Final = ("types",)  # first words; everything else is an application to serve
 
 
 class Command(Protocol):
-    """What a module of ``finch.commands`` has."""
+    """What a module of ``finch.commands`` has.
+
+    Attributes:
+        SETTINGS: the names of the settings that it takes; it gets their values in ``options``.
+    """
+
+    SETTINGS: Sequence[str]
 
     def new_parser(self) -> argparse.ArgumentParser:
         """What reads the words behind the command's name."""
@@ -53,9 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = _command(words.pop(0) if words and words[0] in _COMMANDS else "serve")
     try:
-        options = command.new_parser().parse_args(words)
+        parser = command.new_parser()
+        options = parser.parse_args(words)
         options.words = words
-        return _guarded(command.perform, options)
+        return _guarded(parser, command, options)
     finally:
         settle(sys.stdout)
         settle(sys.stderr)
@@ -68,7 +78,7 @@ def _command(name: str) -> Command:
     return command
 
 
-def _guarded(do: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+def _guarded(parser: argparse.ArgumentParser, command: Command, options: argparse.Namespace) -> int:
     """Do what the command line asks for; the exit code."""
     worker, tell = None, complain
     if getattr(options, "worker", None) is not None:
@@ -76,12 +86,13 @@ def _guarded(do: Callable[[argparse.Namespace], int], options: argparse.Namespac
 
         worker = options.worker = WorkerProcess(options.worker)
         tell = worker.control.failed
-    handler = Handler(label="" if worker is None else worker.label)
-    form = f"%(asctime)s %(levelname)s{handler.label} %(name)s: %(message)s"
-    handler.setFormatter(Formatter(form))
-    logging.basicConfig(level=options.log_level.upper(), handlers=[handler])
     try:
-        code = do(options)
+        if command.SETTINGS:
+            _settle_settings(command, options)
+            _begin_log(options, "" if worker is None else worker.label)
+            if options.app is None:
+                parser.error("which application? Write finch app:app, or set app in finch.toml")
+        code = command.perform(options)
     except Mistake as mistake:
         tell(f"finch: {mistake}")
         return 1
@@ -104,3 +115,19 @@ def _guarded(do: Callable[[argparse.Namespace], int], options: argparse.Namespac
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # another signal would change the exit code
     return code
+
+
+def _settle_settings(command: Command, options: argparse.Namespace) -> None:
+    """Give the options the value of each setting of a command."""
+    found = gather(given_in(options), getattr(options, "config", None))
+    options.sources = {name: one.source for name, one in found.items()}
+    for name in command.SETTINGS:
+        value = found[name].value if name in found else BY_NAME[name].default
+        setattr(options, name, value)
+
+
+def _begin_log(options: argparse.Namespace, label: str) -> None:
+    handler = Handler(label=label)
+    form = f"%(asctime)s %(levelname)s{label} %(name)s: %(message)s"
+    handler.setFormatter(Formatter(form))
+    logging.basicConfig(level=options.log_level.upper(), handlers=[handler])

@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import socket
+from collections.abc import Iterable
 from typing import Any
 
 import trio
@@ -70,7 +71,7 @@ class WorkerProcess:
         *,
         certfile: str | os.PathLike[str] | None,
         keyfile: str | os.PathLike[str] | None,
-        forwarded_allow_ips: str,
+        forwarded_allow_ips: str | Iterable[str],
         proxy_protocol: bool,
         access_log: bool,
         task_status: trio.TaskStatus[Any],

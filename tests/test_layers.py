@@ -16,6 +16,8 @@ errors
 conversions
 typed
 config
+settings
+sources
 turns
 failures
 logs
@@ -195,6 +197,7 @@ testing.client
 
 # Plain data above the wire: what time it is, others tell them.
 PLAIN = """
+settings
 sockets.lag
 sockets.members
 cluster.history

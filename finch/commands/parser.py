@@ -1,61 +1,78 @@
-"""The words of a command line: what all commands take, and how their numbers are read."""
+"""The words of a command line, made from the table of settings."""
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable
+from typing import Any
 
-if TYPE_CHECKING:
-    from finch.cluster.control import Place
-
-_MOST: Final = 999  # workers; more is a mistake of writing
+from finch.settings import BY_NAME, SETTINGS, SWITCH, Setting, Value, read
+from finch.settings import LIST as SEVERAL
 
 
-def begun_parser(prog: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    """A parser with what all commands take."""
+def begun_parser(
+    prog: str, description: str, epilog: str, settings: Iterable[str] = ()
+) -> argparse.ArgumentParser:
+    """A parser with some settings, and where else they may come from.
+
+    What is not given is left out of its result: then another source may say it.
+    """
     parser = argparse.ArgumentParser(
-        prog=prog, description=description, epilog=epilog, allow_abbrev=False
+        prog=prog,
+        description=description,
+        epilog=epilog,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
     )
-    parser.add_argument(
-        "app",
-        help="module:attribute; the default attribute is 'app'; it may be a call: app:create_app()",
-    )
-    parser.add_argument(
-        "--log-level",
-        default="info",
-        choices=("debug", "info", "warning", "error", "critical"),
-        help="what to log (%(default)s)",
-    )
+    for name in settings:
+        _add(parser, BY_NAME[name])
+    if settings:
+        parser.add_argument(
+            "--config",
+            metavar="FILE",
+            help="a TOML file with settings (finch.toml, or [tool.finch] in pyproject.toml)",
+        )
     return parser
 
 
-def port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port; write a number from 0 to 65535")
-    return int(text)
+def _add(parser: argparse.ArgumentParser, setting: Setting) -> None:
+    text = setting.help.replace("%", "%%") + _default(setting)
+    if setting.name == "app":
+        parser.add_argument("app", nargs="?", help=text)
+        return
+    more: dict[str, Any] = {"metavar": setting.metavar} if setting.metavar else {}
+    if setting.kind is SWITCH:
+        more = {"action": argparse.BooleanOptionalAction}
+    elif setting.choices:
+        more["choices"] = setting.choices
+    else:
+        more["type"] = _reader(setting)
+        if setting.kind is SEVERAL:
+            more["action"] = "extend"
+    parser.add_argument(setting.option, help=text, **more)
 
 
-def descriptor(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a descriptor; write a number from 0 on")
-    return int(text)
+def _default(setting: Setting) -> str:
+    if setting.default in (None, (), False):
+        return ""
+    return f" ({'yes' if setting.default is True else setting.default})"
 
 
-def workers(text: str) -> int:
-    """How many workers; 0 for one for each core."""
-    if text == "auto":
-        return 0
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:5]) <= _MOST:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no number of workers; write a number from 1 to {_MOST}, or auto"
-        )
-    return int(text)
+def _reader(setting: Setting) -> Callable[[str], Value]:
+    def convert(text: str) -> Value:
+        try:
+            return read(setting, text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return convert
 
 
-def place(text: str) -> Place:
-    from finch.cluster.control import Place
-
-    try:
-        return Place.parse(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("only Finch itself uses it; write --workers") from None
+def given_in(options: argparse.Namespace) -> dict[str, Value]:
+    """The settings that the command line has given."""
+    found = {}
+    for setting in SETTINGS:
+        value = getattr(options, setting.name, None)
+        if value is not None:
+            found[setting.name] = tuple(value) if isinstance(value, list) else value
+    return found

@@ -5,87 +5,67 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
 from finch.app import FinchApp
 from finch.browser import KEY as CLIENT
 from finch.commands.output import complain, say
-from finch.commands.parser import begun_parser, descriptor, place, port, workers
+from finch.commands.parser import begun_parser
 from finch.finding import find_app
 from finch.net.notify import notify
 from finch.options import check_address
 from finch.serving import serve, tune_gc
+from finch.settings import BY_NAME
+
+if TYPE_CHECKING:
+    from finch.cluster.control import Place
 
 _log = logging.getLogger("finch.server")
 
+SETTINGS: Final = tuple(BY_NAME)
+
 _EXAMPLES: Final = "examples"  # instead of module:attribute
+_PASSWORD: Final = re.compile(r"(?<=:)[^:/?#]*(?=@)")  # in a URL
 
 
 def new_parser() -> argparse.ArgumentParser:
     parser = begun_parser(
         "finch",
         "Serve a Finch application.",
-        "finch types app:app prints the types of its sockets, as TypeScript. finch examples serves "
-        "all examples.",
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument(
-        "--port", type=port, default=8080, help="port to listen on (%(default)s); 0 for any"
-    )
-    parser.add_argument("--unix", metavar="PATH", help="listen on a unix socket instead")
-    parser.add_argument(
-        "--fd",
-        type=descriptor,
-        metavar="N",
-        help="listen on an inherited descriptor instead; 3 for systemd's socket activation",
+        "Each setting may also be a variable such as FINCH_PORT, or a key in finch.toml or in "
+        "[tool.finch] of pyproject.toml. finch types app:app prints the types of its sockets, as "
+        "TypeScript. finch examples serves all examples.",
+        SETTINGS,
     )
     parser.add_argument(
-        "--workers",
-        type=workers,
-        metavar="N",
-        help="serve in N processes, or 'auto': one for each core (this process alone)",
-    )
-    parser.add_argument("--worker", type=place, help=argparse.SUPPRESS)  # a worker's own
-    parser.add_argument("--certfile", metavar="PEM", help="certificate, for https and wss")
-    parser.add_argument("--keyfile", metavar="PEM", help="its key, if that is in another file")
-    parser.add_argument(
-        "--forwarded-allow-ips",
-        default="",
-        metavar="LIST",
-        help="proxies whose Forwarded and X-Forwarded-* are believed: IP addresses, networks, "
-        "'unix' for proxies on a unix socket, '*' for all; separated by commas (none)",
-    )
-    parser.add_argument(
-        "--proxy-protocol",
+        "--show-settings",
         action="store_true",
-        help="require a PROXY header, version 1 or 2, at the beginning of every connection",
+        default=False,
+        help="print all settings and where each one comes from, and end",
     )
-    parser.add_argument(
-        "--backplane",
-        metavar="URL",
-        help="the Redis that joins several processes into one application, such as "
-        "redis://localhost:6379/0?prefix=shop",
-    )
-    parser.add_argument(
-        "--debug",
-        action="store_true",
-        help="serve the types of this application as finch.d.ts",
-    )
-    parser.add_argument(
-        "--access-log",
-        default=True,
-        action=argparse.BooleanOptionalAction,
-        help="whether to log each request (yes)",
-    )
+    parser.add_argument("--worker", type=_place, default=None, help=argparse.SUPPRESS)
     return parser
 
 
+def _place(text: str) -> Place:
+    """What a supervisor writes for a worker."""
+    from finch.cluster.control import Place
+
+    try:
+        return Place.parse(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("only Finch itself uses it; write --workers") from None
+
+
 def perform(options: argparse.Namespace) -> int:
+    if options.show_settings:
+        return _show_settings(options)
     if options.worker is None and options.workers is not None:
         return _supervise(options)
     app = _examples() if options.app == _EXAMPLES else find_app(options.app)
@@ -107,6 +87,18 @@ def perform(options: argparse.Namespace) -> int:
         return 0
     address = {name: getattr(options, name) for name in ("host", "port", "unix", "fd")}
     trio.run(partial(serve, app, task_status=_Start(app, _announce), **address, **settings))
+    return 0
+
+
+def _show_settings(options: argparse.Namespace) -> int:
+    for name in SETTINGS:
+        value = getattr(options, name)
+        if isinstance(value, tuple):
+            value = ", ".join(value)
+        elif isinstance(value, str):
+            value = _PASSWORD.sub("***", value)
+        source = options.sources.get(name, "default")
+        say(f"{name:<20} {'-' if value in (None, '') else value!s:<30} {source}", sys.stdout)
     return 0
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Final
 
 from finch.commands.output import say
 from finch.commands.parser import begun_parser
 from finch.finding import Mistake, find_app
+
+SETTINGS: Final = ("app", "log_level", "log_format")
 
 
 def new_parser() -> argparse.ArgumentParser:
@@ -16,8 +19,11 @@ def new_parser() -> argparse.ArgumentParser:
         "finch types",
         "Print finch.d.ts with the types of an application's sockets, for editors.",
         "finch types app:app --output static/finch.d.ts",
+        SETTINGS,
     )
-    parser.add_argument("--output", metavar="FILE", help="write them to a file instead")
+    parser.add_argument(
+        "--output", default=None, metavar="FILE", help="write them to a file instead"
+    )
     return parser
 
 
