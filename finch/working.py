@@ -42,8 +42,8 @@ class WorkerProcess:
 
     @property
     def label(self) -> str:
-        """What says in the log that a line is this worker's."""
-        return f" [{self.place.number}]"
+        """What says in the log that a line is this worker's; empty if it is the only one."""
+        return f" [{self.place.number}]" if self.place.number else ""
 
     def prepare(self, app: FinchApp) -> None:
         """Tell an application which worker it is in.
@@ -52,7 +52,7 @@ class WorkerProcess:
             ConfigurationError: if it cannot be served by several.
         """
         app.check_workers(self.place.total)
-        app.worker = self.place.number
+        app.worker = self.place.number or 1
         app.leader = self.control.leader
 
     def ready(self, app: FinchApp, banner: str) -> None:

@@ -497,6 +497,7 @@ def test_the_json_of_an_envelope_comes_through_a_real_process(folder):
 
 def test_debug_serves_the_types(folder):
     with finch("app", "--port", 0, "--debug", cwd=folder) as process:
+        assert "  debug    clients see what goes wrong in the code" in process.banner
         assert "echo: {" in httpx.get(f"{process.url}/finch.d.ts").text
     with finch("app", "--port", 0, cwd=folder) as process:
         assert "echo: {" not in httpx.get(f"{process.url}/finch.d.ts").text

@@ -93,6 +93,7 @@ cluster.leader
 cluster.control
 cluster.worker
 cluster.supervisor
+cluster.reloader
 
 sockets.states
 sockets.lag

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from finch.app import FinchApp
 from finch.browser import KEY as CLIENT
 from finch.commands.output import complain, say
 from finch.commands.parser import begun_parser
+from finch.errors import ConfigurationError
 from finch.finding import find_app
 from finch.net.notify import notify
 from finch.options import check_address
@@ -25,6 +27,7 @@ from finch.settings import BY_NAME
 
 if TYPE_CHECKING:
     from finch.cluster.control import Place
+    from finch.net.listeners import Doors
 
 _log = logging.getLogger("finch.server")
 
@@ -66,8 +69,13 @@ def _place(text: str) -> Place:
 def perform(options: argparse.Namespace) -> int:
     if options.show_settings:
         return _show_settings(options)
+    if options.worker is None and options.reload:
+        return _reload(options)
     if options.worker is None and options.workers is not None:
         return _supervise(options)
+    if options.reload:
+        # Python knows outdated bytecode by whole seconds and sizes, but changes may come faster.
+        sys.dont_write_bytecode = True
     app = _examples() if options.app == _EXAMPLES else find_app(options.app)
     app.debug = app.debug or options.debug
     if options.backplane is not None:
@@ -105,21 +113,52 @@ def _show_settings(options: argparse.Namespace) -> int:
 def _supervise(options: argparse.Namespace) -> int:
     """Let worker processes serve. This process never imports the application."""
     from finch.cluster.supervisor import Supervisor, cores  # one process alone needs none of it
-    from finch.net.listeners import Doors, cannot_listen
 
-    check_address(options.host, options.port, options.fd)
-    try:
-        doors = Doors(options.host, options.port, unix=options.unix, fd=options.fd)
-    except (OSError, ValueError) as error:
-        raise cannot_listen(options.unix or f"{options.host}:{options.port}", error) from error
     supervisor = Supervisor(
-        [sys.executable, *_program(options.words), "--worker", "{place}", *options.words],
-        doors,
+        _worker_command(options),
+        _doors(options),
         options.workers or cores(),
         ready=lambda banner, count: _announce(f"{banner}\n  workers  {count}"),
         failed=complain,
     )
     return trio.run(supervisor.run)
+
+
+def _reload(options: argparse.Namespace) -> int:
+    """Let a process serve that is replaced at each change. This one never imports the
+    application."""
+    from finch.cluster.reloader import Reloader, watch_in  # for development only
+
+    if options.workers not in (None, 1):
+        raise ConfigurationError(
+            f"{options.sources['reload']} and {options.sources['workers']} are both given; code is "
+            "reloaded in one process only"
+        )
+    folders = list(dict.fromkeys(map(os.path.abspath, (".", *options.reload_dir))))
+    watch = watch_in(folders)
+    doors = _doors(options)
+    reloader = Reloader(
+        _worker_command(options),
+        doors,
+        watch,
+        ready=lambda banner: _announce(f"{banner}\n  reload   {', '.join(folders)}"),
+        failed=complain,
+    )
+    return trio.run(reloader.run)
+
+
+def _doors(options: argparse.Namespace) -> Doors:
+    from finch.net.listeners import Doors, cannot_listen
+
+    check_address(options.host, options.port, options.fd)
+    try:
+        return Doors(options.host, options.port, unix=options.unix, fd=options.fd)
+    except (OSError, ValueError) as error:
+        raise cannot_listen(options.unix or f"{options.host}:{options.port}", error) from error
+
+
+def _worker_command(options: argparse.Namespace) -> list[str]:
+    return [sys.executable, *_program(options.words), "--worker", "{place}", *options.words]
 
 
 def _program(words: list[str]) -> list[str]:
@@ -173,4 +212,6 @@ def _banner(app: FinchApp, urls: list[str]) -> str:
         lines.append(f"  {methods:<8} {route.path}")
     for path in app.socket_manager.paths():
         lines.append(f"  socket   {path}")
+    if app.debug:
+        lines.append("  debug    clients see what goes wrong in the code: for development only")
     return "\n".join(lines)
