@@ -21,7 +21,7 @@ from finch.commands.output import Handler, complain, settle
 from finch.commands.parser import given_in
 from finch.errors import ConfigurationError
 from finch.finding import Mistake
-from finch.logs import Formatter
+from finch.formats import format_for
 from finch.settings import BY_NAME
 from finch.sources import gather
 
@@ -127,7 +127,5 @@ def _settle_settings(command: Command, options: argparse.Namespace) -> None:
 
 
 def _begin_log(options: argparse.Namespace, label: str) -> None:
-    handler = Handler(label=label)
-    form = f"%(asctime)s %(levelname)s{label} %(name)s: %(message)s"
-    handler.setFormatter(Formatter(form))
+    handler = Handler(form=format_for(options.log_format, sys.stderr, label))
     logging.basicConfig(level=options.log_level.upper(), handlers=[handler])

@@ -21,6 +21,7 @@ sources
 turns
 failures
 logs
+formats
 access
 declaring
 blocks
