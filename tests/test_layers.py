@@ -185,6 +185,7 @@ gallery
 commands.output
 commands.parser
 commands.types
+commands.new
 commands.serve
 
 cli
