@@ -26,7 +26,11 @@ from finch.settings import BY_NAME
 from finch.sources import gather
 
 _INTERRUPTED: Final = 128 + signal.SIGINT
-_COMMANDS: Final = ("types", "new")  # first words; everything else is an application to serve
+_COMMANDS: Final = (
+    "types",
+    "new",
+    "load",
+)  # first words; everything else is an application to serve
 
 
 class Command(Protocol):

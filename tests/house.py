@@ -19,6 +19,7 @@ TITLES = {
     "cluster": "finch/cluster/",
     "sockets": "finch/sockets/",
     "client": "finch/client/",
+    "loading": "finch/loading/",
     "describe": "finch/describe/",
     "commands": "finch/commands/",
     "testing": "finch/testing/",

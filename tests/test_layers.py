@@ -158,6 +158,16 @@ client.room
 client.keeper
 client.finch
 
+loading.histogram
+loading.frames
+loading.target
+loading.plan
+loading.connection
+loading.pace
+loading.clients
+loading.conductor
+loading.picture
+
 describe.surface
 describe.typescript
 
@@ -186,6 +196,7 @@ commands.output
 commands.parser
 commands.types
 commands.new
+commands.load
 commands.serve
 
 cli
@@ -222,6 +233,10 @@ client.calls
 client.queue
 client.conversation
 sockets.repeats
+loading.histogram
+loading.target
+loading.plan
+loading.picture
 """.split()
 
 FORBIDDEN_IN_PLAIN = {
@@ -278,8 +293,8 @@ def test_folders_stand_together():
     """So that the order of the modules is one of the folders as well."""
     folders = [name.rpartition(".")[0] for name in HOUSE]
     runs = [folder for at, folder in enumerate(folders) if at == 0 or folders[at - 1] != folder]
-    order = "base wire net http cluster sockets client describe app commands cli testing".split()
-    assert runs == ["" if name in ("base", "app", "cli") else name for name in order]
+    below = ["", "wire", "net", "http", "cluster", "sockets", "client", "loading", "describe"]
+    assert runs == [*below, "", "commands", "", "testing"]
 
 
 @pytest.mark.parametrize("name", [*(name for name in HOUSE if name.startswith("wire.")), *PLAIN])
