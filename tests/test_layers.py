@@ -64,11 +64,17 @@ http.response
 http.streaming
 http.takeover
 http.returned
+http.reading
 http.request
+http.guarding
+http.methods
 http.paths
+http.converters
 http.patterns
+http.arguments
 http.signatures
 http.routing
+http.urls
 http.pipeline
 http.sending
 http.connection
@@ -80,6 +86,7 @@ cluster.backplane
 cluster.layout
 cluster.sequence
 cluster.unsent
+cluster.connection
 cluster.line
 cluster.attendance
 cluster.posting
@@ -110,6 +117,7 @@ sockets.refusals
 sockets.link
 sockets.annotations
 sockets.event
+sockets.guarding
 sockets.binding
 sockets.sent
 sockets.rooms
@@ -126,6 +134,7 @@ sockets.inbox
 sockets.admission
 sockets.membership
 sockets.client
+sockets.checks
 sockets.elsewhere
 sockets.calls
 sockets.delivery
@@ -169,11 +178,13 @@ loading.conductor
 loading.picture
 
 describe.surface
+describe.listing
 describe.typescript
 
 lifespan
 beside
 publishing
+routes
 shortcuts
 browser
 health

@@ -5,47 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final, TypeVar, overload
+from typing import Any, Final
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-import msgspec
 import trio
 
-from finch.conversions import DecHook, checked_hook, type_name, why_never_filled
 from finch.errors import HTTPError
 from finch.headers import Headers, QueryParams
-from finch.http.body import BodySource, Pieces, Whole
+from finch.http.body import BodySource
 from finch.http.cookies import read_cookies
 from finch.http.language import choose_language
+from finch.http.reading import Readable
 from finch.http.response import Response, TextResponse
 from finch.http.streaming import Spawn, Stream
 from finch.net.address import NOWHERE, Address
-from finch.turns import account
-from finch.typed import Decode, decoder, shared_decoder
 from finch.wire.head import RawHeaders, RequestHead
-from finch.wire.numbers import LONG, TOO_COSTLY, too_costly
-
-T = TypeVar("T")
 
 _ABSOLUTE: Final = re.compile(r"https?://[^/?]*+", re.IGNORECASE)
-
-# Not all of Python's codecs: some take quadratic time, and Python keeps each codec name that it was
-# asked for in memory for ever.
-_CHARSETS: Final = {
-    "utf-8": "utf-8",
-    "utf8": "utf-8",
-    "us-ascii": "ascii",
-    "ascii": "ascii",
-    "iso-8859-1": "latin-1",
-    "latin-1": "latin-1",
-    "latin1": "latin-1",
-    "windows-1252": "cp1252",
-    "cp1252": "cp1252",
-    "utf-16": "utf-16",
-    "utf-32": "utf-32",
-}
-
-_decode_any: Final = msgspec.json.Decoder().decode
 
 SOCKET_REQUESTED = "Socket is requested!"
 
@@ -53,7 +29,7 @@ SOCKET_REQUESTED = "Socket is requested!"
 NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({})
 
 
-class Request:
+class Request(Readable):
     """An HTTP request.
 
     Attributes:
@@ -76,21 +52,17 @@ class Request:
     """
 
     __slots__ = (
-        "_body",
         "_cookies",
         "_headers",
         "_host",
         "_language",
-        "_max_body",
         "_path",
         "_query",
         "_raw",
-        "_source",
         "_spawn",
         "_state",
         "_streams",
         "accepted",
-        "app",
         "client",
         "http_version",
         "method",
@@ -116,18 +88,18 @@ class Request:
         self.http_version = head.version
         self.client = client
         self.scheme = scheme
-        self.app: Any = app
+        self.app = app
         self.path_params: Mapping[str, Any] = NO_PARAMETERS
         self.raw_path, self.query_string = _split_target(head.target)
         self.accepted: Response | None = None
         """The upgrade response that a manager's ``request_handle`` has made for this request."""
         self._raw: RawHeaders | bytes = head.headers  # bytes after settle()
         self._host = host
-        self._max_body = max_body
         self._source = body
+        self._body = None
+        self._max_body = max_body
         self._spawn = spawn
         self._streams: list[Stream] | None = None
-        self._body: bytes | None = None
         # computed on first use
         self._path: str | None = None
         self._query: QueryParams | None = None
@@ -151,6 +123,16 @@ class Request:
         if self._state is None:
             self._state = {}
         return self._state
+
+    @property
+    def user(self) -> Any:
+        """Whoever the request comes from, as a guard has found out (``auth=``); None if no guard
+        has. Kept as ``state["user"]``."""
+        return None if self._state is None else self._state.get("user")
+
+    @user.setter
+    def user(self, user: Any) -> None:
+        self.state["user"] = user
 
     @property
     def query(self) -> QueryParams:
@@ -230,104 +212,24 @@ class Request:
         query = f"?{self.query_string}" if self.query_string else ""
         return f"{self.scheme}://{self.host}{self.raw_path}{query}"
 
-    def stream(self) -> AsyncIterator[bytes]:
-        """The body in pieces, as they arrive. Its length is not limited: the handler must set a
-        limit itself.
+    def url_for(self, key: str, /, **params: Any) -> str:
+        """The absolute URL of a route of the application, as this client sees it: with the scheme
+        and host of the request, or of what a trusted proxy says.
+
+        Parameters: as :meth:`finch.FinchApp.path_for`.
+
+        The host is what the client says it is. Let :class:`finch.guards.TrustedHosts` refuse
+        others, before such a URL is sent to anybody else, as in a mail.
 
         Raises:
-            Disconnected: if the client leaves before the end.
-            RuntimeError: if the body was already streamed.
+            LookupError: if there is no such route.
+            ValueError: if a value is missing, or does not fit the path.
+
+        Example::
+
+            return RedirectResponse(request.url_for("bird", bird_id=7))
         """
-        return Pieces(self._take_source())
-
-    def _take_source(self) -> BodySource:
-        if self._body is not None:
-            return Whole(self._body)
-        source, self._source = self._source, None
-        if source is None:
-            raise RuntimeError(
-                "the body was already streamed, and can be read only once; keep what you need of it"
-            )
-        return source
-
-    async def body(self) -> bytes:
-        """The whole body.
-
-        Raises:
-            HTTPError: 413 if it is longer than ``Limits.max_body``.
-            Disconnected: if the client leaves before the end.
-        """
-        if self._body is None:
-            length = self.headers.get("content-length", "0")
-            if len(length) > 18 or int(length) > self._max_body:
-                raise self._too_large()
-            source = self._take_source()
-            pieces: list[bytes] = []
-            left = self._max_body
-            while piece := await source.read_body():
-                left -= len(piece)
-                if left < 0:
-                    raise self._too_large()
-                pieces.append(piece)
-            self._body = b"".join(pieces)
-        elif account.spend(len(self._body)):
-            await trio.lowlevel.checkpoint()
-        return self._body
-
-    def _too_large(self) -> HTTPError:
-        return HTTPError(413, f"the body is longer than {self._max_body} bytes")
-
-    async def text(self) -> str:
-        """The whole body as text, decoded with the charset of ``Content-Type``, or as UTF-8.
-
-        Raises:
-            HTTPError: 400 if the body cannot be decoded, 415 if the charset is unknown; 413 as in
-                :meth:`body`.
-        """
-        charset = "utf-8"
-        for parameter in self.headers.get("content-type", "").split(";")[1:]:
-            name, _, value = parameter.partition("=")
-            if name.strip().lower() == "charset":
-                charset = value.strip().strip('"')
-        codec = _CHARSETS.get(charset.lower())
-        if codec is None:
-            raise HTTPError(415, f"unknown charset {charset[:40]!r}")
-        try:
-            return (await self.body()).decode(codec)
-        except UnicodeError:
-            raise HTTPError(400, f"the body is not {charset}") from None
-
-    @overload
-    async def json(self) -> Any: ...
-
-    @overload
-    async def json(self, type: type[T]) -> T: ...
-
-    async def json(self, type: Any = Any) -> Any:
-        """The whole body, parsed as JSON; converted and validated if a type is given.
-
-        Parameters:
-            type: any type that msgspec supports, such as a Struct, a dataclass, a TypedDict or
-                ``list[int]``; or a type that the application's ``dec_hook`` makes.
-
-        Raises:
-            HTTPError: 400 if it is not JSON; 422 if it does not fit the type, or has too many
-                elements for a set or dict (:mod:`finch.typed`); 413 as in :meth:`body`, or if it
-                has too many numbers with an exponent (:mod:`finch.wire.numbers`).
-            TypeError: if JSON cannot be converted to the type.
-        """
-        body = await self.body()
-        if len(body) >= LONG and too_costly(body):
-            raise HTTPError(413, TOO_COSTLY)
-        try:
-            return _decoder(type, getattr(self.app, "dec_hook", None))(body)
-        except msgspec.ValidationError as error:
-            fault = why_never_filled(type) if getattr(self.app, "dec_hook", None) is None else ""
-            if fault:  # no JSON would fit: the type is wrong, not the client's data
-                raise TypeError(f"request.json({type_name(type)}): {fault}") from None
-            raise HTTPError(422, f"the body does not fit: {error}") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise HTTPError(400, f"the body is not JSON: {error}") from None
+        return f"{self.scheme}://{self.host}{self.app.path_for(key, **params)}"
 
     def stream_in_task(self, chunks: AsyncIterator[Any]) -> Stream:
         """Run an iterator in a task of its own while the request is being answered. For Finch's own
@@ -384,14 +286,3 @@ def _split_target(target: bytes) -> tuple[str, str]:
         text = text[absolute.end() :]
     path, _, query = text.partition("?")
     return path or "/", query
-
-
-def _decoder(type: Any, hook: DecHook | None) -> Decode:
-    if type is Any:
-        return _decode_any
-    checked = None if hook is None else checked_hook(hook)
-    try:
-        hash(type)
-    except TypeError:  # Annotated[int, {}]
-        return decoder(type, checked)
-    return shared_decoder(type, checked)
