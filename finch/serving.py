@@ -29,6 +29,7 @@ from finch.tasks import plain_nursery
 
 if TYPE_CHECKING:
     from finch.cluster.control import Control  # one process alone needs none of it
+    from finch.sources import Layer
 
 _log = logging.getLogger("finch.server")
 
@@ -315,12 +316,17 @@ def run(app: FinchApp, **options: object) -> None:
     trio.run(partial(serve, app, **_completed(app, options)))  # type: ignore[arg-type]
 
 
+def _asks(said: Layer, name: str) -> bool:
+    """Whether a setting asks for more than this process."""
+    return name in said and said[name].value not in (False, 1)
+
+
 def _completed(app: FinchApp, options: dict[str, object]) -> dict[str, object]:
     """The options of ``run``, with what the environment or a file says about those not given."""
     from finch.sources import gather_beside  # a program that serves by itself needs none of it
 
     said = gather_beside(options)
-    unused = [one.source for name, one in said.items() if name in ("workers", "reload")]
+    unused = [said[name].source for name in ("workers", "reload") if _asks(said, name)]
     if unused:
         _log.warning("finch.run serves in this process alone, without %s", " and ".join(unused))
     if "debug" in said:

@@ -189,6 +189,13 @@ def test_run_takes_from_the_environment_what_it_is_not_given(folder, served, mon
     assert "serves in this process alone, without FINCH_WORKERS" in caplog.text
 
 
+def test_run_says_nothing_of_settings_that_ask_for_one_process(served, monkeypatch, caplog):
+    monkeypatch.setenv("FINCH_WORKERS", "1")
+    monkeypatch.setenv("FINCH_RELOAD", "no")
+    finch.run(FinchApp())
+    assert caplog.text == ""
+
+
 def test_run_given_an_address_ignores_one_of_another_kind(served, monkeypatch):
     monkeypatch.setenv("FINCH_UNIX", "s")
     finch.run(FinchApp(), port=1)
