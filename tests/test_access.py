@@ -218,6 +218,15 @@ def test_what_waits_is_tried_again_in_the_next_turn(pipe, logger):
     assert len(read_all(handler, end)) > 40_000
 
 
+def test_what_is_left_at_the_end_is_written(pipe, logger):
+    handler, end = pipe
+    logger.handlers, logger.propagate = [handler], False
+    log = AccessLog(lambda log: None)
+    log.note("client", "GET", "/", "1.1", 200)
+    log.close()
+    assert os.read(end, 65536).endswith(b'"GET / HTTP/1.1" 200\n')
+
+
 def test_pieces_of_a_pipe_are_whole_lines(pipe, monkeypatch):
     handler, end = pipe
     pieces = []
@@ -250,9 +259,11 @@ def test_a_file_gets_all_at_once(tmp_path):
     assert lines[-1].endswith("caf\\xe9")
 
 
-async def test_no_line_is_lost_when_the_server_ends(logger, pipe):
+async def test_no_line_is_lost_when_the_server_ends(logger, pipe, monkeypatch):
     handler, end = pipe
     logger.handlers, logger.propagate = [handler], False
+    settled = []
+    monkeypatch.setattr(handler, "settle", lambda: settled.append(True))
     app = FinchApp()
 
     @app.get("/")
@@ -265,5 +276,6 @@ async def test_no_line_is_lost_when_the_server_ends(logger, pipe):
         seen = b""
         while seen.count(b"hello") < 50:
             seen += await client.receive_some()
+    assert settled  # a reader of the log would have had its time
     assert not handler.waiting
     assert os.read(end, 65536).count(b"200\n") == 50
