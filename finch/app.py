@@ -262,6 +262,11 @@ class FinchApp(Routes, Beside, Shortcuts):
     async def _upgrade_own(self, request: Request, **params: object) -> Response:
         return await self.socket_manager.request_handle(request)
 
+    @property
+    def socket_managers(self) -> list[SocketManager]:
+        """All managers of this application, ``socket_manager`` among them."""
+        return list({id(one.members): one for one in self._backplanes}.values())
+
     def _stats(self) -> dict[str, Stats]:
         """The figures of each manager by its path."""
         return {one.path or self.socket_path or "": one.stats() for one in self._backplanes}

@@ -18,6 +18,7 @@ TITLES = {
     "http": "finch/http/",
     "cluster": "finch/cluster/",
     "sockets": "finch/sockets/",
+    "sessions": "finch/sessions/",
     "client": "finch/client/",
     "loading": "finch/loading/",
     "describe": "finch/describe/",

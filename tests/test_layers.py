@@ -64,6 +64,11 @@ http.response
 http.streaming
 http.takeover
 http.returned
+http.media
+http.spool
+http.uploads
+http.multipart
+http.forms
 http.reading
 http.request
 http.guarding
@@ -147,6 +152,13 @@ sockets.manager
 sockets.controller
 sockets.raw
 
+sessions.codec
+sessions.session
+sessions.middleware
+sessions.login
+sessions.flash
+sessions.csrf
+
 client.address
 client.options
 client.backoff
@@ -186,6 +198,7 @@ beside
 publishing
 routes
 shortcuts
+templates
 browser
 health
 metrics
@@ -213,6 +226,7 @@ commands.serve
 cli
 
 testing.answers
+testing.forms
 testing.asking
 testing.cookies
 testing.streamed
@@ -304,8 +318,9 @@ def test_folders_stand_together():
     """So that the order of the modules is one of the folders as well."""
     folders = [name.rpartition(".")[0] for name in HOUSE]
     runs = [folder for at, folder in enumerate(folders) if at == 0 or folders[at - 1] != folder]
-    below = ["", "wire", "net", "http", "cluster", "sockets", "client", "loading", "describe"]
-    assert runs == [*below, "", "commands", "", "testing"]
+    order = ["", "wire", "net", "http", "cluster", "sockets"]
+    order += ["sessions", "client", "loading", "describe", "", "commands", "", "testing"]
+    assert runs == order
 
 
 @pytest.mark.parametrize("name", [*(name for name in HOUSE if name.startswith("wire.")), *PLAIN])

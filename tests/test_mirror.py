@@ -40,6 +40,7 @@ STORIES = {
     },
     "cluster": {
         "conformance": "backplane and redis: what every backplane must do",
+        "logouts": "finch.sessions and all below: a logout reaches the sockets of all processes",
         "rolling": "supervisor, redis and all below: workers are replaced under load",
         "processes": "cli, redis and all below: every verb across two real processes",
         "faults": "redis and all below: Redis is restarted, paused, wiped, or cannot be reached",
