@@ -150,6 +150,23 @@ async def test_a_handler_of_the_applications_that_raises_ends_nothing(logger):
         await talk(FinchApp(), b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 
 
+async def test_a_client_that_leaves_before_its_body_is_complete_is_a_line_as_well(logger):
+    app = FinchApp()
+
+    @app.post("/")
+    async def upload(request):
+        return await request.body()
+
+    lines = lines_of(logger)
+    async with serving(app, access_log=True) as running:
+        stream = await running.connect()
+        await stream.send_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc")
+        await stream.send_eof()
+        while await stream.receive_some():
+            pass
+    assert re.fullmatch(LINE % (r"POST / HTTP/1\.1", 499), lines.getvalue())
+
+
 # A log that nobody reads
 
 

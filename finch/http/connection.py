@@ -181,7 +181,11 @@ class Connection:
                 max_body=self._limits.max_body,
             )
             try:
-                response = await self._app.handle(request)
+                try:
+                    response = await self._app.handle(request)
+                except Disconnected:
+                    self._sender.note_left(request)
+                    raise
                 if isinstance(response, TakeOver):
                     if response.request is request:
                         self._http.read_body()  # a handshake has no body; this reads its end

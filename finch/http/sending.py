@@ -36,6 +36,7 @@ _log = logging.getLogger("finch.app")
 # Bytes of a large body that the transport gets at a time. If it got the whole body at once, each
 # slow peer would need memory for a copy of the whole body.
 _SLICE: Final = 64 * 1024
+_LEFT: Final = 499  # in the access log: the client has left. No RFC has it, but nginx's log does
 
 
 class Sender:
@@ -173,6 +174,12 @@ class Sender:
             )
             if self._access_log is not None:
                 self._access_log.note(client, "", "", "", status, len(response.body))
+
+    def note_left(self, request: Request) -> None:
+        """Log a request whose client has left before it could be answered."""
+        if self._access_log is not None:
+            self.sent = 0
+            self._note(self._access_log, request, _LEFT)
 
     def _note(self, log: AccessLog, request: Request, status: int) -> None:
         log.note(
