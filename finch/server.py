@@ -134,6 +134,8 @@ class Server:
             if self._hub is not None:
                 self._hub.close()
             trio.lowlevel.remove_instrument(self._flusher)
+            if self._access_log is not None:
+                self._access_log.close()
             if watchdog is not None:
                 watchdog.stop()
 

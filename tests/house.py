@@ -21,7 +21,9 @@ TITLES = {
     "sockets": "finch/sockets/",
     "sessions": "finch/sessions/",
     "client": "finch/client/",
+    "loading": "finch/loading/",
     "describe": "finch/describe/",
+    "commands": "finch/commands/",
     "testing": "finch/testing/",
 }
 

@@ -16,9 +16,12 @@ errors
 conversions
 typed
 config
+settings
+sources
 turns
 failures
 logs
+formats
 access
 declaring
 blocks
@@ -132,6 +135,7 @@ cluster.backoff
 cluster.control
 cluster.worker
 cluster.supervisor
+cluster.reloader
 
 sockets.states
 sockets.lag
@@ -204,6 +208,16 @@ client.room
 client.keeper
 client.finch
 
+loading.histogram
+loading.frames
+loading.target
+loading.plan
+loading.connection
+loading.pace
+loading.clients
+loading.conductor
+loading.picture
+
 describe.surface
 describe.listing
 describe.typescript
@@ -232,6 +246,14 @@ working
 blame
 finding
 gallery
+
+commands.output
+commands.parser
+commands.types
+commands.new
+commands.load
+commands.serve
+
 cli
 
 testing.answers
@@ -245,6 +267,7 @@ testing.client
 
 # Plain data above the wire: what time it is, others tell them.
 PLAIN = """
+settings
 sockets.lag
 sockets.members
 cluster.history
@@ -267,6 +290,10 @@ client.calls
 client.queue
 client.conversation
 sockets.repeats
+loading.histogram
+loading.target
+loading.plan
+loading.picture
 """.split()
 
 FORBIDDEN_IN_PLAIN = {
@@ -324,7 +351,7 @@ def test_folders_stand_together():
     folders = [name.rpartition(".")[0] for name in HOUSE]
     runs = [folder for at, folder in enumerate(folders) if at == 0 or folders[at - 1] != folder]
     order = ["", "wire", "net", "http", "guards", "cluster", "sockets"]
-    order += ["sessions", "client", "describe", "", "testing"]
+    order += ["sessions", "client", "loading", "describe", "", "commands", "", "testing"]
     assert runs == order
 
 
