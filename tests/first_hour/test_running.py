@@ -6,7 +6,6 @@ import httpx
 import pytest
 import trustme
 
-from finch.cli import _parser
 from tests.first_hour.page import commands, program
 from tests.processes import finch
 
@@ -70,5 +69,3 @@ def test_it_serves_by_tls(folder):
 
 def test_each_command_has_its_test():
     assert commands() == ["Reload", "Workers", "TLS"]
-    for title in commands():
-        _parser().parse_args(arguments(title))
