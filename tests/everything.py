@@ -164,7 +164,8 @@ def make_app(folder, *, hosts=(HOST,)):
 
     @app.post("/birds")
     async def add(request, bird: Body[Bird]):
-        return {"name": bird.name, "rings": len(bird.rings)}, 201
+        where = app.path_for("search", name=bird.name)
+        return {"name": bird.name, "rings": len(bird.rings)}, 201, {"location": where}
 
     @app.put("/anything")
     async def anything(request, data: Body[dict]):
