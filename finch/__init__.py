@@ -36,6 +36,7 @@ from finch.errors import (
     Unavailable,
 )
 from finch.headers import Headers, QueryParams
+from finch.http.events import EventStream, ServerEvent
 from finch.http.request import Request
 from finch.http.response import (
     HTMLResponse,
@@ -76,6 +77,7 @@ __all__ = [
     "Controller",
     "Disconnected",
     "Entry",
+    "EventStream",
     "Everyone",
     "FinchApp",
     "FinchError",
@@ -101,6 +103,7 @@ __all__ = [
     "Room",
     "Rooms",
     "Sent",
+    "ServerEvent",
     "SocketClient",
     "SocketController",
     "SocketEvent",

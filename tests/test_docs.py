@@ -61,6 +61,7 @@ SERVERS = [
     "sockets",
     "cluster",
     "http",
+    "sse",
     "coming-from-socketio",
     "coming-from-fastapi",
 ]

@@ -37,6 +37,7 @@ wire.websocket
 wire.handshake
 wire.origins
 wire.numbers
+wire.eventstream
 wire.envelope
 wire.message
 wire.forwarded
@@ -59,6 +60,7 @@ http.cookies
 http.advice
 http.response
 http.streaming
+http.events
 http.takeover
 http.returned
 http.reading

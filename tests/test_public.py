@@ -8,11 +8,11 @@ import finch
 
 NAMES = """
 Address Audience CallFailed ClientGone ConfigurationError ConnectionClosed ConnectionLost Controller
-Disconnected Entry Everyone FinchApp FinchError FinchRoute HTMLResponse HTTPError HandshakeFailed
-Headers History Identity JSONResponse Kept Limits Message Methods NotSent Position ProtocolError
-QueryParams RedirectResponse Request Response Room Rooms Sent SocketClient SocketController
-SocketEvent SocketManager SocketRooms Stats StreamingResponse TextResponse Unavailable Upgrade User
-WebSocket publish run serve
+Disconnected Entry EventStream Everyone FinchApp FinchError FinchRoute HTMLResponse HTTPError
+HandshakeFailed Headers History Identity JSONResponse Kept Limits Message Methods NotSent Position
+ProtocolError QueryParams RedirectResponse Request Response Room Rooms Sent ServerEvent SocketClient
+SocketController SocketEvent SocketManager SocketRooms Stats StreamingResponse TextResponse
+Unavailable Upgrade User WebSocket publish run serve
 """.split()
 
 EXTRAS = {"coredis", "multipart", "jinja2", "itsdangerous", "watchfiles", "prometheus_client"}

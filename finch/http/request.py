@@ -161,6 +161,15 @@ class Request(Readable):
         return self._headers
 
     @property
+    def last_event_id(self) -> str | None:
+        """The id of the last event that a client of an :class:`finch.EventStream` has got before
+        it came back, from its ``Last-Event-ID``; None if it is new, or has got none."""
+        for name, value in self.raw_headers:
+            if name == b"last-event-id":
+                return value.decode("utf-8", "replace") or None
+        return None
+
+    @property
     def cookies(self) -> Mapping[str, str]:
         """The cookies, by name. If a name comes twice, the first one counts.
 

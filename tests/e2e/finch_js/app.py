@@ -13,12 +13,14 @@ import trio
 
 from finch import (
     CallFailed,
+    EventStream,
     FinchApp,
     History,
     HTTPError,
     Identity,
     Limits,
     Response,
+    ServerEvent,
     SocketManager,
 )
 
@@ -212,6 +214,18 @@ async def typing(socket, data, room):
 @app.get("/")
 async def page(request):
     return Response(PAGE, content_type="text/html; charset=utf-8")
+
+
+@app.get("/events")
+async def events(request):
+    """Two events, each with the id that follows the last one; then the stream ends."""
+
+    async def two():
+        number = int(request.last_event_id or 0)
+        for id in (number + 1, number + 2):
+            yield ServerEvent(f"event\n{id}", event="tick", id=id, retry=1)
+
+    return EventStream(two())
 
 
 @app.get("/report")
