@@ -131,6 +131,7 @@ sockets.delivery
 sockets.audience
 sockets.room
 sockets.identities
+sockets.entrance
 sockets.registry
 sockets.stats
 sockets.manager

@@ -1,0 +1,83 @@
+"""Entrance: how a request becomes a client of a manager."""
+
+from __future__ import annotations
+
+from abc import ABC
+from typing import TYPE_CHECKING, cast
+
+from finch.cluster.backplane import Backplane
+from finch.cluster.history import History
+from finch.http.request import Request
+from finch.sockets.asked import positions
+from finch.sockets.client import SocketClient
+from finch.sockets.identities import Identities
+from finch.sockets.identity import Identity, check_user_id
+from finch.sockets.members import Members, UserId
+from finch.sockets.options import SocketOptions
+from finch.sockets.outlet import Outlet
+from finch.sockets.upgrade import Upgrade, accept
+
+if TYPE_CHECKING:
+    from finch.sockets.manager import SocketManager
+
+
+class Entrance(ABC):
+    """The part of a manager that lets clients in. A base class of :class:`SocketManager`."""
+
+    backplane: Backplane
+    history: History | None
+    identities: Identities
+    members: Members[SocketClient]
+    user_history: History | None
+    _options: SocketOptions
+
+    def request_handle(self, request: Request, user_id: UserId | None = None) -> Upgrade:
+        """Upgrade a request to a WebSocket of this manager.
+
+        Parameters:
+            request: a handler's request.
+            user_id: the id of the client's user; ``send_to_user`` reaches all clients of a user.
+
+        Returns:
+            The response that the handler must return. Awaiting it gives the same response, and so
+            does ``request.render_socket()``.
+
+        Raises:
+            HTTPError: 426 if the request asks for no upgrade, 403 if its origin is not allowed, 400
+                if the handshake is wrong.
+            TypeError: if ``request`` is not a Request, or ``user_id`` is not str, int or None.
+
+        Source: the seed, ``requestHandle``.
+        """
+        if not isinstance(request, Request):
+            raise TypeError(
+                f"request_handle takes the handler's request, not {type(request).__name__}"
+            )
+        check_user_id(user_id)
+        identity = None if user_id is None else Identity(user_id)
+        manager = cast("SocketManager", self)
+
+        async def identify() -> None:
+            nonlocal identity
+            identity = await self.identities.identify(request)
+
+        def attach(outlet: Outlet, subprotocol: str | None) -> SocketClient:
+            key = self.backplane.new_client_id()
+            client = SocketClient(key, request, manager, identity, subprotocol, outlet)
+            self.members.add(key, client, client.user_id)
+            client.recount()
+            if identity is not None:
+                self.identities.watch(client)
+            return client
+
+        if self.history is not None or self.user_history is not None:
+            positions(request)  # refuses what is malformed, before the 101
+        upgrade = accept(request, self._options, attach)
+        if user_id is None and self.identities.authorize is not None:
+            upgrade.identify = identify
+        request.accepted = upgrade
+        return upgrade
+
+    async def handle(self, request: Request, **params: object) -> Upgrade:
+        """The handler of the route where this manager is mounted."""
+        return self.request_handle(request)
