@@ -20,7 +20,7 @@ from finch.http.response import Response, TextResponse
 from finch.http.returned import chunk_to_bytes, to_response
 from finch.http.routing import FinchRoute, Match, Methods, Router
 from finch.http.streaming import StreamingResponse
-from finch.http.takeover import TakeOver
+from finch.http.takeover import Prepared
 
 _log = logging.getLogger("finch.app")
 
@@ -85,7 +85,7 @@ class Pipeline:
         """
         try:
             response = await self._chain(request)
-            if isinstance(response, TakeOver):  # a middleware may have made it
+            if isinstance(response, Prepared):  # a middleware may have made it
                 await response.prepare()
             return response
         except BaseException as raised:
@@ -147,7 +147,7 @@ class Pipeline:
                 "'return request.render_socket()' at its end"
             )
         response = to_response(value, origin=route.index)
-        if isinstance(response, TakeOver):
+        if isinstance(response, Prepared):
             await response.prepare()
         elif isinstance(response, StreamingResponse) and inspect.isasyncgen(value):
             stream = request.stream_in_task(value)

@@ -201,7 +201,8 @@ class Request(Readable):
         It stays in memory as long as the socket is open."""
         self._raw = b"\n".join([b"%b:%b" % item for item in self.raw_headers])
         # A handshake always has these values. Literals are one object for all clients.
-        self.method, self.http_version = "GET", "1.1"
+        self.method = "GET"
+        self.http_version = "1.1" if self.http_version == "1.1" else "1.0"
         self._path = None
         self._headers = self._cookies = self._query = None
         self._source = self._spawn = self.accepted = None

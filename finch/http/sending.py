@@ -148,9 +148,14 @@ class Sender:
 
     def hand_over(self, request: Request, taken: TakeOver) -> None:
         """Send the response after which the connection no longer speaks HTTP."""
-        self._transport.write(self._http.send_upgrade(taken.raw_headers(), date_now()))
+        headers, status = taken.raw_headers(), taken.status
+        if status == 101:
+            head = self._http.send_upgrade(headers, date_now())
+        else:
+            head = self._http.send_head(status, headers, date=date_now(), until_closed=True)
+        self._transport.write(head)
         if self._access_log is not None:
-            _note(self._access_log, request, 101)
+            _note(self._access_log, request, status)
 
     def refuse(self, error: HTTPError, client: Address) -> None:
         """Answer a request that is too broken for a handler to see. The connection then ends."""
