@@ -211,7 +211,7 @@ class FinchApp(Beside, Shortcuts):
         """Add a new manager to this application. Called by :class:`finch.SocketManager`."""
         self._backplanes.add(manager)
         if manager.path is not None:
-            self._router.add(FinchRoute(manager.path, manager.handle))
+            self._router.add(FinchRoute(manager.path, manager.handle, methods=manager.methods))
             self._served.append(manager)
             self._serve_client()
             return
@@ -229,7 +229,8 @@ class FinchApp(Beside, Shortcuts):
     def mount_manager(self, manager: SocketManager) -> None:
         """Called when a manager has a handler. Mounts the app's own manager, unless you did."""
         if manager is self.socket_manager and self.socket_path is not None:
-            mount = FinchRoute(self.socket_path, self._upgrade_own, key="finch.socket")
+            path, methods = self.socket_path, manager.methods
+            mount = FinchRoute(path, self._upgrade_own, methods=methods, key="finch.socket")
             self._add_own(mount)
         if manager not in self._served:
             self._served.append(manager)
@@ -279,7 +280,7 @@ class FinchApp(Beside, Shortcuts):
         self._backplanes.use(url)
 
     async def _upgrade_own(self, request: Request, **params: object) -> Response:
-        return await self.socket_manager.request_handle(request)
+        return await self.socket_manager.handle(request)
 
     def _stats(self) -> dict[str, Stats]:
         """The figures of each manager by its path."""

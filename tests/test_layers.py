@@ -39,6 +39,7 @@ wire.origins
 wire.numbers
 wire.eventstream
 wire.envelope
+wire.posted
 wire.message
 wire.forwarded
 wire.proxy
@@ -52,6 +53,7 @@ net.notify
 net.acceptor
 net.proxies
 net.readers
+net.silence
 
 http.date
 http.body
@@ -77,6 +79,7 @@ cluster.history
 cluster.views
 cluster.figures
 cluster.backplane
+cluster.inprocess
 cluster.layout
 cluster.sequence
 cluster.unsent
@@ -85,6 +88,7 @@ cluster.attendance
 cluster.posting
 cluster.hearing
 cluster.calling
+cluster.passing
 cluster.redis
 cluster.outside
 cluster.choice
@@ -107,6 +111,7 @@ sockets.outlet
 sockets.spawned
 sockets.refusals
 sockets.link
+sockets.eventlink
 sockets.annotations
 sockets.event
 sockets.binding
@@ -131,6 +136,7 @@ sockets.delivery
 sockets.audience
 sockets.room
 sockets.identities
+sockets.posts
 sockets.entrance
 sockets.registry
 sockets.stats

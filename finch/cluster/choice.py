@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from finch.cluster.backplane import Backplane, InProcess, Local
+from finch.cluster.backplane import Backplane, Local
+from finch.cluster.inprocess import InProcess
 from finch.errors import ConfigurationError
 from finch.explain import kind, shown
 

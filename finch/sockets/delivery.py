@@ -11,10 +11,12 @@ from finch.cluster.backplane import Asking, Channel, Draft, Missed
 from finch.cluster.history import Position
 from finch.sockets.calls import ask_client
 from finch.sockets.client import SocketClient
+from finch.sockets.eventlink import GONE, EventLink
 from finch.sockets.members import EVERYONE, USER, Members
 from finch.sockets.outgoing import joined_envelope
 from finch.turns import account
 from finch.wire.envelope import Envelope
+from finch.wire.posted import Belongs
 
 
 class Delivery:
@@ -146,6 +148,20 @@ class Delivery:
                 scope.cancel()
 
         return [client.id for client in asked], cancel
+
+    async def take(self, belongs: Belongs, lines: str, patience: float) -> int | None:
+        """Take the messages of a POST, if this process has the stream to which it belongs.
+
+        Returns:
+            The status of its answer; None if there is no such client here.
+        """
+        client = self._members.get(belongs.client)
+        if client is None:
+            return None
+        outlet = client._outlet
+        return (
+            await outlet.take(belongs, lines, patience) if isinstance(outlet, EventLink) else GONE
+        )
 
     def attended(self, channel: Channel) -> None:
         """Who is present elsewhere has changed: those who hear a channel must be told."""

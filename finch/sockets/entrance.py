@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, cast
 from finch.cluster.backplane import Backplane
 from finch.cluster.history import History
 from finch.http.request import Request
+from finch.http.response import Response
+from finch.http.routing import Methods
+from finch.http.takeover import Prepared
 from finch.sockets.asked import positions
 from finch.sockets.client import SocketClient
+from finch.sockets.delivery import Delivery
+from finch.sockets.eventlink import PATIENCE
 from finch.sockets.identities import Identities
 from finch.sockets.identity import Identity, check_user_id
 from finch.sockets.members import Members, UserId
 from finch.sockets.options import SocketOptions
 from finch.sockets.outlet import Outlet
+from finch.sockets.posts import METHODS, Posted, accept_stream, asks_for_stream, preflight
 from finch.sockets.upgrade import Upgrade, accept
+from finch.wire.posted import HEADER, Belongs
 
 if TYPE_CHECKING:
     from finch.sockets.manager import SocketManager
@@ -25,14 +32,18 @@ class Entrance(ABC):
     """The part of a manager that lets clients in. A base class of :class:`SocketManager`."""
 
     backplane: Backplane
+    delivery: Delivery
     history: History | None
     identities: Identities
     members: Members[SocketClient]
     user_history: History | None
     _options: SocketOptions
 
-    def request_handle(self, request: Request, user_id: UserId | None = None) -> Upgrade:
-        """Upgrade a request to a WebSocket of this manager.
+    def request_handle(self, request: Request, user_id: UserId | None = None) -> Prepared:
+        """Upgrade a request to a socket of this manager.
+
+        A client whose network lets no WebSocket through asks for a stream of events instead, and
+        speaks in POSTs to the same path: the response is then the stream, or the answer to a POST.
 
         Parameters:
             request: a handler's request.
@@ -43,7 +54,7 @@ class Entrance(ABC):
             does ``request.render_socket()``.
 
         Raises:
-            HTTPError: 426 if the request asks for no upgrade, 403 if its origin is not allowed, 400
+            HTTPError: 426 if the request asks for no socket, 403 if its origin is not allowed, 400
                 if the handshake is wrong.
             TypeError: if ``request`` is not a Request, or ``user_id`` is not str, int or None.
 
@@ -54,6 +65,9 @@ class Entrance(ABC):
                 f"request_handle takes the handler's request, not {type(request).__name__}"
             )
         check_user_id(user_id)
+        if self._options.sse and request.method == "POST" and HEADER in request.headers:
+            request.accepted = Posted(request, self._options, self._take)
+            return request.accepted
         identity = None if user_id is None else Identity(user_id)
         manager = cast("SocketManager", self)
 
@@ -72,12 +86,30 @@ class Entrance(ABC):
 
         if self.history is not None or self.user_history is not None:
             positions(request)  # refuses what is malformed, before the 101
-        upgrade = accept(request, self._options, attach)
+        upgrade: Upgrade
+        if self._options.sse and asks_for_stream(request):
+            upgrade = accept_stream(request, self._options, attach)
+        else:
+            upgrade = accept(request, self._options, attach)
         if user_id is None and self.identities.authorize is not None:
             upgrade.identify = identify
         request.accepted = upgrade
         return upgrade
 
-    async def handle(self, request: Request, **params: object) -> Upgrade:
+    async def handle(self, request: Request, **params: object) -> Response:
         """The handler of the route where this manager is mounted."""
+        if request.method == "OPTIONS":
+            return preflight(request, self._options)
         return self.request_handle(request)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods of the route where this manager is mounted."""
+        return METHODS if self._options.sse else Methods.ONLY_GET
+
+    async def _take(self, belongs: Belongs, lines: str) -> int:
+        """Take the messages of a POST, for the stream to which it belongs, in any process."""
+        status = await self.delivery.take(belongs, lines, PATIENCE)
+        if status is None:
+            status = await self.backplane.pass_on(belongs, lines)
+        return status

@@ -23,7 +23,7 @@ from finch.sockets.event import Handlers, SocketEvent
 from finch.sockets.identities import Identities
 from finch.sockets.identity import check_user_id
 from finch.sockets.members import Members, UserId
-from finch.sockets.options import OfSocket, SocketOptions, takes_options
+from finch.sockets.options import OfManager, SocketOptions, takes_options
 from finch.sockets.outgoing import drafted
 from finch.sockets.registry import Registry, not_routes
 from finch.sockets.repeats import Repeats
@@ -82,7 +82,7 @@ class SocketManager(Registry, Entrance, Measured):
         )
     """
 
-    @takes_options(OfSocket)
+    @takes_options(OfManager)
     def __init__(
         self,
         app: Application,
@@ -95,7 +95,7 @@ class SocketManager(Registry, Entrance, Measured):
         user_history: History | None = None,
         authorize: Callable[..., Any] | None = None,
         sends: Mapping[str, Any] | None = None,
-        **options: Unpack[OfSocket],
+        **options: Unpack[OfManager],
     ) -> None:
         _check_app(app)
         if routes is not None and not isinstance(routes, Mapping):

@@ -119,7 +119,7 @@ def accept(
     handshake = read_handshake(request.method, request.http_version, request.raw_headers)
     origin = handshake.origin
     if origin is not None and not options.allows(origin, request.scheme, request.host):
-        raise _refuse(request, origin, options.seldom)
+        raise refuse(request, origin, options.seldom)
     subprotocol = choose_subprotocol(handshake.subprotocols, options.subprotocols)
     headers = accept_headers(handshake, subprotocol)
     extensions: list[Extension] = []
@@ -135,7 +135,7 @@ def accept(
     )
 
 
-def _refuse(request: Request, origin: str, log: Seldom) -> HTTPError:
+def refuse(request: Request, origin: str, log: Seldom) -> HTTPError:
     """Log why the socket of a page is refused, and which setting would allow it."""
     shown = origin[:_SHOWN]
     if read_origin(origin) is None and origin != "null":

@@ -1,0 +1,155 @@
+"""Which pages may connect without a WebSocket, and what their browsers are told (CORS)."""
+
+import pytest
+import trio
+
+from finch import FinchApp
+from finch.testing import TestClient
+from tests.sockets.posting import Refused, stream_of
+
+ALLOWED = "https://pages.example"
+FOREIGN = (
+    "https://evil.example",
+    "http://pages.example",
+    "https://pages.example.evil.example",
+    "https://evil-pages.example",
+    "https://pages.example:8443",
+    "https://pages.example.",
+    "https://user@pages.example",
+    "null",
+    "",
+    f"{ALLOWED}, https://evil.example",
+)
+
+
+def app_with(*origins):
+    app = FinchApp(allowed_origins=origins or [ALLOWED])
+
+    @app.socket("echo")
+    async def echo(socket, data):
+        return data
+
+    return app
+
+
+def of_page(origin, *more):
+    return "".join(f"{line}\r\n" for line in (f"Origin: {origin}", *more))
+
+
+async def refused(client, more):
+    with pytest.raises(Refused) as raised:
+        await stream_of(client, more=more)
+    assert "access-control" not in raised.value.head.lower()
+    return raised.value.status
+
+
+@pytest.mark.parametrize("origin", FOREIGN)
+async def test_a_foreign_page_gets_no_stream(origin):
+    async with TestClient(app_with()) as client:
+        assert await refused(client, of_page(origin)) == 403
+
+
+async def test_two_origins_are_no_origin():
+    async with TestClient(app_with()) as client:
+        assert await refused(client, of_page(ALLOWED) + of_page(ALLOWED)) == 403
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "something-new"])
+async def test_a_page_of_another_site_that_could_not_read_it_gets_no_stream(site):
+    """As an image it would be asked for without an Origin, and with cookies."""
+    async with TestClient(app_with()) as client:
+        assert await refused(client, f"Sec-Fetch-Site: {site}\r\n") == 403
+
+
+@pytest.mark.parametrize("site", ["none", "same-origin"])
+async def test_the_page_itself_gets_it_without_an_origin(site):
+    async with TestClient(app_with()) as client:
+        await stream_of(client, more=f"Sec-Fetch-Site: {site}\r\n")
+
+
+@pytest.mark.parametrize("origin", [ALLOWED, "http://testserver"])
+async def test_a_page_that_is_allowed_may_read_it_with_cookies(origin):
+    async with TestClient(app_with()) as client:
+        stream = await stream_of(client, more=of_page(origin, "Sec-Fetch-Site: cross-site"))
+        head = stream.head.lower()
+        assert f"access-control-allow-origin: {origin}\r\n" in head
+        assert "access-control-allow-credentials: true\r\n" in head
+        assert "vary: origin\r\n" in head
+        headers = {**stream.belongs(), "origin": origin}
+        for content, number, status in (('{"path": "echo"}', 1, 204), ("", 1, 204), ("", 5, 409)):
+            headers |= stream.belongs(number=number)
+            response = await client.post("/ws", headers=headers, content=content)
+            assert response.status == status
+            assert response.headers["access-control-allow-origin"] == origin
+            assert response.headers["access-control-allow-credentials"] == "true"
+            assert response.headers["vary"] == "origin"
+
+
+@pytest.mark.parametrize("origin", FOREIGN)
+async def test_a_foreign_page_cannot_post_even_with_the_secret(origin):
+    async with TestClient(app_with()) as client:
+        stream = await stream_of(client)
+        headers = {**stream.belongs(), "origin": origin}
+        response = await client.post("/ws", headers=headers, content='{"path": "echo"}')
+        assert response.status == 403
+        assert "access-control-allow-origin" not in response.headers
+
+
+async def test_any_origin_is_named_and_never_a_star():
+    async with TestClient(app_with("*")) as client:
+        stream = await stream_of(client, more=of_page("https://any.example"))
+        assert "access-control-allow-origin: https://any.example\r\n" in stream.head.lower()
+
+
+def preflight(client, origin, method="POST"):
+    headers = {"origin": origin, "access-control-request-method": method}
+    return client.options("/ws", headers=headers)
+
+
+async def test_the_browser_of_an_allowed_page_is_told_what_it_may_send():
+    async with TestClient(app_with()) as client:
+        response = await preflight(client, ALLOWED)
+        assert response.status == 204
+        said = {name: value for name, value in response.headers.items() if "-" in name}
+        assert said == {
+            "access-control-allow-origin": ALLOWED,
+            "access-control-allow-credentials": "true",
+            "access-control-allow-methods": "GET, POST",
+            "access-control-allow-headers": "finch-stream",
+            "access-control-max-age": "600",
+        }
+        assert response.headers["vary"] == "origin"
+
+
+@pytest.mark.parametrize("origin", FOREIGN)
+async def test_the_browser_of_a_foreign_page_is_told_no(origin):
+    async with TestClient(app_with()) as client:
+        response = await preflight(client, origin)
+        assert response.status == 403
+        assert not [name for name in response.headers if name.startswith("access-control")]
+
+
+async def test_options_without_a_page_says_which_methods_there_are():
+    async with TestClient(app_with()) as client:
+        response = await client.options("/ws")
+        assert (response.status, response.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
+        assert "content-type" not in response.headers
+
+
+async def test_a_middleware_sees_the_stream_and_the_posts():
+    app, seen = app_with(), []
+
+    @app.middleware
+    async def note(request, call_next):
+        response = await call_next(request)
+        seen.append((request.method, response.status))
+        response.set_header("x-seen", "1")
+        return response
+
+    async with TestClient(app) as client:
+        stream = await stream_of(client)
+        assert "x-seen: 1" in stream.head.lower()
+        assert await stream.call("echo", 1) == 1
+        with trio.fail_after(5):
+            assert (await stream.post("", number=9)).headers["x-seen"] == "1"
+        assert seen == [("GET", 200), ("POST", 204), ("POST", 409)]
