@@ -57,14 +57,15 @@ class EventLink(Link):
         self._payload: bytes | None = None  # of a ping that is answered when all is sent
         limit_silence(transport, self._limits.ping_interval + self._limits.ping_timeout)
 
-    def begin(self, owner: Owner, client: str) -> None:
+    def begin(self, owner: Owner, client: str, most: int) -> None:
         """Set the owner, and tell the client, before anything else, how it can speak.
 
         Parameters:
             client: its id.
+            most: bytes of one POST.
         """
         self.open(owner)
-        self.transport.write(self._lines.send_open(client, self._secret))
+        self.transport.write(self._lines.send_open(client, self._secret, most))
 
     async def take(self, belongs: Belongs, lines: str, patience: float = PATIENCE) -> int:
         """Take the messages of a POST.

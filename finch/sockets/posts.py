@@ -59,11 +59,15 @@ class EventUpgrade(Upgrade):
 
     Parameters:
         request: the request that it answers.
+        most: bytes of one POST.
         attach: takes the outlet, and returns its owner.
     """
 
-    def __init__(self, request: Request, attach: Callable[[Outlet, str | None], Inbox]) -> None:
+    def __init__(
+        self, request: Request, most: int, attach: Callable[[Outlet, str | None], Inbox]
+    ) -> None:
         super().__init__(request, 200)
+        self._most = most
         self._attach = attach
         for name, value in (("content-type", CONTENT_TYPE), *HEADERS):
             self.set_header(name, value)
@@ -72,7 +76,7 @@ class EventUpgrade(Upgrade):
         """The head is sent: the connection has nothing but events from now on."""
         link = EventLink(transport, host)
         owner = self._attach(link, None)
-        link.begin(owner, owner.id)
+        link.begin(owner, owner.id, self._most)
         return link
 
 
@@ -89,7 +93,7 @@ def accept_stream(
     headers = _shared(request, options)
     if "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0":
         raise HTTPError(400, "a request for a stream has no body")
-    upgrade = EventUpgrade(request, attach)
+    upgrade = EventUpgrade(request, options.max_message_size, attach)
     for name, value in headers.items():
         upgrade.set_header(name, value)
     return upgrade

@@ -92,9 +92,14 @@ class EventProtocol:
         """Whether there are lines that are not handled yet."""
         return self._at < len(self._lines)
 
-    def send_open(self, client: str, secret: str) -> bytes:
-        """The first event: with what it says, the client's POSTs are known to belong to it."""
-        return encode_event(encode({"stream": f"{client}.{secret}"}), event="open")
+    def send_open(self, client: str, secret: str, most: int) -> bytes:
+        """The first event: with what it says, the client's POSTs are known to belong to it.
+
+        Parameters:
+            most: bytes of one POST.
+        """
+        said = {"stream": f"{client}.{secret}", "most": most}
+        return encode_event(encode(said), event="open")
 
     def send_message(self, data: str | bytes) -> bytes:
         """A message as an event."""

@@ -70,8 +70,8 @@ def test_no_line_is_lost_or_doubled(lines):
 
 def test_what_it_sends():
     protocol = EventProtocol()
-    opened = protocol.send_open(ID, SECRET)
-    assert opened == f'event: open\ndata: {{"stream":"{ID}.{SECRET}"}}\n\n'.encode()
+    opened = protocol.send_open(ID, SECRET, 1000)
+    assert opened == f'event: open\ndata: {{"stream":"{ID}.{SECRET}","most":1000}}\n\n'.encode()
     assert protocol.send_message('{"a":"é"}') == 'data: {"a":"é"}\n\n'.encode()
     assert protocol.send_close(1001, 'a "b"\n') == (
         b'event: close\ndata: {"code":1001,"reason":"a \\"b\\"\\n"}\n\n'

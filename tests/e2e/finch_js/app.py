@@ -28,7 +28,7 @@ SENDERS = 4
 SHORT = 5  # messages that a room short/... keeps
 
 # pause: a factor for the pauses before reconnects, which are random; faster: so much faster do the
-# page's timers run. They are set before the client begins.
+# page's timers run. They are set before the client begins. transport: what it connects with.
 PAGE = """<!doctype html>
 <html lang="en">
 <title>finch.js</title>
@@ -47,7 +47,9 @@ PAGE = """<!doctype html>
 </script>
 <script type="module">
   import * as Finch from "/finch.js";
-  Object.assign(window, Finch);
+  const transport = query.get("transport") ?? "auto";
+  const connect = (url, options) => Finch.connect(url, { transport, ...options });
+  Object.assign(window, Finch, { connect });
 </script>
 """
 
