@@ -3,14 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 MINUTES ?= 30
+# As many processes as there are cores share the tests, file after file; `make test ARGS=-n0` is one.
+SHARED := -n auto --dist worksteal
 
 .PHONY: run test check client client-tools fuzz mutants soak soak-cluster clean
 
 run: $(VENV)/.installed
 	cd examples && ../$(BIN)/python -m finch chat:app $(ARGS)
 
+# With bytecode: the tests start hundreds of servers, and each would compile all modules again.
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest $(ARGS)
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest $(SHARED) $(ARGS)
 
 check: $(VENV)/.installed-check
 	$(BIN)/ruff check .
@@ -47,21 +50,10 @@ $(VENV)/.installed: setup.cfg pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-$(VENV)/.installed-test: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
-	touch $@
-
-$(VENV)/.installed-fuzz: $(VENV)/.installed-test
-	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
-	touch $@
-
-$(VENV)/.installed-mutants: $(VENV)/.installed-test
-	$(BIN)/python -m pip install --quiet --editable '.[mutants]'
-	touch $@
-
-$(VENV)/.installed-check: $(VENV)/.installed-test
-	$(BIN)/python -m pip install --quiet --editable '.[check]'
-	touch $@
+# Every other extra contains what the tests need, so that one installation is enough.
+$(VENV)/.installed-%: setup.cfg pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	touch $(VENV)/.installed $(VENV)/.installed-test $@
 
 soak: $(VENV)/.installed-test
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(ARGS)

@@ -36,7 +36,10 @@ from finch.errors import (
     Unavailable,
 )
 from finch.headers import Headers, QueryParams
+from finch.http.arguments import Body, Cookie, File, Form, Header, Query, named
+from finch.http.converters import converter
 from finch.http.events import EventStream, ServerEvent
+from finch.http.methods import Methods
 from finch.http.request import Request
 from finch.http.response import (
     HTMLResponse,
@@ -45,10 +48,11 @@ from finch.http.response import (
     Response,
     TextResponse,
 )
-from finch.http.routing import FinchRoute, Methods
+from finch.http.routing import FinchRoute
 from finch.http.streaming import StreamingResponse
 from finch.net.address import Address
 from finch.publishing import publish
+from finch.routes import Group
 from finch.serving import run, serve
 from finch.sockets.audience import Audience, Everyone, Kept, User
 from finch.sockets.client import SocketClient
@@ -69,22 +73,28 @@ __version__ = "0.1.0"
 __all__ = [
     "Address",
     "Audience",
+    "Body",
     "CallFailed",
     "ClientGone",
     "ConfigurationError",
     "ConnectionClosed",
     "ConnectionLost",
     "Controller",
+    "Cookie",
     "Disconnected",
     "Entry",
     "EventStream",
     "Everyone",
+    "File",
     "FinchApp",
     "FinchError",
     "FinchRoute",
+    "Form",
+    "Group",
     "HTMLResponse",
     "HTTPError",
     "HandshakeFailed",
+    "Header",
     "Headers",
     "History",
     "Identity",
@@ -96,6 +106,7 @@ __all__ = [
     "NotSent",
     "Position",
     "ProtocolError",
+    "Query",
     "QueryParams",
     "RedirectResponse",
     "Request",
@@ -116,11 +127,14 @@ __all__ = [
     "Upgrade",
     "User",
     "WebSocket",
+    "converter",
+    "named",
     "publish",
     "run",
     "serve",
 ]
 
 for _name in __all__:  # so that tracebacks and help() show finch.Name
-    globals()[_name].__module__ = "finch"
+    if hasattr(globals()[_name], "__qualname__"):  # not the markers, which are aliases
+        globals()[_name].__module__ = "finch"
 del _name

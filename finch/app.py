@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar, Unpack
 
@@ -15,27 +15,32 @@ from finch.declaring import bare
 from finch.errors import ConfigurationError
 from finch.explain import kind
 from finch.health import health_routes
+from finch.http.guarding import Auth, Level, Middleware
 from finch.http.language import check_languages
 from finch.http.paths import parse_path
 from finch.http.pipeline import Pipeline, check_error
 from finch.http.request import Request
 from finch.http.response import Response
-from finch.http.routing import FinchRoute, Methods, Router, listed_routes
+from finch.http.routing import FinchRoute, Router
 from finch.lifespan import Lifespan, Time
 from finch.metrics import metrics_route
+from finch.routes import Routes
 from finch.shortcuts import Shortcuts
 from finch.sockets.manager import SocketManager
-from finch.sockets.options import OfApplication, OfSocket, SocketOptions, takes_options
-from finch.sockets.raw import RawSocketRoute
+from finch.sockets.options import OfApplication, SocketOptions, takes_options
 from finch.sockets.stats import Stats
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class FinchApp(Beside, Shortcuts):
+class FinchApp(Routes, Beside, Shortcuts):
     """A web application: routes, sockets, middleware and background tasks.
 
     Parameters:
+        auth: says who sends a request, for all routes: see :mod:`finch.http.guarding`. Finch's own
+            routes, such as ``client_path`` and ``/healthz``, are open to everybody.
+        middleware: functions around every handler, as if each was registered with
+            :meth:`middleware`.
         socket_path: the path where Finch mounts the app's own ``socket_manager`` as soon as it has
             a handler. Finch does not mount it if this is None, or if you have a route with that
             path.
@@ -74,6 +79,8 @@ class FinchApp(Beside, Shortcuts):
     def __init__(
         self,
         *,
+        auth: Auth | None = None,
+        middleware: Iterable[Middleware] = (),
         socket_path: str | None = "/ws",
         client_path: str | None = "/finch.js",
         health: bool = False,
@@ -102,6 +109,10 @@ class FinchApp(Beside, Shortcuts):
         """A dict in which the application may keep whatever it wants."""
         self._router = Router()
         self._pipeline = Pipeline(self._router)
+        level = Level.of(auth, middleware, "the application")
+        self._level = Level(level.auth)
+        for one in level.middleware:
+            self._pipeline.add_middleware(one)
         self._lifespan = Lifespan()
         self.worker = 1
         """The number of this process among the workers of one machine, from 1 on. Another process
@@ -123,95 +134,65 @@ class FinchApp(Beside, Shortcuts):
 
     # Routes
 
-    def route(
-        self, path: str, *, methods: Iterable[str] = Methods.ONLY_GET, key: str | None = None
-    ) -> Callable[[F], F]:
-        """Register the handler of a path: ``async def handler(request, **path_params)``.
+    def _options(self) -> SocketOptions:
+        return self.socket_options
 
-        Parameters: as :class:`finch.FinchRoute`.
+    def _behind(self, *levels: Level) -> Iterator[Level]:
+        return (one for one in (self._level, *levels) if one.says_something)
 
-        Raises:
-            ConfigurationError: if the path is invalid or already registered.
-        """
-
-        parse_path(path)  # checked now, so that @app.get without parentheses fails at once
-
-        def register(handler: F) -> F:
-            self.add_routes([FinchRoute(path, handler, methods=methods, key=key)])
-            return handler
-
-        return register
-
-    def get(self, path: str, *, key: str | None = None) -> Callable[[F], F]:
-        """Register the handler of GET (and HEAD) at a path."""
-        return self.route(path, methods=Methods.ONLY_GET, key=key)
-
-    def post(self, path: str, *, key: str | None = None) -> Callable[[F], F]:
-        """Register the handler of POST at a path."""
-        return self.route(path, methods=Methods.ONLY_POST, key=key)
-
-    def put(self, path: str, *, key: str | None = None) -> Callable[[F], F]:
-        """Register the handler of PUT at a path."""
-        return self.route(path, methods=Methods.ONLY_PUT, key=key)
-
-    def patch(self, path: str, *, key: str | None = None) -> Callable[[F], F]:
-        """Register the handler of PATCH at a path."""
-        return self.route(path, methods=Methods.ONLY_PATCH, key=key)
-
-    def delete(self, path: str, *, key: str | None = None) -> Callable[[F], F]:
-        """Register the handler of DELETE at a path."""
-        return self.route(path, methods=Methods.ONLY_DELETE, key=key)
-
-    def add_routes(self, routes: Iterable[FinchRoute]) -> None:
-        """Register routes that already exist.
-
-        Raises:
-            ConfigurationError: if a path and method are already registered, or if ``routes`` is
-                not a list of :class:`FinchRoute`.
-        """
-        for route in listed_routes(routes):
-            own = self._own.pop(route.path, None)
+    def _add_leaves(self, route: FinchRoute, prefix: str, levels: tuple[Level, ...]) -> None:
+        for leaf in route.leaves(prefix, (self._level, *levels)):
+            if leaf.plan is not None:
+                leaf.plan.check(self.dec_hook, leaf.path)
+            own = self._own.pop(leaf.path, None)
             if own is not None:
                 self._router.remove(own)
-            self._router.add(route)
+            self._router.add(leaf)
+            self._pipeline.prepare(leaf)
+
+    def path_for(self, key: str, /, **params: Any) -> str:
+        """The path of a route, such as ``/birds/7``, percent-encoded.
+
+        Parameters:
+            key: the route's ``key``; the name of its handler if no route has such a key.
+            params: the values of the path's parameters. All others become the query; a list gives
+                several values, None leaves one out.
+
+        Raises:
+            LookupError: if there is no such route, or several handlers have that name.
+            ValueError: if a value is missing, or no request for the path would reach the route.
+
+        Example::
+
+            @app.get("/birds/{bird_id:int}", key="bird")
+            async def bird(request, bird_id): ...
+
+            app.path_for("bird", bird_id=7, tab="songs")  # "/birds/7?tab=songs"
+        """
+        from finch.http.urls import path_for  # few need it
+
+        return path_for(self._router, key, params)
 
     @property
     def routes(self) -> list[FinchRoute]:
         """All registered routes."""
         return self._router.routes()
 
-    @takes_options(OfSocket)
-    def websocket(self, path: str, **options: Unpack[OfSocket]) -> Callable[[F], F]:
-        """Register the handler of a raw socket: ``async def handler(ws)``, without envelopes.
-
-        Parameters:
-            path: the socket's path. Its parameters are in ``ws.request.path_params``.
-            options: the options of this socket: see :class:`finch.sockets.options.SocketOptions`.
-                The defaults are the application's.
-
-        Example::
-
-            @app.websocket("/raw", subprotocols=("chat",))
-            async def raw(ws):
-                async for message in ws:
-                    await ws.send(message)
-        """
-        parse_path(path)
-        accepted = self.socket_options.varied(options)
-
-        def register(handler: F) -> F:
-            self.add_routes([FinchRoute(path, RawSocketRoute(handler, accepted))])
-            return handler
-
-        return register
-
     # Sockets
+
+    @property
+    def managers(self) -> dict[str, SocketManager]:
+        """The managers that clients can connect to, by their paths; that of the application itself
+        is "" if ``socket_path`` is None."""
+        return {one.path or self.socket_path or "": one for one in self._served}
 
     def attach_manager(self, manager: SocketManager) -> None:
         """Add a new manager to this application. Called by :class:`finch.SocketManager`."""
         self._backplanes.add(manager)
         if manager.path is not None:
-            self._router.add(FinchRoute(manager.path, manager.handle, methods=manager.methods))
+            mount = FinchRoute(manager.path, manager.handle, methods=manager.methods)
+            mount.preflight = manager.preflight
+            self._add_leaves(mount, "", (manager.level,))
             self._served.append(manager)
             self._serve_client()
             return
@@ -231,6 +212,8 @@ class FinchApp(Beside, Shortcuts):
         if manager is self.socket_manager and self.socket_path is not None:
             path, methods = self.socket_path, manager.methods
             mount = FinchRoute(path, self._upgrade_own, methods=methods, key="finch.socket")
+            mount.preflight = self._preflight_own
+            mount.levels = tuple(self._behind(manager.level))
             self._add_own(mount)
         if manager not in self._served:
             self._served.append(manager)
@@ -248,6 +231,7 @@ class FinchApp(Beside, Shortcuts):
         if not self._router.has_path(route.path):
             self._own[route.path] = route
             self._router.add(route)
+            self._pipeline.prepare(route)
 
     @property
     def client_url(self) -> str | None:
@@ -280,7 +264,10 @@ class FinchApp(Beside, Shortcuts):
         self._backplanes.use(url)
 
     async def _upgrade_own(self, request: Request, **params: object) -> Response:
-        return await self.socket_manager.handle(request)
+        return await self.socket_manager.request_handle(request)
+
+    def _preflight_own(self, request: Request) -> Mapping[str, str]:
+        return self.socket_manager.preflight(request)
 
     def _stats(self) -> dict[str, Stats]:
         """The figures of each manager by its path."""

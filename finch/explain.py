@@ -55,6 +55,8 @@ def kind(value: object) -> str:
     """
     if value is None:
         return "None"
+    if issubclass(type(value), type):  # isinstance() would ask the value's own __class__
+        return "a type"  # not "an ABCMeta"
     name = _name_of(type(value))[:_SHOWN]
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from finch.cluster.history import History
@@ -25,9 +25,18 @@ class Shortcuts(Guarded):
     socket_manager: SocketManager
     """The manager of the app's own sockets; usable from anywhere in the app."""
 
-    def socket(self, path: str, *, concurrent: bool = False) -> Callable[[F], F]:
+    def socket(
+        self,
+        path: str,
+        *,
+        concurrent: bool = False,
+        auth: Callable[..., Any] | None = None,
+        middleware: Iterable[Any] = (),
+    ) -> Callable[[F], F]:
         """Register the handler of a named socket path: see :meth:`finch.SocketManager.socket`."""
-        return self.socket_manager.socket(path, concurrent=concurrent)
+        return self.socket_manager.socket(
+            path, concurrent=concurrent, auth=auth, middleware=middleware
+        )
 
     def add_socket_route(self, path: str, event: SocketEvent) -> None:
         """Register the event of a named socket path (Dart's ``addSocketRoute``)."""
@@ -40,9 +49,18 @@ class Shortcuts(Guarded):
         history: History | None = None,
         presence: bool | str = False,
         grace: float = 3.0,
+        auth: Callable[..., Any] | None = None,
+        middleware: Iterable[Any] = (),
     ) -> Rooms:
         """Declare rooms, as routes are declared: see :meth:`finch.SocketManager.rooms`."""
-        return self.socket_manager.rooms(path, history=history, presence=presence, grace=grace)
+        return self.socket_manager.rooms(
+            path,
+            history=history,
+            presence=presence,
+            grace=grace,
+            auth=auth,
+            middleware=middleware,
+        )
 
     def sends(self, path: str, type: Any) -> None:
         """Declare what the application sends: see :meth:`finch.SocketManager.sends`."""

@@ -78,3 +78,9 @@ def leaping_clock():
 def serve_over(request, tmp_path):
     """Serves an application over plain TCP by both readers, TLS and a unix socket."""
     return partial(serving_over, request.param, tmp_path)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """How many processes share the tests: two at least, since many tests wait for others."""
+    return max(2, os.cpu_count() or 1)

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+# No bytecode of modules that a test writes: Python takes what is there if a file has the same size
+# and the same second as before, so a test that writes one twice would run the first.
+_ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 class Process:
@@ -67,7 +70,7 @@ def finch(
         stderr=subprocess.STDOUT if stdout is None else subprocess.PIPE,
         text=True,
         process_group=process_group,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+        env={**os.environ, **_ENVIRONMENT, **environment},
     )
     lines = []
     try:
@@ -93,5 +96,6 @@ def run_finch(*arguments, cwd=EXAMPLES):
         text=True,
         timeout=30,
         check=False,
+        env={**os.environ, **_ENVIRONMENT},
     )
     return done.returncode, done.stdout, done.stderr

@@ -26,6 +26,7 @@ from finch import (
     FinchApp,
     HTTPError,
     Limits,
+    Query,
     Response,
     Room,
     Rooms,
@@ -35,6 +36,7 @@ from finch import (
     StreamingResponse,
 )
 from finch.failures import failure_of
+from finch.http.paths import CONVERTERS
 from finch.testing import HandshakeRefused, SocketClosed, TestClient, WaitedTooLong
 
 
@@ -350,6 +352,62 @@ def middleware_behind(app, thrower):
 
 
 @place(ask)
+def handler_behind_guards(app, thrower):
+    @app.get("/bad", auth=lambda request: "somebody")
+    async def bad(request):
+        await thrower.throw()
+
+
+@place(ask)
+def middleware_of_a_route(app, thrower):
+    async def around(request, call_next):
+        await thrower.throw()
+
+    @app.get("/bad", middleware=[around])
+    async def bad(request): ...
+
+
+@place(ask)
+def auth_of_a_route(app, thrower):
+    async def auth(request):
+        await thrower.throw()
+
+    @app.get("/bad", auth=auth)
+    async def bad(request): ...
+
+
+@place(ask)
+def auth_of_a_route_in_a_thread(app, thrower):
+    def auth(request):
+        thrower.throw_in_thread()
+
+    @app.get("/bad", auth=auth)
+    async def bad(request): ...
+
+
+@place(ask, moments=("at once",))
+def converter_of_a_path(app, thrower):
+    CONVERTERS.pop("odd", None)  # the one of the test before
+    finch.converter("odd")(lambda text: thrower.throw_now())
+
+    @app.get("/{bad:odd}")
+    async def bad(request, bad): ...
+
+
+@place(ask, moments=("at once",))
+def converter_of_a_parameter(app, thrower):
+    @dataclass
+    class Odd:
+        x: int = 1
+
+        def __post_init__(self):
+            thrower.throw_now()
+
+    @app.get("/bad")
+    async def bad(odd: Query[Odd]): ...
+
+
+@place(ask)
 def error_handler(app, thrower):
     @app.get("/bad")
     async def bad(request):
@@ -464,6 +522,31 @@ def converter(app, thrower):
         raise AssertionError("never")
 
 
+@place(talk())
+def message_handler_behind_guards(app, thrower):
+    @app.socket("bad", auth=lambda socket: True)
+    async def bad(socket, data):
+        await thrower.throw()
+
+
+@place(talk())
+def auth_of_a_socket(app, thrower):
+    async def auth(socket):
+        await thrower.throw()
+
+    @app.socket("bad", auth=auth)
+    async def bad(socket, data): ...
+
+
+@place(talk())
+def middleware_of_a_socket(app, thrower):
+    async def around(socket, data, call_next):
+        await thrower.throw()
+
+    @app.socket("bad", middleware=[around])
+    async def bad(socket, data): ...
+
+
 @place(talk("/other"))
 def on_connect(app, thrower):
     manager = SocketManager(app, path="/other")
@@ -510,6 +593,14 @@ def on_disconnect_in_a_thread(app, thrower):
 
 
 # Rooms
+
+
+@place(come_in)
+def auth_of_a_room(app, thrower):
+    async def auth(socket, name):
+        await thrower.throw()
+
+    app.rooms("bad/{name}", auth=auth)
 
 
 @place(come_in)
@@ -806,10 +897,14 @@ SITES = {
         "background_task_in_a_thread",
         "every",
     ],
-    "http.pipeline._dispatch: call": ["handler_in_a_thread"],
+    "http.pipeline._handle: call": ["handler_in_a_thread"],
+    "http.pipeline._handle: index": ["handler_behind_guards"],
+    "http.guarding._through: middleware": ["middleware_before", "middleware_of_a_route"],
+    "http.guarding._admit: attempt": ["auth_of_a_route", "auth_of_a_route_in_a_thread"],
+    "http.converters.__call__: function": ["converter_of_a_path"],
+    "http.arguments.read: convert": ["converter_of_a_parameter"],
     "http.pipeline._dispatch: index": ["handler", "handler_in_a_nursery", "upgrade_route"],
     "http.pipeline._handled: attempt": ["error_handler", "error_handler_in_a_thread"],
-    "http.pipeline._through: middleware": ["middleware_before", "middleware_behind"],
     "http.sending._head: raw_headers": ["response_of_its_own_kind"],
     "http.streaming._make: anext": [
         "generator_before_its_first_chunk",
@@ -823,6 +918,9 @@ SITES = {
         "generator_that_is_closed",
         "generator_of_a_discarded_response",
     ],
+    "sockets.guarding.ask: attempt": ["auth_of_a_socket", "auth_of_a_room"],
+    "sockets.guarding.innermost: call": ["message_handler_behind_guards"],
+    "sockets.guarding._through: middleware": ["middleware_of_a_socket"],
     "sockets.dispatch._run: convert": ["converter"],
     "sockets.dispatch._run: function": [
         "message_handler",
@@ -908,8 +1006,9 @@ OWN = {
     "calls.run: function": "the same, in a thread",
     "sockets.upgrade.raw_headers: raw_headers": "Response.raw_headers, by the connection",
     "http.paths._refuse_unsent: index": "str.index",
-    "http.routing.match: convert": "of the path's converters, which are Finch's own",
-    "sockets.rooms.match: convert": "the same",
+    "http.patterns.read: convert": "what http.converters calls of an application's",
+    "sockets.guarding.behind_guards: call": "the same call as innermost",
+    "sockets.guarding.guard: call": "the same",
     "sockets.repeating._answer: close_iterator": "nothing of the generator has run yet",
     "sockets.audience.__call__: call": "SocketClient.call, which calls nothing of an application",
     "http.sending.hand_over: raw_headers": "Upgrade is Finch's own",
@@ -947,6 +1046,8 @@ TAKES_A_FUNCTION = {
     "Rooms.socket": "message_handler_of_a_room",
     "SocketClient.spawn": "socket_spawn",
     "Room.spawn": "room_spawn",
+    "FinchApp.rooms": "auth_of_a_room",
+    "SocketManager.rooms": "auth_of_a_room",
 } | {
     f"{owner}.{name}": place
     for owner in ("FinchApp", "SocketManager")

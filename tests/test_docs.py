@@ -61,6 +61,8 @@ SERVERS = [
     "sockets",
     "cluster",
     "http",
+    "routes",
+    "typed-handlers",
     "sse",
     "coming-from-socketio",
     "coming-from-fastapi",

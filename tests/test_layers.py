@@ -67,10 +67,15 @@ http.takeover
 http.returned
 http.reading
 http.request
+http.guarding
+http.methods
 http.paths
+http.converters
 http.patterns
+http.arguments
 http.signatures
 http.routing
+http.urls
 http.pipeline
 http.sending
 http.connection
@@ -83,6 +88,7 @@ cluster.inprocess
 cluster.layout
 cluster.sequence
 cluster.unsent
+cluster.connection
 cluster.line
 cluster.attendance
 cluster.posting
@@ -114,6 +120,7 @@ sockets.link
 sockets.eventlink
 sockets.annotations
 sockets.event
+sockets.guarding
 sockets.binding
 sockets.sent
 sockets.rooms
@@ -130,6 +137,7 @@ sockets.inbox
 sockets.admission
 sockets.membership
 sockets.client
+sockets.checks
 sockets.elsewhere
 sockets.calls
 sockets.delivery
@@ -165,11 +173,13 @@ client.keeper
 client.finch
 
 describe.surface
+describe.listing
 describe.typescript
 
 lifespan
 beside
 publishing
+routes
 shortcuts
 browser
 health

@@ -94,6 +94,11 @@ def encode_note(note: Note) -> bytes:
     return _encoder.encode(note)
 
 
+def opening(node: str) -> bytes:
+    """What the text of each note of a process begins with."""
+    return _encoder.encode(Note(v=VERSION, node=node))[:-1] + b","
+
+
 def packed(draft: Draft, node: str, ref: int = 0, client: str | None = None) -> bytes:
     """A message to clients, as other processes get it.
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import trio
-from coredis.connection import BaseConnection
+from coredis.connection import UnixDomainSocketLocation
 from coredis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -24,6 +24,7 @@ from coredis.exceptions import (
 )
 from coredis.pool import ConnectionPool
 
+from finch.cluster.connection import ENOUGH, Answer, Connection, Place
 from finch.errors import ConfigurationError
 from finch.explain import shown
 from finch.failures import report
@@ -85,9 +86,7 @@ class Address:
     def __init__(self, url: str) -> None:
         try:
             parts = urlsplit(url)
-            self._pool: ConnectionPool[Any] = ConnectionPool.from_url(
-                url, decode_components=True, connect_timeout=_CONNECT
-            )
+            self._place = _place(url)
             host = parts.hostname or parts.path
             self.shown = f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
         except (ValueError, TypeError, OSError, RuntimeError) as error:
@@ -101,25 +100,33 @@ class Address:
                 f"the prefix of a backplane has no braces, but {shown(self.prefix)} does; write "
                 "'redis://localhost:6379/0?prefix=shop'"
             )
-        self.db = int(self._pool.connection_kwargs.get("db") or 0)
-        # Finch says itself when Redis is away, once a minute; coredis would for each attempt
-        theirs = logging.getLogger("coredis")
-        if theirs.level == logging.NOTSET:
-            theirs.setLevel(logging.CRITICAL)
+        self.db = self._place.db
 
-    async def connection(self) -> BaseConnection:
-        """A new connection, which is not open yet.
+    def connection(
+        self,
+        heard: Callable[[bytes, bytes], None] | None = None,
+        rest: Callable[[], Awaitable[None]] | None = None,
+    ) -> Connection:
+        """A new connection, which is not open yet."""
+        return Connection(self._place, heard, rest)
 
-        Raises:
-            ConnectionError: if nobody accepts connections there. Then none is made: coredis would
-                leave something open in a connection that never was one.
-        """
-        pool = self._pool
-        assert pool.location is not None
-        if not await pool.location.check():
-            raise ConnectionError("nobody accepts connections there")
-        made: BaseConnection = pool.connection_class(pool.location, **pool.connection_kwargs)
-        return made
+
+def _place(url: str) -> Place:
+    """What coredis reads out of a URL."""
+    pool: ConnectionPool[Any] = ConnectionPool.from_url(url, decode_components=True)
+    options: Any = pool.connection_kwargs
+    location: Any = pool.location
+    is_unix = isinstance(location, UnixDomainSocketLocation)
+    return Place(
+        host="" if is_unix else location.host,
+        port=0 if is_unix else location.port,
+        path=location.path if is_unix else None,
+        tls=options.get("ssl_context"),
+        user=options.get("username"),
+        password=options.get("password"),
+        db=int(options.get("db") or 0),
+        name=options.get("client_name"),
+    )
 
 
 class Line:
@@ -145,7 +152,7 @@ class Line:
         self._scripts = scripts
         self._look = look
         self._digests: dict[str, bytes] = {}
-        self._connection: BaseConnection | None = None
+        self._connection: Connection | None = None
         self._was_up = False
         self._asking: float | None = None  # since when an answer is waited for by the watch
         self._noted: float | None = None  # when the log last said that Redis is away
@@ -171,6 +178,11 @@ class Line:
 
     # Commands
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits to be sent that what can wait elsewhere should."""
+        return self._connection is not None and self._connection.pending >= ENOUGH
+
     def script(self, text: str, keys: tuple[bytes, ...], *arguments: Any) -> tuple[Any, ...]:
         """The command that runs one of the scripts."""
         return (b"EVALSHA", self._digests[text], len(keys), *keys, *arguments)
@@ -184,8 +196,8 @@ class Line:
         if self._connection is None:
             raise Broken(self.why)
         try:
-            return _Answer(self._connection.create_request(*command), self)
-        except (RedisError, trio.ClosedResourceError, trio.BrokenResourceError) as error:
+            return _Answer(self._connection.ask(*command), self)
+        except ConnectionError as error:
             raise Broken(str(error)) from None
 
     def tell(self, *command: Any) -> None:
@@ -193,8 +205,8 @@ class Line:
         the next one begins with what is wanted then."""
         if self._connection is not None:
             try:
-                self._connection.send_command(*command)
-            except (RedisError, trio.ClosedResourceError, trio.BrokenResourceError):
+                self._connection.tell(*command)
+            except ConnectionError:
                 pass  # it is about to end
 
     def refused(self, error: RedisError) -> None:
@@ -207,7 +219,7 @@ class Line:
         """End the connection. Another one follows."""
         self.why = why
         if self._connection is not None:
-            self._connection.invalidate(why)
+            self._connection.end(why)
 
     # Its life
 
@@ -248,12 +260,11 @@ class Line:
         try:
             async with trio.open_nursery() as nursery:
                 with trio.fail_after(_CONNECT):
-                    connection = await self._address.connection()
+                    connection = self._address.connection(self._heard, self._owner.rest)
                     await nursery.start(connection.run)
                     await self._introduce(connection)
                 self._connection = connection
                 self.up = True
-                nursery.start_soon(self._listen, connection)
                 with trio.fail_after(_DEAD):
                     await self._owner.came_up(nursery)
                 self._was_up = True
@@ -270,10 +281,10 @@ class Line:
             self.why = "a bug in Finch"
         return refusal
 
-    async def _introduce(self, connection: BaseConnection) -> None:
+    async def _introduce(self, connection: Connection) -> None:
         self.run_id = await run_id_of(connection)
         for text in self._scripts:
-            digest: Any = await connection.create_request(b"SCRIPT LOAD", text)
+            digest: Any = await connection.ask(b"SCRIPT", b"LOAD", text)
             self._digests[text] = bytes(digest)
 
     def _end(self) -> None:
@@ -282,15 +293,11 @@ class Line:
         if was_up:
             self._owner.went_down()
 
-    async def _listen(self, connection: BaseConnection) -> None:
-        pushes: Any = connection.push_messages
-        async for push in pushes:
-            if push[0] == b"message":
-                try:
-                    self._owner.heard(push[1], push[2])
-                except Exception as error:
-                    report(_log, "a bug in Finch: a message was not handled", error=error)
-                await self._owner.rest()
+    def _heard(self, channel: bytes, text: bytes) -> None:
+        try:
+            self._owner.heard(channel, text)
+        except Exception as error:
+            report(_log, "a bug in Finch: a message was not handled", error=error)
 
     async def _watch(self) -> None:
         """Look regularly whether something is missing, and whether Redis still answers."""
@@ -325,7 +332,7 @@ class Line:
                 )
 
 
-async def run_id_of(connection: BaseConnection) -> str:
+async def run_id_of(connection: Connection) -> str:
     """The id of this run of Redis; empty if Redis does not tell it.
 
     Raises:
@@ -333,7 +340,7 @@ async def run_id_of(connection: BaseConnection) -> str:
     """
     info: Any
     try:
-        info = await connection.create_request(b"INFO", b"server")
+        info = await connection.ask(b"INFO", b"server")
     except AuthorizationError:
         return ""  # then only numbers that go back show that it is another run
     found: dict[bytes, bytes] = {}
@@ -350,7 +357,7 @@ class _Answer:
 
     __slots__ = ("_line", "_request")
 
-    def __init__(self, request: Awaitable[Any], line: Line) -> None:
+    def __init__(self, request: Answer, line: Line) -> None:
         self._request = request
         self._line = line
 

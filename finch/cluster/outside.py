@@ -6,10 +6,10 @@ from functools import partial
 from typing import Any, Final
 
 import trio
-from coredis.connection import BaseConnection
 from coredis.exceptions import RedisError
 
 from finch.cluster.backplane import Channel, Draft
+from finch.cluster.connection import Connection
 from finch.cluster.history import History, new_epoch
 from finch.cluster.layout import NUMBER, Names, lifetimes, packed
 from finch.cluster.line import Address, Refused, run_id_of
@@ -54,7 +54,7 @@ async def _publish(
     with trio.move_on_after(timeout) as scope:
         try:
             async with trio.open_nursery() as nursery:
-                connection = await address.connection()
+                connection = address.connection()
                 await nursery.start(connection.run)
                 seq = await _send(connection, address, channel, draft, history)
                 nursery.cancel_scope.cancel()
@@ -70,7 +70,7 @@ async def _publish(
 
 
 async def _send(
-    connection: BaseConnection,
+    connection: Connection,
     address: Address,
     channel: Channel,
     draft: Draft,
@@ -80,11 +80,9 @@ async def _send(
     client = str(channel.name) if channel.kind == "client" else None
     text, name = packed(draft, "", client=client), names.of(channel)
     if history is None or draft.volatile or client is not None:
-        await connection.create_request(b"PUBLISH", name, text)
+        await connection.ask(b"PUBLISH", name, text)
         return None
     run_id = await run_id_of(connection)
     arguments = (run_id, new_epoch(), history.messages, *lifetimes(history), text, name)
-    answer: Any = await connection.create_request(
-        b"EVAL", NUMBER, 2, *names.keys(channel), *arguments
-    )
+    answer: Any = await connection.ask(b"EVAL", NUMBER, 2, *names.keys(channel), *arguments)
     return int(answer[1])

@@ -164,12 +164,16 @@ class Posting:
             nursery.start_soon(self._settle)
             while True:
                 self._posted = trio.Event()
-                while self._unsent and len(self._sent) < _WINDOW:
+                while self._unsent and self._has_room():
                     self._send(self._unsent.first())  # if there is no connection, it waits on
                     self._unsent.take()
                     if account.spend():
                         await trio.lowlevel.checkpoint()
                 await self._posted.wait()
+
+    def _has_room(self) -> bool:
+        """Whether something can be sent now. If not, it is sent after the next answer."""
+        return not self._sent or (len(self._sent) < _WINDOW and not self._line.is_full)
 
     def _send(self, post: Post) -> None:
         now = trio.current_time()

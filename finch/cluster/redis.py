@@ -29,6 +29,7 @@ from finch.cluster.layout import (
     Names,
     Note,
     lifetimes,
+    opening,
     packed,
     packed_close,
     read_note,
@@ -79,6 +80,7 @@ class Redis(Backplane):
     ) -> None:
         self._patience = patience
         self.node = secrets.token_urlsafe(NODE)[:NODE]
+        self._echo = opening(self.node)
         self._local = local
         self._names = Names(address.prefix, address.db, mount)
         self._line = Line(address, self, (NUMBER, READ), look)
@@ -273,6 +275,8 @@ class Redis(Backplane):
         heard = self._hearing.named(channel)
         if heard is None:
             return  # it was left meanwhile
+        if text.startswith(self._echo):
+            return  # our own clients have got it before it was published
         try:
             if not text.startswith(b"{"):
                 epoch, seq, text = read_numbered(text)

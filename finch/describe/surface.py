@@ -84,12 +84,12 @@ def _calls(named: Mapping[str, Handlers]) -> dict[str, Call]:
 
 
 def _call(handler: MessageHandler, named: str) -> Call:
-    data = taken(handler.function, named)
+    data = taken(handler.declared, named)
     if data is inspect.Parameter.empty or data is object or data is Message:
         data = Any
-    answer = given(handler.function)
+    answer = given(handler.declared)
     if typing.get_origin(answer) in _STREAMS:
         return Call(data, typing.get_args(answer)[0], True)
-    if inspect.isasyncgenfunction(handler.function):
+    if inspect.isasyncgenfunction(handler.declared):
         return Call(data, Any, True)
     return Call(data, answer, False)

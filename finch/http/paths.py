@@ -1,4 +1,4 @@
-"""Parses a route's path into literal text and parameters.
+"""Parses a route's path into literal text and parameters, and knows the converters.
 
 A path that no request could ever match raises an error that says what to write instead. Examples:
 a parameter in the syntax of another framework, a query, percent-encoding.
@@ -7,22 +7,27 @@ a parameter in the syntax of another framework, a query, percent-encoding.
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 from uuid import UUID
 
 from finch.errors import ConfigurationError
 
-CONVERTERS: Final[dict[str, type]] = {
+CONVERTERS: Final[dict[str, Callable[[str], Any]]] = {
     "str": str,
     "int": int,
     "float": float,
     "uuid": UUID,
     "path": str,
 }
-"""The type that each converter makes of a parameter's text, by the converter's name."""
+"""What makes a value of a parameter's text, by the converter's name: a type, or an application's
+own function (:mod:`finch.http.converters`)."""
 
-CHOICE: Final = ", ".join(CONVERTERS)
+
+def choice() -> str:
+    """The names of the converters, for an error message."""
+    return ", ".join(CONVERTERS)
 
 
 class Parameter(NamedTuple):
@@ -119,7 +124,7 @@ def _parameter(inside: str, path: str) -> Parameter:
     if colon and converter not in CONVERTERS:
         raise ConfigurationError(
             f"route {path!r} has the unknown converter {converter!r}; the converters are "
-            f"{CHOICE}{_meant(inside)}"
+            f"{choice()}{_meant(inside)}"
         )
     return Parameter(name, converter if colon else None)
 

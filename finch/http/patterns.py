@@ -54,8 +54,9 @@ class Pattern:
     Attributes:
         shape: patterns of the same shape match the same paths.
         names: the parameters' names, in order.
-        convert: pairs of a parameter's name and the type that its text is converted to. Parameters
-            that stay text are not in it.
+        converters: the names of their converters.
+        convert: pairs of a parameter's name and what makes a value of its text. Parameters that
+            stay text are not in it.
         find: takes a path; returns the match, or None.
         longest: the regular expression is used for paths up to this length; None if it is used for
             every path.
@@ -66,7 +67,7 @@ class Pattern:
         # {"year": "2024", "month": "02"}
     """
 
-    __slots__ = ("convert", "expression", "find", "longest", "names", "shape")
+    __slots__ = ("convert", "converters", "expression", "find", "longest", "names", "shape")
 
     def __init__(self, elements: Sequence[Element]) -> None:
         self.shape: Shape = tuple(
@@ -74,10 +75,10 @@ class Pattern:
             for element in elements
         )
         self.names = [element.name for element in elements if isinstance(element, Parameter)]
-        converters = [piece[0] for piece in self.shape if isinstance(piece, tuple)]
+        self.converters = [piece[0] for piece in self.shape if isinstance(piece, tuple)]
         self.convert = [
             (name, CONVERTERS[converter])
-            for name, converter in zip(self.names, converters, strict=True)
+            for name, converter in zip(self.names, self.converters, strict=True)
             if CONVERTERS[converter] is not str
         ]
         expression, choices = _compile(self.shape, self.names)
@@ -100,15 +101,34 @@ class Pattern:
             (text, _), (begin, *rest) = self.shape, other.shape
             return isinstance(begin, str) and begin.startswith(str(text)) and bool(rest)
         return len(self.shape) == len(other.shape) and all(
-            mine == its or (mine, its) in _WIDER
+            mine == its or (mine, its) in _WIDER or _takes_any(mine, its)
             for mine, its in zip(self.shape, other.shape, strict=True)
         )
+
+    def read(self, found: Found) -> dict[str, Any] | None:
+        """The values of the parameters; None if an application's own converter refuses a text.
+
+        Parameters:
+            found: what :attr:`find` has found.
+        """
+        values = found.groupdict()
+        try:
+            for name, convert in self.convert:
+                values[name] = convert(values[name])
+        except ValueError:
+            return None
+        return values
 
     def _find(self, path: str) -> Found | None:
         if self.longest is not None and len(path) > self.longest:
             texts = split(self.shape, path)
             return None if texts is None else Split(zip(self.names, texts, strict=True))
         return self.expression.fullmatch(path)
+
+
+def _takes_any(mine: str | tuple[str], its: str | tuple[str]) -> bool:
+    """Whether the other piece is an application's own converter, and this one takes any segment."""
+    return mine in (("str",), ("path",)) and isinstance(its, tuple) and its[0] not in _LANGUAGES
 
 
 def _compile(shape: Shape, names: Sequence[str]) -> tuple[str, int]:
@@ -124,7 +144,7 @@ def _compile(shape: Shape, names: Sequence[str]) -> tuple[str, int]:
         if isinstance(piece, str):
             expression += re.escape(piece)
             continue
-        text = _LANGUAGES[piece[0]].expression.pattern
+        text = _language_of(piece[0]).expression.pattern
         if _leaves_a_choice(piece[0], following):
             choices += 1
         else:
@@ -141,7 +161,7 @@ def _leaves_a_choice(converter: str, following: str | tuple[str] | None) -> bool
         return True
     # If the parameter took less text, the next character would be one that it could have taken
     # itself. So there is a choice only if the following text begins with such a character.
-    return _LANGUAGES[converter].goes_on.match(following) is not None
+    return _language_of(converter).goes_on.match(following) is not None
 
 
 class Split(dict[str, Any]):
@@ -170,7 +190,7 @@ def split(shape: Shape, path: str) -> list[str] | None:
         if isinstance(piece, str):
             matching.append(positions.before_text(matching[-1], piece))
         else:
-            matching.append(_LANGUAGES[piece[0]].before(positions, matching[-1]))
+            matching.append(_language_of(piece[0]).before(positions, matching[-1]))
     if not positions.has(matching.pop(), 0):
         return None
     # From left to right: each parameter ends as late as the rest allows.
@@ -181,7 +201,7 @@ def split(shape: Shape, path: str) -> list[str] | None:
         if isinstance(piece, str):
             begin += len(piece)
         else:
-            end = positions.latest(rest, begin, _LANGUAGES[piece[0]].expression)
+            end = positions.latest(rest, begin, _language_of(piece[0]).expression)
             texts.append(path[begin:end])
             begin = end
     return texts
@@ -314,6 +334,13 @@ _LANGUAGES: Final = {
     ),
     "path": _language(r".+", r".", Positions.before_rest),
 }
+
+
+def _language_of(converter: str) -> _Language:
+    """An application's own converter takes one segment; its function refuses what it does not
+    want."""
+    return _LANGUAGES.get(converter, _LANGUAGES["str"])
+
 
 _WIDER: Final = {
     ((wide,), (narrow,))

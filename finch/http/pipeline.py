@@ -7,25 +7,24 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from finch.calls import attempt, call, runs_inline
-from finch.declaring import check_no_yield, check_takes
+from finch.calls import attempt, call
+from finch.declaring import check_takes
 from finch.errors import ConfigurationError, Disconnected, HTTPError
 from finch.failures import alone, failure_of, report, report_no_status
+from finch.http.guarding import Middleware, Next, check_middleware, guarded, through
+from finch.http.methods import Methods
 from finch.http.request import Request
 from finch.http.response import Response, TextResponse
 from finch.http.returned import chunk_to_bytes, to_response
-from finch.http.routing import FinchRoute, Match, Methods, Router
+from finch.http.routing import FinchRoute, Match, Router
 from finch.http.streaming import StreamingResponse
 from finch.http.takeover import Prepared
 
 _log = logging.getLogger("finch.app")
-
-Next = Callable[[Request], Awaitable[Response]]
-Middleware = Callable[[Request, Next], Awaitable[Any]]
 
 
 class Pipeline:
@@ -47,20 +46,13 @@ class Pipeline:
         Raises:
             ConfigurationError: if ``function`` is not ``async def (request, call_next)``.
         """
-        name = _name(function)
-        check_takes(function, f"the middleware {name}", "(request, call_next)")
-        check_no_yield(
-            function, "the middleware", "write 'response = await call_next(request)' and 'return'"
-        )
-        if not runs_inline(function):
-            raise ConfigurationError(
-                f"the middleware {name} is a plain def, which cannot await call_next; write "
-                f"async def {name}(request, call_next)"
-            )
-        self._middleware.append(function)
-        self._chain = self._endpoint
-        for outer in reversed(self._middleware):
-            self._chain = partial(_through, outer, self._chain)
+        self._middleware.append(check_middleware(function))
+        self._chain = through(self._middleware, self._endpoint)
+
+    def prepare(self, route: FinchRoute) -> None:
+        """Make the chain of a route's guards, before it is served."""
+        if route.levels:
+            route.chain = guarded(route.levels, partial(self._behind_guards, route), self._answered)
 
     def add_error_handler(self, what: int | type[Exception], function: Callable[..., Any]) -> None:
         """Let a function answer errors of one status, or exceptions of one type.
@@ -95,35 +87,43 @@ class Pipeline:
             return await self._answer(request, error)
 
     async def _endpoint(self, request: Request) -> Response:
-        """What the innermost middleware calls.
-
-        An error that has a handler, or is an HTTPError, becomes a response here already, so that
-        middleware sees that response. Other exceptions pass through the middleware.
-        """
+        """What the innermost middleware of the application calls."""
         try:
             return await self._dispatch(request)
         except BaseException as raised:
-            error = failure_of(raised)
-            if isinstance(error, HTTPError) or self._find_handler(error) is not None:
-                return await self._answer(request, error)
-            raise error from None
+            return await self._answer_early(request, raised)
+
+    async def _answered(self, inner: Next, request: Request) -> Response:
+        """The same for what a guard of a route calls."""
+        try:
+            return await inner(request)
+        except BaseException as raised:
+            return await self._answer_early(request, raised)
+
+    async def _answer_early(self, request: Request, raised: BaseException) -> Response:
+        """An error that has a handler, or is an HTTPError, becomes a response here already, so that
+        middleware sees that response. Other exceptions pass through the middleware."""
+        error = failure_of(raised)
+        if isinstance(error, HTTPError) or self._find_handler(error) is not None:
+            return await self._answer(request, error)
+        raise error from None
 
     async def _dispatch(self, request: Request) -> Response:
         match = self._router.match(request.method, request.path)
         if isinstance(match, Match):
             route, request.path_params = match
-            if route.inline:
+            if route.chain is not None:
+                return await route.chain(request)
+            if route.plan is None and route.inline:
                 value = route.index(request, **match.params)
                 if hasattr(value, "__await__"):
                     value = await value
-            else:
-                value = await call(route.index, request, **match.params)
-            if type(value) is str:  # most are
-                return to_response(value, origin=route.index)
-            return await self._response(request, value, route)
+                if type(value) is str:  # most are
+                    return to_response(value, origin=route.index)
+                return await self._response(request, value, route)
+            return await self._handle(route, request)
         if request.method == Methods.OPTIONS and (match or request.path == "*"):
-            allow = ", ".join(sorted({*match, Methods.OPTIONS}))
-            return to_response((None, 204, {"allow": allow}))
+            return await self._options(request, match)
         if request.method not in Methods.ALL and not self._router.knows(request.method):
             # "unrecognized or not implemented" rather than "not allowed" (RFC 9110, section 9.1)
             raise HTTPError(501, f"the method {request.method} is unknown here")
@@ -131,6 +131,47 @@ class Pipeline:
             allow = ", ".join(sorted({*match, Methods.OPTIONS}))
             raise HTTPError(405, f"{request.path} has no {request.method}", {"allow": allow})
         raise HTTPError(404, "Not Found")
+
+    async def _behind_guards(self, route: FinchRoute, request: Request) -> Response:
+        """What the innermost guard of a route calls."""
+        return await self._answered(partial(self._handle, route), request)
+
+    async def _handle(self, route: FinchRoute, request: Request) -> Response:
+        """Call the handler of a route, in any way that handlers can be called."""
+        named = request.path_params
+        first: tuple[Request, ...] = (request,)
+        if route.plan is not None:
+            named = {**named, **await route.plan.fill(request)}
+            if not route.plan.takes_request:
+                first = ()
+        if route.inline:
+            value = route.index(*first, **named)
+            if hasattr(value, "__await__"):
+                value = await value
+        else:
+            value = await call(route.index, *first, **named)
+        return await self._response(request, value, route)
+
+    async def _options(self, request: Request, allowed: frozenset[str]) -> Response:
+        """The answer to OPTIONS if no handler is registered for it. The middleware of the route
+        that is asked about sees it, too: it may be CORS, and this a preflight."""
+        allow = ", ".join(sorted({*allowed, Methods.OPTIONS}))
+        answer = to_response((None, 204, {"allow": allow}))
+        asked = request.headers.get("access-control-request-method", "")
+        match = self._router.match(asked or next(iter(sorted(allowed)), ""), request.path)
+        if not isinstance(match, Match):
+            return answer
+        if match.route.preflight is not None:
+            for name, value in match.route.preflight(request).items():
+                answer.set_header(name, value)
+        if not match.route.levels:
+            return answer
+
+        async def answered(_: Request) -> Response:
+            return answer
+
+        middleware = [one for level in match.route.levels for one in level.middleware]
+        return await through(middleware, answered)(request)
 
     async def _response(self, request: Request, value: Any, route: FinchRoute) -> Response:
         origin = f"the handler of {route.path}"
@@ -225,16 +266,6 @@ async def _handled(handler: Callable[..., Any], request: Request, error: BaseExc
             for name, text in error.answer()[2].items():
                 response.set_header(name, text)
     return response
-
-
-async def _through(middleware: Middleware, inner: Next, request: Request) -> Response:
-    value = await middleware(request, inner)
-    if value is None:
-        raise TypeError(
-            f"the middleware {_name(middleware)} returned nothing; write "
-            "'return await call_next(request)' at its end, or return another response"
-        )
-    return to_response(value, origin=middleware)
 
 
 def _name(function: Any) -> str:

@@ -222,6 +222,25 @@ class Request(Readable):
         query = f"?{self.query_string}" if self.query_string else ""
         return f"{self.scheme}://{self.host}{self.raw_path}{query}"
 
+    def url_for(self, key: str, /, **params: Any) -> str:
+        """The absolute URL of a route of the application, as this client sees it: with the scheme
+        and host of the request, or of what a trusted proxy says.
+
+        Parameters: as :meth:`finch.FinchApp.path_for`.
+
+        The host is what the client says it is. Let :class:`finch.guards.TrustedHosts` refuse
+        others, before such a URL is sent to anybody else, as in a mail.
+
+        Raises:
+            LookupError: if there is no such route.
+            ValueError: if a value is missing, or does not fit the path.
+
+        Example::
+
+            return RedirectResponse(request.url_for("bird", bird_id=7))
+        """
+        return f"{self.scheme}://{self.host}{self.app.path_for(key, **params)}"
+
     def stream_in_task(self, chunks: AsyncIterator[Any]) -> Stream:
         """Run an iterator in a task of its own while the request is being answered. For Finch's own
         use."""

@@ -2,60 +2,40 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
-import logging
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from typing import Any, Final, NamedTuple
 
 from finch.calls import runs_inline
 from finch.errors import ConfigurationError
 from finch.explain import kind, shown
-from finch.http.paths import parse_path
+from finch.http.guarding import Auth, Level, Middleware, Next
+from finch.http.methods import Methods, check_methods
+from finch.http.paths import Element, parse_path
 from finch.http.patterns import Found, Pattern, Shape
-from finch.http.request import NO_PARAMETERS
-from finch.http.signatures import check_handler, name_of
-
-_log = logging.getLogger("finch.app")
-
-
-class Methods:
-    """HTTP methods, and groups of them for routes (Dart's ``Methods``)."""
-
-    GET: Final = "GET"
-    HEAD: Final = "HEAD"
-    POST: Final = "POST"
-    PUT: Final = "PUT"
-    PATCH: Final = "PATCH"
-    DELETE: Final = "DELETE"
-    INSERT: Final = "INSERT"
-    CONNECT: Final = "CONNECT"
-    OPTIONS: Final = "OPTIONS"
-    TRACE: Final = "TRACE"
-
-    ALL: Final = (GET, POST, PUT, HEAD, DELETE, INSERT, CONNECT, OPTIONS, TRACE, PATCH)
-    GET_POST: Final = (GET, POST)
-    ONLY_GET: Final = (GET,)
-    ONLY_POST: Final = (POST,)
-    ONLY_PUT: Final = (PUT,)
-    ONLY_PATCH: Final = (PATCH,)
-    ONLY_DELETE: Final = (DELETE,)
-    ONLY_INSERT: Final = (INSERT,)
+from finch.http.request import NO_PARAMETERS, Request
+from finch.http.signatures import NotInPath, check_handler, name_of
 
 
 class FinchRoute:
     """A path, its methods, and the handler that answers them.
 
     Parameters:
-        path: such as ``/birds/{bird_id:int}``. The converters are ``str`` (the default, one
-            segment), ``int``, ``float``, ``uuid`` and ``path`` (any number of segments).
+        path: such as ``/birds/{bird_id:int}``; a list of paths if the handler answers several. The
+            converters are ``str`` (the default, one segment), ``int``, ``float``, ``uuid`` and
+            ``path`` (any number of segments), and those of :func:`finch.converter`.
         index: the handler. It takes the request, and the path's parameters by name. It is an
             ``async def``, a ``def`` (which runs in a worker thread), a bound method, or an async
             generator function. Instead of a converter in the path, it may annotate a parameter
-            with ``int``, ``float`` or ``UUID``.
+            with ``int``, ``float`` or ``UUID``. Parameters that are marked with ``Query`` and the
+            like get their values from the request; then it may leave out the request itself.
         methods: any iterable of str. A route with GET gets HEAD, too.
-        key: a name for the route.
+        key: a name for the route: see :meth:`finch.Request.url_for`.
+        auth: a function that says who sends the request: see :mod:`finch.http.guarding`.
+        middleware: functions around this handler, the outermost first.
+        children: routes whose paths, guards and middleware come after those of this route. A route
+            with children may be without a handler.
 
     Raises:
         ConfigurationError: if the path, the methods or the handler are invalid, or the handler does
@@ -68,31 +48,139 @@ class FinchRoute:
         app.add_routes([FinchRoute("/ws", controller.socket, methods=Methods.ALL, key="root.ws")])
     """
 
-    __slots__ = ("index", "inline", "key", "methods", "own_head", "path", "pattern")
+    __slots__ = (
+        "_fault",
+        "chain",
+        "children",
+        "index",
+        "inline",
+        "key",
+        "levels",
+        "methods",
+        "own_head",
+        "path",
+        "paths",
+        "pattern",
+        "plan",
+        "preflight",
+    )
 
     def __init__(
         self,
-        path: str,
-        index: Callable[..., Any],
+        path: str | Iterable[str],
+        index: Callable[..., Any] | None = None,
         *,
         methods: Iterable[str] = Methods.ONLY_GET,
         key: str | None = None,
+        auth: Auth | None = None,
+        middleware: Iterable[Middleware] = (),
+        children: Iterable[FinchRoute] = (),
     ) -> None:
-        elements = parse_path(path)
-        _check_callable(index, path)
-        self.path = path
-        self.index = index
-        self.inline = runs_inline(index)
+        self.paths = _paths(path)
+        self.path = self.paths[0]
         self.key = key
-        self.methods = _methods(methods, path)
+        self.levels: tuple[Level, ...] = (Level.of(auth, middleware, f"the route {self.path!r}"),)
+        """What stands before the handler, the outermost first."""
+        self.children = listed_routes(children) if children else []
+        self.index: Callable[..., Any] = index  # type: ignore[assignment]  # see leaves()
+        self.chain: Next | None = None
+        """What calls its guards and then the handler; None if it has no guards. Made by the
+        pipeline."""
+        self.preflight: Callable[[Request], Mapping[str, str]] | None = None
+        """The headers of the answer to OPTIONS, if the handler decides about pages of other origins
+        itself."""
+        self._fault: ConfigurationError | None = None
+        if index is None:
+            if not self.children:
+                raise ConfigurationError(
+                    f"the route {self.path!r} has neither a handler nor children: write "
+                    f"FinchRoute({self.path!r}, handler)"
+                )
+            parse_prefix(self.path)
+            return
+        elements = parse_path(self.path) if self.path else ()
+        _check_callable(index, self.path)
+        self.inline = runs_inline(index)
+        self.methods = check_methods(methods, self.path)
         self.own_head = Methods.HEAD in self.methods
         """Whether the application has listed HEAD itself. (Each route with GET gets HEAD.)"""
         if Methods.GET in self.methods:
             self.methods |= {Methods.HEAD}
-        self.pattern = Pattern(check_handler(index, elements, path))
+        if self.path:
+            self._fit(elements)
+        else:  # it is for a parent's path
+            self._fault = ConfigurationError("a route's path begins with a slash: write '/'")
+
+    def _fit(self, elements: tuple[Element, ...]) -> None:
+        try:
+            checked = check_handler(self.index, elements, self.path)
+        except NotInPath as fault:
+            self._fault = fault  # what the path lacks, a parent's may have
+            return
+        self._fault = None
+        self.pattern = Pattern(checked.elements)
+        self.plan = checked.plan
+
+    def leaves(self, prefix: str = "", levels: tuple[Level, ...] = ()) -> Iterator[FinchRoute]:
+        """The routes with one path and a handler that this one stands for.
+
+        Parameters:
+            prefix: what comes before its paths.
+            levels: what stands before its own guards.
+
+        Raises:
+            ConfigurationError: if a handler does not fit its whole path.
+        """
+        for path in self.paths:
+            if self.index is not None:
+                yield self._leaf(prefix + path, levels + self.levels)
+            for child in self.children:
+                yield from child.leaves(prefix + path.rstrip("/"), levels + self.levels)
+
+    def _leaf(self, path: str, levels: tuple[Level, ...]) -> FinchRoute:
+        levels = tuple(one for one in levels if one.says_something)
+        if path == self.path and len(self.paths) == 1 and not self.children and not levels:
+            leaf = self
+        else:
+            leaf = copy(self)
+            leaf.path, leaf.paths, leaf.children = path, (path,), []
+            leaf._fit(parse_path(path))
+        leaf.levels = levels
+        if leaf._fault is not None:
+            raise leaf._fault
+        return leaf
 
     def __repr__(self) -> str:
         return f"FinchRoute({self.path!r}, methods={sorted(self.methods)})"
+
+
+def parse_prefix(prefix: object) -> str:
+    """What comes before the paths of a group or of a route's children, checked.
+
+    Raises:
+        ConfigurationError: if it is no path, or ends with a slash.
+    """
+    parse_path(prefix)
+    assert isinstance(prefix, str)
+    if prefix.endswith("/") and prefix != "/":
+        raise ConfigurationError(
+            f"the prefix {prefix!r} ends with a slash, and so does what begins the paths after it: "
+            f"write {prefix.rstrip('/')!r}"
+        )
+    return prefix.rstrip("/")
+
+
+def _paths(path: object) -> tuple[str, ...]:
+    if isinstance(path, str) or not isinstance(path, Iterable):
+        if path != "":  # alone, this is no path; after a parent's, it is the parent's
+            parse_path(path)
+        return (path,)  # type: ignore[return-value]  # parse_path has refused what is no text
+    paths = tuple(path)
+    if not paths:
+        raise ConfigurationError("a route has no paths: write FinchRoute('/path', handler)")
+    for one in paths:
+        parse_path(one)
+    return paths
 
 
 def listed_routes(routes: Any) -> list[FinchRoute]:
@@ -117,6 +205,10 @@ def listed_routes(routes: Any) -> list[FinchRoute]:
                 "app.add_routes([FinchRoute('/path', handler)])"
             )
     return listed
+
+
+OWN_KEYS: Final = "finch."
+"""The keys of Finch's own routes begin so. An application that is mounted twice has them twice."""
 
 
 class Match(NamedTuple):
@@ -166,7 +258,8 @@ class Router:
                     f"{', '.join(sorted(taken))} {route.path} already has a handler: "
                     f"{name_of(other.index)}{where}; so {name_of(route.index)} cannot be added"
                 )
-        self._warn_if_never_reached(route)
+        self._check_reached(route)
+        self._check_key(route)
         self._same.setdefault(route.pattern.shape, []).append(route)
         if route.pattern.names:
             self._dynamic.append((route.pattern.find, route))
@@ -209,10 +302,10 @@ class Router:
             found = find(path)
             if found is None:
                 continue
+            params = route.pattern.read(found)
+            if params is None:
+                continue
             if method in route.methods:
-                params = found.groupdict()
-                for name, convert in route.pattern.convert:
-                    params[name] = convert(params[name])
                 if method == Methods.HEAD and route in self._heads:
                     return self._renamed(self._heads[route], params)
                 return Match(route, params)
@@ -239,7 +332,17 @@ class Router:
         if not table:
             del self._static[route.path]
 
-    def _warn_if_never_reached(self, route: FinchRoute) -> None:
+    def _check_key(self, route: FinchRoute) -> None:
+        if route.key is None or route.key.startswith(OWN_KEYS):
+            return
+        for other in self.routes():
+            if other.key == route.key and other.index != route.index and other.path != route.path:
+                raise ConfigurationError(
+                    f"two routes have the key {route.key!r}: {other.path} ({name_of(other.index)}) "
+                    f"and {route.path} ({name_of(route.index)}); url_for could mean either"
+                )
+
+    def _check_reached(self, route: FinchRoute) -> None:
         for _, other in self._dynamic:
             if not route.pattern.names or other.pattern.shape == route.pattern.shape:
                 continue  # found before any pattern, or told apart by method
@@ -247,13 +350,10 @@ class Router:
             if not route.own_head:
                 never -= {Methods.HEAD}
             if never and other.pattern.covers(route.pattern):
-                _log.warning(
-                    "%s %s never runs: %s was added before it, and matches all of its paths. "
-                    "Add %s first",
-                    ", ".join(sorted(never)),
-                    route.path,
-                    other.path,
-                    route.path,
+                raise ConfigurationError(
+                    f"{', '.join(sorted(never))} {route.path} ({name_of(route.index)}) would never "
+                    f"run: {other.path} ({name_of(other.index)}) was added before it, and matches "
+                    f"all of its paths. Add {route.path} first"
                 )
 
 
@@ -266,56 +366,3 @@ def _check_callable(index: object, path: str) -> None:
         )
     if not callable(index):
         raise ConfigurationError(f"the index of route {path!r} is not callable: {index!r}")
-
-
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 9.1
-
-
-def _methods(methods: Iterable[str], path: str) -> frozenset[str]:
-    if isinstance(methods, str):
-        names = [name for name in re.split(r"[\s,|]+", methods) if name]
-        raise ConfigurationError(
-            f"methods of route {path!r} is the text {methods!r}, not a list; write "
-            f"methods={names or ['GET']!r}"
-        )
-    try:
-        listed = list(methods)
-    except TypeError:
-        raise ConfigurationError(
-            f"methods of route {path!r} is {methods!r}; write a list such as methods=['GET']"
-        ) from None
-    if not listed:
-        raise ConfigurationError(f"route {path!r} has no methods: write methods=['GET']")
-    return frozenset(_method(method, path) for method in listed)
-
-
-def _method(method: object, path: str) -> str:
-    if not isinstance(method, str):
-        raise ConfigurationError(
-            f"route {path!r} has the method {method!r}, but a method is text such as 'GET'"
-        )
-    name = str(method.upper())
-    if name in Methods.ALL:
-        return name
-    if name in ("*", "ALL", "ANY"):
-        raise ConfigurationError(
-            f"route {path!r} has the method {method!r}: write methods=Methods.ALL for all of them"
-        )
-    if "|" in name or not _TOKEN.fullmatch(name):
-        several = [part for part in re.split(r"[\s,;|/]+", method) if part]
-        hint = f": write methods={several!r}" if "".join(several).isalpha() else ""
-        raise ConfigurationError(
-            f"route {path!r} has {method!r}, which is not the name of a method{hint}"
-        )
-    close = difflib.get_close_matches(name, Methods.ALL, 1, _MISSPELT)
-    if close and len(name) <= len(close[0]) + 1:  # PROPPATCH is not PATCH misspelt
-        raise ConfigurationError(
-            f"route {path!r} has the method {method!r}, which no client sends: did you mean "
-            f"{close[0]!r}?"
-        )
-    return name
-
-
-_MISSPELT: Final = 0.65
-"""A name that is at least this similar to a method counts as misspelt. "GTE" and "DEL" are
-more similar. "REPORT", which is a method of its own, is a little less similar to "POST"."""

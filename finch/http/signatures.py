@@ -1,4 +1,4 @@
-"""Checks that a route's handler fits its path, and reads converters from its annotations.
+"""Checks what a route's handler takes, and reads converters and markers from its annotations.
 
 All of this happens when the route is created.
 """
@@ -12,14 +12,15 @@ import keyword
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from finch.errors import ConfigurationError
-from finch.http.paths import CHOICE, CONVERTERS, Element, Parameter
+from finch.http.arguments import Argument, Plan, Source, read_marks, unmarked
+from finch.http.paths import CONVERTERS, Element, Parameter, choice
 from finch.http.request import Request
 from finch.http.response import Response
 
@@ -32,14 +33,28 @@ _POSITIONAL: Final = (
 _VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def check_handler(
-    index: Callable[..., Any], elements: Sequence[Element], path: str
-) -> tuple[Element, ...]:
-    """Check that a handler takes the request and the path's parameters.
+class NotInPath(ConfigurationError):
+    """A handler takes a parameter that its path does not have. The path of a group or of a parent
+    route may have it, so this is raised when the route is added to an application."""
 
-    Returns:
-        The path's elements. If the path gives a parameter no converter, the parameter gets the
-        converter that the handler's annotation asks for.
+    __module__ = ConfigurationError.__module__
+
+
+class Checked(NamedTuple):
+    """What a handler takes.
+
+    Attributes:
+        elements: the path's elements. If the path gives a parameter no converter, the parameter
+            gets the converter that the handler's annotation asks for.
+        plan: how the handler is called; None if it takes the request and the path's parameters.
+    """
+
+    elements: tuple[Element, ...]
+    plan: Plan | None
+
+
+def check_handler(index: Callable[..., Any], elements: Sequence[Element], path: str) -> Checked:
+    """Check what a handler takes: the request first, the path's parameters and marked parameters.
 
     Raises:
         ConfigurationError: if the handler takes something else, or if an annotation asks for a type
@@ -49,24 +64,38 @@ def check_handler(
 
         async def bird(request, bird_id: int): ...
 
-        check_handler(bird, ("/birds/", Parameter("bird_id", None)), "/birds/{bird_id}")
+        check_handler(bird, ("/birds/", Parameter("bird_id", None)), "/birds/{bird_id}").elements
         # ("/birds/", Parameter("bird_id", "int"))
     """
     _refuse_classes(index, path)
     try:
         signature = _signature(index)
     except ValueError:
-        return tuple(elements)  # a builtin without a signature
+        return Checked(tuple(elements), None)  # a builtin without a signature
     takes = signature.parameters
     first = next(iter(takes.values()), None)
     _refuse_unbound(index, first, path)
     wanted = [element.name for element in elements if isinstance(element, Parameter)]
-    try:
-        signature.bind(None, **dict.fromkeys(wanted))
-    except TypeError:
+    if "request" in wanted:
         raise ConfigurationError(
+            f"{{request}} of {path} would be what its handler calls the request; call the path's "
+            "parameter something other than request"
+        )
+    marked = _marked(index, takes, wanted, path)
+    takes_request = (
+        first is not None
+        and first.kind in _POSITIONAL
+        and first.name not in wanted
+        and first.name not in marked
+    )
+    named = dict.fromkeys([*wanted, *marked])
+    try:
+        signature.bind(*[None] * takes_request, **named)
+    except TypeError:
+        kind, help = _help(takes, wanted, marked)
+        raise kind(
             f"the handler of {path} is called with ({', '.join(['request', *wanted])}), "
-            f"but is written {name_of(index)}{signature}{_help(takes, wanted)}"
+            f"but is written {name_of(index)}{signature}{help}"
         ) from None
     if "self" in wanted and not inspect.isfunction(index):
         # The signature may accept it (as **params), but the call would pass "self" twice.
@@ -74,12 +103,15 @@ def check_handler(
             f"the handler of {path}, {name_of(index)}, has a self of its own: give the path's "
             "parameter another name"
         )
-    if first is not None:
+    if first is not None and takes_request:
         _check_request(index, first, path)
-    return tuple(
+    fitted = tuple(
         element if isinstance(element, str) else _fit(index, element, takes, path)
         for element in elements
     )
+    if takes_request and not marked:
+        return Checked(fitted, None)
+    return Checked(fitted, Plan(list(marked.values()), takes_request))
 
 
 def name_of(index: Callable[..., Any]) -> str:
@@ -148,24 +180,81 @@ def _refuse_unbound(index: Callable[..., Any], first: inspect.Parameter | None, 
     )
 
 
-def _help(takes: Mapping[str, inspect.Parameter], wanted: Sequence[str]) -> str:
-    """What to change so that the handler fits its path, as the end of an error message."""
-    positional = [name for name, taken in takes.items() if taken.kind in _POSITIONAL]
-    if "request" in wanted:
-        return "; call the path's parameter something other than request"
-    if not positional or positional[0] in wanted:
-        return f"; the request comes first: write ({', '.join(['request', *wanted])})"
+def _help(
+    takes: Mapping[str, inspect.Parameter], wanted: Sequence[str], marked: Collection[str]
+) -> tuple[type[ConfigurationError], str]:
+    """What to change so that the handler fits its path, as the end of an error message; and the
+    kind of error."""
+    if "request" in list(takes)[1:] or (
+        "request" in takes and takes["request"].kind is inspect.Parameter.KEYWORD_ONLY
+    ):
+        return ConfigurationError, (
+            f"; the request comes first: write ({', '.join(['request', *wanted])})"
+        )
     for name in wanted:
         if keyword.iskeyword(name):
-            return f"; {name!r} is a keyword of Python: give the parameter another name"
+            return ConfigurationError, (
+                f"; {name!r} is a keyword of Python: give the parameter another name"
+            )
         if name not in takes:
-            return f"; add {name} to its parameters"
+            return ConfigurationError, f"; add {name} to its parameters"
+    for name in (*wanted, *marked):
         if takes[name].kind is inspect.Parameter.POSITIONAL_ONLY:
-            return f"; {name} is passed by name: leave out the slash"
+            return ConfigurationError, f"; {name} is passed by name: leave out the slash"
     for name, taken in list(takes.items())[1:]:
-        if name not in wanted and taken.default is taken.empty and taken.kind not in _VARIADIC:
-            return f"; add {{{name}}} to the path, or give {name} a default"
-    return ""
+        known = name in wanted or name in marked
+        if not known and taken.default is taken.empty and taken.kind not in _VARIADIC:
+            return NotInPath, (
+                f"; add {{{name}}} to the path, give {name} a default, or say where it comes "
+                f"from: {name}: Query[str], Header, Cookie, Body, Form or File"
+            )
+    return ConfigurationError, ""
+
+
+def _marked(
+    index: Callable[..., Any],
+    takes: Mapping[str, inspect.Parameter],
+    wanted: Collection[str],
+    path: str,
+) -> dict[str, Argument]:
+    """The parameters that say where they come from, by name.
+
+    Raises:
+        ConfigurationError: if one is also in the path, or two cannot be had of one body.
+    """
+    found: dict[str, Argument] = {}
+    for name, taken in takes.items():
+        annotation = _annotation(index, taken)
+        source, key = read_marks(typing.get_args(annotation)[1:])
+        if typing.get_origin(annotation) is not typing.Annotated or source is None:
+            continue
+        if name in wanted:
+            raise ConfigurationError(
+                f"{{{name}}} of {path} is in the path, and its handler {name_of(index)} says that "
+                f"it comes from a {source.value}: write {name} without a marker"
+            )
+        if taken.kind in _VARIADIC:
+            raise ConfigurationError(
+                f"{name} of {name_of(index)}, the handler of {path}, takes any number of "
+                "arguments: a marked parameter is written without a star"
+            )
+        if key is None:
+            key = name.replace("_", "-") if source is Source.HEADER else name
+        try:
+            found[name] = Argument(name, source, key, unmarked(annotation), taken.default)
+        except TypeError as error:
+            raise ConfigurationError(
+                f"{name} of {name_of(index)}, the handler of {path}: {error}"
+            ) from None
+    bodies = [one for one in found.values() if one.source is Source.BODY]
+    forms = [one for one in found.values() if one.source in (Source.FORM, Source.FILE)]
+    if len(bodies) > 1 or (bodies and forms):
+        both = [one.name for one in (*bodies, *forms)][:2]
+        raise ConfigurationError(
+            f"the handler of {path}, {name_of(index)}, wants both {both[0]} and {both[1]} of one "
+            "body: write one type with both, as a msgspec.Struct"
+        )
+    return found
 
 
 def _check_request(index: Callable[..., Any], first: inspect.Parameter, path: str) -> None:
@@ -175,7 +264,8 @@ def _check_request(index: Callable[..., Any], first: inspect.Parameter, path: st
     if kinds and not any(_fits(Request, kind) or _is_request(kind) for kind in kinds):
         raise ConfigurationError(
             f"the first parameter of the handler of {path} is the request, but {name_of(index)} "
-            f"annotates it with {_shown(first.annotation)}: add request before it"
+            f"annotates it with {_shown(first.annotation)}: add request before it, or say where it "
+            f"comes from: {first.name}: Query[{_shown(first.annotation)}]"
         )
 
 
@@ -199,6 +289,8 @@ def _fit(
         return parameter
     kinds = _kinds(_annotation(index, taken))
     now = CONVERTERS[converter or "str"]
+    if not isinstance(now, type):
+        return parameter  # an application's own: it may return anything
     if not kinds or any(_fits(now, kind) for kind in kinds):
         return parameter
     asked = _BY_TYPE.get(kinds[0]) if len(kinds) == 1 else None
@@ -208,7 +300,7 @@ def _fit(
     if converter is None:
         raise ConfigurationError(
             f"the handler of route {path!r} annotates {{{name}}} with {shown}, and no converter "
-            f"makes that (the converters are {CHOICE}): write {name}: str, and convert it in the "
+            f"makes that (the converters are {choice()}): write {name}: str, and convert it in the "
             "handler"
         )
     gives = now.__name__

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from finch.cluster.backplane import Backplane
 from finch.cluster.history import History
+from finch.http.methods import Methods
 from finch.http.request import Request
-from finch.http.response import Response
-from finch.http.routing import Methods
 from finch.http.takeover import Prepared
 from finch.sockets.asked import positions
 from finch.sockets.client import SocketClient
 from finch.sockets.delivery import Delivery
 from finch.sockets.eventlink import PATIENCE
 from finch.sockets.identities import Identities
-from finch.sockets.identity import Identity, check_user_id
+from finch.sockets.identity import Identity, check_user_id, found_by_guard
 from finch.sockets.members import Members, UserId
 from finch.sockets.options import SocketOptions
 from finch.sockets.outlet import Outlet
@@ -68,7 +68,7 @@ class Entrance(ABC):
         if self._options.sse and request.method == "POST" and HEADER in request.headers:
             request.accepted = Posted(request, self._options, self._take)
             return request.accepted
-        identity = None if user_id is None else Identity(user_id)
+        identity = Identity(user_id) if user_id is not None else found_by_guard(request.user)
         manager = cast("SocketManager", self)
 
         async def identify() -> None:
@@ -96,11 +96,17 @@ class Entrance(ABC):
         request.accepted = upgrade
         return upgrade
 
-    async def handle(self, request: Request, **params: object) -> Response:
+    async def handle(self, request: Request, **params: object) -> Prepared:
         """The handler of the route where this manager is mounted."""
-        if request.method == "OPTIONS":
-            return preflight(request, self._options)
         return self.request_handle(request)
+
+    def preflight(self, request: Request) -> Mapping[str, str]:
+        """The headers that tell the browser of a page what it may send (CORS).
+
+        Raises:
+            HTTPError: 403 if the origin of the page is not allowed.
+        """
+        return preflight(request, self._options) if self._options.sse else {}
 
     @property
     def methods(self) -> tuple[str, ...]:

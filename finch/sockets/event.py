@@ -7,7 +7,7 @@ second parameter is converted to.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from finch.calls import runs_inline
@@ -46,6 +46,10 @@ class SocketEvent:
             counted, but gets no more messages.
         on_error: ``(socket, error)``; called when another callback has raised.
         concurrent: whether a message may be handled while an earlier one is still being handled.
+        auth: ``(socket)``; says whether the client may send a message here. If it returns None or
+            False, the client gets 403.
+        middleware: functions around ``on_message``, the outermost first: ``async def (socket, data,
+            call_next)``.
 
     You may also write a subclass with these as methods. ``def`` functions run in a worker thread.
 
@@ -64,6 +68,8 @@ class SocketEvent:
     on_disconnect: Callback | None = None
     on_error: Callback | None = None
     concurrent: bool = False
+    auth: Callback | None = None
+    middleware: Iterable[Any] = ()
 
     names: ClassVar[tuple[str, ...]] = ("on_connect", "on_message", "on_disconnect", "on_error")
 
@@ -79,6 +85,8 @@ class SocketEvent:
         on_error: Callback | None = None,
         *,
         concurrent: bool | None = None,
+        auth: Callback | None = None,
+        middleware: Iterable[Any] | None = None,
     ) -> None:
         if on_connect is not None:
             self.on_connect = on_connect
@@ -90,6 +98,10 @@ class SocketEvent:
             self.on_error = on_error
         if concurrent is not None:
             self.concurrent = concurrent
+        if auth is not None:
+            self.auth = auth
+        if middleware is not None:
+            self.middleware = middleware
 
 
 class Handlers:
@@ -132,10 +144,13 @@ class MessageHandler:
     """A function that takes a socket and a message. Its annotation decides what it gets: the whole
     message, its data, or its data converted to a type."""
 
-    __slots__ = ("convert", "function", "inline")
+    __slots__ = ("convert", "declared", "function", "inline")
 
     def __init__(self, function: Callback, named: str, dec_hook: DecHook | None = None) -> None:
+        self.declared = function
+        """The application's function itself, for descriptions."""
         self.function = function
+        """What is called for a message; the guards may stand before the application's function."""
         self.convert = converter(function, named, dec_hook)
         """Converts the message to the second argument. Raises HTTPError: 422 if the data does not
         fit the annotation, 400 if it cannot be read."""

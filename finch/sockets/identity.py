@@ -93,6 +93,15 @@ def identity_of(value: object) -> Identity:
     )
 
 
+def found_by_guard(user: object) -> Identity | None:
+    """The identity of the user that a guard (``auth=``) has found; None if it is no identity."""
+    if isinstance(user, Identity):
+        return user
+    if isinstance(user, str | int) and not isinstance(user, bool):
+        return Identity(user)
+    return None
+
+
 def _seconds(expires_at: Any) -> float | None:
     if expires_at is None:
         return None

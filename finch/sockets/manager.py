@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, Unpack
 
 import trio
@@ -14,14 +14,15 @@ from finch.config import Limits
 from finch.conversions import DecHook
 from finch.errors import ConfigurationError
 from finch.explain import kind
+from finch.http.guarding import Auth, Level, Middleware
 from finch.sockets.audience import Audience, Everyone, User
 from finch.sockets.calls import call_client
+from finch.sockets.checks import check_app, check_client_id, check_user, not_a_client
 from finch.sockets.client import SocketClient
 from finch.sockets.delivery import Delivery
 from finch.sockets.entrance import Entrance
 from finch.sockets.event import Handlers, SocketEvent
 from finch.sockets.identities import Identities
-from finch.sockets.identity import check_user_id
 from finch.sockets.members import Members, UserId
 from finch.sockets.options import OfManager, SocketOptions, takes_options
 from finch.sockets.outgoing import drafted
@@ -64,6 +65,10 @@ class SocketManager(Registry, Entrance, Measured):
         user_history: the same for messages to a user.
         authorize: says who a client is: see :meth:`authorize`.
         sends: what it sends, by path: see :meth:`sends`.
+        auth: says who connects, before ``authorize``: see :mod:`finch.http.guarding`. Without
+            ``authorize``, a user that is a str, an int or an :class:`finch.Identity` is the
+            client's.
+        middleware: functions around the handshake, as for a route.
         options: the options of its sockets: see :class:`finch.sockets.options.SocketOptions`. The
             defaults are the application's.
 
@@ -95,12 +100,16 @@ class SocketManager(Registry, Entrance, Measured):
         user_history: History | None = None,
         authorize: Callable[..., Any] | None = None,
         sends: Mapping[str, Any] | None = None,
+        auth: Auth | None = None,
+        middleware: Iterable[Middleware] = (),
         **options: Unpack[OfManager],
     ) -> None:
-        _check_app(app)
+        check_app(app)
         if routes is not None and not isinstance(routes, Mapping):
             raise ConfigurationError(not_routes("routes", routes))
         self.path = path
+        self.level = Level.of(auth, middleware, "the SocketManager")
+        """What stands before the handshake."""
         self.members: Members[SocketClient] = Members()
         self.halls = Halls(self)
         self.delivery = Delivery(
@@ -178,7 +187,7 @@ class SocketManager(Registry, Entrance, Measured):
         Raises:
             TypeError: if ``user_id`` is neither str nor int.
         """
-        _check_user(user_id)
+        check_user(user_id)
         return User(self, user_id)
 
     def arrivals(self, client: SocketClient) -> list[Audience]:
@@ -231,7 +240,7 @@ class SocketManager(Registry, Entrance, Measured):
             TypeError: ``socket`` is not a client; everybody would get the message.
         """
         if not isinstance(socket, SocketClient):
-            raise TypeError(_not_a_client(socket))
+            raise TypeError(not_a_client(socket))
         return await self.everyone.send(data, path, status, skip=socket)
 
     async def send_to_client(self, id: str, data: Any, path: str = "", status: int = 200) -> bool:
@@ -240,7 +249,7 @@ class SocketManager(Registry, Entrance, Measured):
         Raises:
             TypeError: ``id`` is not text.
         """
-        _check_client_id(id)
+        check_client_id(id)
         draft = drafted(data, path, status)
         sent = await self.backplane.publish(Channel("client", id), draft, None)
         await self.delivery.rest()
@@ -248,7 +257,7 @@ class SocketManager(Registry, Entrance, Measured):
 
     async def call_client(self, id: str, data: Any, path: str = "", *, as_type: Any = Any) -> Any:
         """Ask the client of that id, in whichever process it is: see :meth:`SocketClient.call`."""
-        _check_client_id(id)
+        check_client_id(id)
         return await call_client(self, id, path, drafted(data, path, 200).data, as_type)
 
     async def send_to_user(
@@ -296,7 +305,7 @@ class SocketManager(Registry, Entrance, Measured):
         Raises:
             TypeError: ``id`` is not text.
         """
-        _check_client_id(id)
+        check_client_id(id)
         return self.members.get(id)
 
     async def close(self, code: int = 1001, reason: str = "") -> None:
@@ -306,37 +315,3 @@ class SocketManager(Registry, Entrance, Measured):
             await client.close(code, reason)
             if account.spend():
                 await trio.lowlevel.checkpoint()
-
-
-def _check_user(user_id: object) -> None:
-    if user_id is None:
-        raise TypeError("a user's id is str or int, not None; everyone.send() sends to everybody")
-    check_user_id(user_id)
-
-
-def _check_client_id(id: object) -> None:
-    if not isinstance(id, str):
-        instead = "write the client's id first, such as socket.id"
-        if isinstance(id, SocketClient):
-            instead = "write socket.id"
-        raise TypeError(f"a client's id is text, not {kind(id)}; {instead}")
-
-
-def _not_a_client(socket: object) -> str:
-    instead = "write send_to_all_except(socket, data)"
-    if isinstance(socket, str):
-        instead += "; manager.get_client(id) finds the client of an id"
-    elif socket is None:
-        instead = "write send_to_all(data) to send to everybody"
-    return f"send_to_all_except takes the client that is left out, not {kind(socket)}; {instead}"
-
-
-def _check_app(app: object) -> None:
-    if hasattr(type(app), "attach_manager"):
-        return
-    instead = "write SocketManager(app)"
-    if isinstance(app, type):
-        instead = "write app = FinchApp(), and SocketManager(app)"
-    elif isinstance(app, str):
-        instead = f"write SocketManager(app, path={app!r})"
-    raise ConfigurationError(f"a SocketManager belongs to a FinchApp, not {kind(app)}; {instead}")

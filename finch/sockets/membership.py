@@ -275,7 +275,7 @@ class Member(Inbox):
             meta = meta_of(message)
             if self.identity is not None and self.identity.meta is not None:
                 meta = self.identity.meta  # the application knows better than its client
-            if declared.joins is not None:
+            if declared.joins is not None or declared.admits is not None:
                 meta = await ask_on_join(self, room, meta)
             fault = cannot_be_shown(self.user_id, meta)
             if fault is not None:

@@ -14,7 +14,6 @@ from typing import Final
 
 from finch.errors import HTTPError
 from finch.http.request import Request
-from finch.http.response import Response
 from finch.http.takeover import Prepared
 from finch.net.transport import Transport
 from finch.sockets.eventlink import FULL, GONE, MISNUMBERED, TAKEN, EventLink
@@ -28,7 +27,7 @@ from finch.wire.posted import HEADER, Belongs, read_belongs
 Taker = Callable[[Belongs, str], Awaitable[int]]
 """Takes the messages of a POST, and returns the status of its answer."""
 
-METHODS: Final = ("GET", "POST", "OPTIONS")
+METHODS: Final = ("GET", "POST")
 """What the path of a manager answers."""
 
 _WHY: Final = {
@@ -147,23 +146,20 @@ class Posted(Prepared):
             raise HTTPError(400, "the messages are not UTF-8", self._shared) from None
 
 
-def preflight(request: Request, options: SocketOptions) -> Response:
-    """The answer to OPTIONS: which methods there are, and what a page of another origin may send.
+def preflight(request: Request, options: SocketOptions) -> dict[str, str]:
+    """The headers that tell the browser of a page of another origin what it may send.
 
     Raises:
         HTTPError: 403 if the origin is not allowed.
     """
-    response = Response(b"", 204, {"allow": "GET, HEAD, OPTIONS, POST"})
-    response.remove_header("content-type")
-    if "access-control-request-method" in request.headers:
-        shared = _shared(request, options)
-        if "access-control-allow-origin" in shared:
-            shared["access-control-allow-methods"] = "GET, POST"
-            shared["access-control-allow-headers"] = HEADER
-            shared["access-control-max-age"] = _PREFLIGHT_LASTS
-        for name, value in shared.items():
-            response.set_header(name, value)
-    return response
+    if "access-control-request-method" not in request.headers:
+        return {}
+    shared = _shared(request, options)
+    if "access-control-allow-origin" in shared:
+        shared["access-control-allow-methods"] = "GET, POST"
+        shared["access-control-allow-headers"] = HEADER
+        shared["access-control-max-age"] = _PREFLIGHT_LASTS
+    return shared
 
 
 def _shared(request: Request, options: SocketOptions) -> dict[str, str]:

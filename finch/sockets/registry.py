@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from finch.cluster.history import History
@@ -36,13 +36,24 @@ class Registry(ABC):
     def _mount(self) -> None:
         """There is a handler, so the manager's path must be served."""
 
-    def socket(self, path: str, *, concurrent: bool = False) -> Callable[[F], F]:
+    def socket(
+        self,
+        path: str,
+        *,
+        concurrent: bool = False,
+        auth: Callable[..., Any] | None = None,
+        middleware: Iterable[Any] = (),
+    ) -> Callable[[F], F]:
         """Register the handler of a named path: a function, or a :class:`SocketEvent` (subclass).
 
         Parameters:
             path: the channel that clients send to.
             concurrent: whether a message may be handled while an earlier one is still being
                 handled.
+            auth: ``(socket)``; says whether a client may send a message here. If it returns None
+                or False, the client gets 403.
+            middleware: functions around the handler, the outermost first: ``async def (socket,
+                data, call_next)``.
 
         Raises:
             ConfigurationError: if the path already has a handler, or this one has the wrong
@@ -69,6 +80,10 @@ class Registry(ABC):
                 event = SocketEvent(on_message=handler)
             if concurrent is not False:  # anything but True is refused with the event
                 event.concurrent = concurrent
+            if auth is not None:
+                event.auth = auth
+            if middleware:
+                event.middleware = middleware
             self.add_socket_route(path, event)
             return handler
 
@@ -123,6 +138,8 @@ class Registry(ABC):
         history: History | None = None,
         presence: bool | str = False,
         grace: float = 3.0,
+        auth: Callable[..., Any] | None = None,
+        middleware: Iterable[Any] = (),
     ) -> Rooms:
         """Declare rooms, as routes are declared: clients may join each room that the pattern
         matches.
@@ -132,6 +149,10 @@ class Registry(ABC):
             history: which messages are kept for members who come later or come back; None for none.
             presence: whether members are told who is here; ``"count"`` for numbers only.
             grace: seconds before a member whose last connection ended counts as gone.
+            auth: ``(socket)``, then any of ``room`` and the path's parameters; says whether a
+                client may join. If it returns None or False, the client gets 403.
+            middleware: functions around every handler of these rooms, the outermost first:
+                ``async def (socket, data, call_next)``.
 
         Returns:
             The decorators of these rooms: ``on_join``, ``socket``, ``on_leave``, ``task``.
@@ -149,7 +170,15 @@ class Registry(ABC):
         """
         check_parentheses("rooms", path, "'chat/{name}'")
         return self._declare(
-            Rooms(path, history=history, presence=presence, grace=grace, dec_hook=self.dec_hook)
+            Rooms(
+                path,
+                history=history,
+                presence=presence,
+                grace=grace,
+                auth=auth,
+                middleware=middleware,
+                dec_hook=self.dec_hook,
+            )
         )
 
     def _declare(self, rooms: Rooms) -> Rooms:

@@ -6,7 +6,7 @@ matches, and what happens in them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from finch.cluster.history import History, check_history
@@ -18,6 +18,7 @@ from finch.http.paths import Parameter, parse_path
 from finch.http.patterns import Pattern
 from finch.sockets.binding import Bound
 from finch.sockets.event import RESERVED, Handlers, MessageHandler, SocketEvent, check_path
+from finch.sockets.guarding import check_message_auth, check_message_middleware, guard
 from finch.sockets.sent import declare_sent
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -68,6 +69,8 @@ class Rooms:
         history: which messages are kept; None for none.
         presence: whether members are told who is here; ``"count"`` for numbers only.
         grace: seconds before somebody whose last connection ended has left.
+        auth: says whether a client may join.
+        middleware: functions around every handler.
         dec_hook: makes values of the types that msgspec does not know.
 
     Raises:
@@ -89,6 +92,8 @@ class Rooms:
         history: History | None = None,
         presence: bool | str = False,
         grace: float = 3.0,
+        auth: Callable[..., Any] | None = None,
+        middleware: Iterable[Any] = (),
         dec_hook: DecHook | None = None,
     ) -> None:
         if not isinstance(presence, bool) and presence != "count":
@@ -107,6 +112,8 @@ class Rooms:
         self.joins: Bound | None = None
         self.leaves: Bound | None = None
         self.runs: Bound | None = None
+        self.middleware = check_message_middleware(middleware, f"the rooms {path!r}")
+        self.admits = None if auth is None else self._bind("auth", None, auth, ("socket",))
         self._dec_hook = dec_hook
         self.sent: dict[str, Any] = {}
         """What the application says that it sends to these rooms: types by path."""
@@ -116,12 +123,7 @@ class Rooms:
     def match(self, name: str) -> dict[str, Any] | None:
         """The parameters of a room with this name; None if it is no room of this pattern."""
         found = self.pattern.find("/" + name)
-        if found is None:
-            return None
-        params = found.groupdict()
-        for parameter, convert in self.pattern.convert:
-            params[parameter] = convert(params[parameter])
-        return params
+        return None if found is None else self.pattern.read(found)
 
     def named(self) -> dict[str, RoomHandlers]:
         """The handlers of every path; those of the path "" get what no other path handles."""
@@ -167,13 +169,22 @@ class Rooms:
         self._error = function
         return function
 
-    def socket(self, path: str, *, concurrent: bool = False) -> Callable[[F], F]:
+    def socket(
+        self,
+        path: str,
+        *,
+        concurrent: bool = False,
+        auth: Callable[..., Any] | None = None,
+        middleware: Iterable[Any] = (),
+    ) -> Callable[[F], F]:
         """Register the handler of a named path, for messages that are addressed to a room.
 
         Parameters:
             path: the channel that members send to.
             concurrent: whether a message may be handled while an earlier one is still being
                 handled.
+            auth, middleware: as for :meth:`finch.SocketManager.socket`. The middleware of the rooms
+                comes before.
 
         Raises:
             ConfigurationError: if the path already has a handler, or this one has the wrong
@@ -182,7 +193,7 @@ class Rooms:
         check_parentheses("socket", path, "'path'")
 
         def register(handler: F) -> F:
-            self._add(path, handler, concurrent)
+            self._add(path, handler, concurrent, auth, middleware)
             return handler
 
         return register
@@ -202,7 +213,14 @@ class Rooms:
         if event.on_message is not None:
             self._add("", event.on_message, event.concurrent)
 
-    def _add(self, path: str, handler: Callable[..., Any], concurrent: bool) -> None:
+    def _add(
+        self,
+        path: str,
+        handler: Callable[..., Any],
+        concurrent: bool,
+        auth: Callable[..., Any] | None = None,
+        middleware: Iterable[Any] = (),
+    ) -> None:
         check_path(path)
         if path in self._events:
             raise ConfigurationError(
@@ -210,7 +228,13 @@ class Rooms:
             )
         named = f"the socket path {path!r} of the rooms {self.path!r}"
         bound = Bound(handler, ("socket", "data"), self._offered(), named)
-        self._events[path] = RoomHandlers(handler, bound, named, concurrent, self._dec_hook, self)
+        handlers = RoomHandlers(handler, bound, named, concurrent, self._dec_hook, self)
+        own = check_message_middleware(middleware, named)
+        if auth is not None:
+            check_message_auth(auth, named)
+        assert handlers.on_message is not None
+        guard(handlers.on_message, (*self.middleware, *own), auth)
+        self._events[path] = handlers
 
     def _bind(
         self,
@@ -275,6 +299,8 @@ def made_rooms(path: str, event: object, dec_hook: DecHook | None) -> Rooms:
         history=event.history,
         presence=event.presence,
         grace=event.grace,
+        auth=event.auth,
+        middleware=event.middleware,
         dec_hook=dec_hook,
     )
     rooms.add(event)

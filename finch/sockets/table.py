@@ -8,6 +8,7 @@ from typing import Any
 from finch.conversions import DecHook
 from finch.errors import ConfigurationError
 from finch.sockets.event import RESERVED, Handlers, SocketEvent, check_path
+from finch.sockets.guarding import guarded
 
 
 class Table:
@@ -43,6 +44,8 @@ class Table:
             ConfigurationError: if the root event already has one of them, or one cannot be called.
         """
         merged = SocketEvent(**{name: getattr(self._event, name) for name in SocketEvent.names})
+        merged.auth = event.auth or self._event.auth
+        merged.middleware = [*self._event.middleware, *event.middleware]
         merged.concurrent = self._event.concurrent or event.concurrent
         for name in SocketEvent.names:
             callback = getattr(event, name)
@@ -66,7 +69,7 @@ class Table:
         self.set_root(event)
 
     def _set_root_event(self, event: SocketEvent) -> None:
-        self.root = Handlers(event, "the root event", self._dec_hook)
+        self.root = guarded(Handlers(event, "the root event", self._dec_hook), event)
         self._event = event
         self._find_callbacks()
 
@@ -86,7 +89,8 @@ class Table:
                 f"the socket path {path!r} needs a SocketEvent, not {event!r}; write "
                 "SocketEvent(on_message=...)"
             )
-        self._named[path] = Handlers(event, f"the socket path {path!r}", self._dec_hook)
+        named = f"the socket path {path!r}"
+        self._named[path] = guarded(Handlers(event, named, self._dec_hook), event)
         self._find_callbacks()
 
     def named(self) -> dict[str, Handlers]:

@@ -1,5 +1,7 @@
 """A Redis server of the tests: a real one, on a port of its own, that keeps nothing on disk."""
 
+import itertools
+import random
 import signal
 import socket
 import subprocess
@@ -8,11 +10,24 @@ from pathlib import Path
 
 from tests.conftest import need
 
+# Below the ports that systems give to clients and to port 0: until the server that it is for has
+# started, and while it starts again, nobody else is given such a port.
+_PORTS = range(20_000, 32_000)
+_tried = itertools.count(random.SystemRandom().randrange(len(_PORTS)))
+
 
 def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """A port that nobody listens on, and that this process has not given away before."""
+    for number in itertools.islice(_tried, len(_PORTS)):
+        port = _PORTS[number % len(_PORTS)]
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
 
 
 class RedisServer:

@@ -128,7 +128,7 @@ async def test_of_a_process_that_is_killed_nothing_is_left_after_its_lease(url):
         killed = trio.current_time()
         while (await heard(ann, "finch.presence")).data["count"] > 1:
             pass
-        assert trio.current_time() - killed < 5.0  # the lease, on a slow machine
+        assert trio.current_time() - killed < 12.0  # of 15, which the lease usually lasts
         await counts(here.app.everyone, 1)
         await counts(here.app.user("ann"), 1)
         await present(room, {"ann": 1})

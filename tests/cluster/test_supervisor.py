@@ -493,7 +493,11 @@ def test_a_mistake_ends_all_and_is_said_once(tmp_path, text, code, says):
     (tmp_path / "bad.py").write_text(text.format(startup=startup))
     found, out, complaint = run_finch("bad", "--port", 0, "--workers", 2, cwd=tmp_path)
     assert (found, out) == (code, "")
-    assert complaint.count(says) == 1 if says else complaint == ""
+    # the slower of the two may say that it was told to end: whether it is slower, nobody knows
+    lines = complaint.splitlines(keepends=True)
+    complaint = "".join(line for line in lines if "SIGTERM came during startup" not in line)
+    assert says or complaint == ""
+    assert not says or complaint.count(says) == 1
     assert complaint.count("Traceback") == (says.startswith("RuntimeError"))
 
 

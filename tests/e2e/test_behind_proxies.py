@@ -17,6 +17,7 @@ import trustme
 import websockets.asyncio.client
 import websockets.exceptions
 
+from tests.cluster.server import free_port
 from tests.conftest import need
 from tests.processes import finch
 
@@ -113,11 +114,6 @@ def service_options():
     assert program.endswith("/python")
     assert arguments[:2] == ["-m", "finch"]
     return arguments[2:]
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return found.getsockname()[1]
 
 
 @contextmanager

@@ -51,7 +51,7 @@ test("what is said in one go goes in one POST, and the next one waits for its an
   const { finch, network } = await setUpPosting(t);
   for (const number of [1, 2, 3]) finch.send("note", number);
   const first = await network.post();
-  assert.equal(first.url, "http://finch/ws");
+  assert.equal(first.url, "http://finch/ws?a=1");
   assert.deepEqual([first.stream, first.number], ["id.secret", 1]);
   assert.deepEqual(first.messages.map(({ data }) => data), [1, 2, 3]);
   finch.send("note", 4);

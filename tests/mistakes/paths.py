@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from finch import Controller, FinchApp, FinchRoute
+from finch import Body, Controller, FinchApp, FinchRoute
 from tests.mistakes.book import mistake
 
 
@@ -54,10 +54,28 @@ def the_same_path_by_another_name():
 HANDLERS = "Routes: handlers"
 
 
-@mistake(HANDLERS, "a handler without the request", "the request comes first")
-def a_handler_without_the_request():
+@mistake(HANDLERS, "the request behind another parameter", "the request comes first")
+def the_request_comes_late():
     @FinchApp().get("/birds/{bird_id}")
-    async def bird(bird_id): ...
+    async def bird(bird_id, request): ...
+
+
+@mistake(HANDLERS, "a query parameter without its marker", "page: Query[str]")
+def a_parameter_without_its_marker():
+    @FinchApp().get("/birds")
+    async def birds(request, page): ...
+
+
+@mistake(HANDLERS, "two bodies", "write one type with both")
+def two_bodies():
+    @FinchApp().post("/birds")
+    async def add(bird: Body[dict], ring: Body[dict]): ...
+
+
+@mistake(HANDLERS, "a guard that is called, and not given", "is a function that takes (request)")
+def a_guard_that_is_called():
+    @FinchApp().get("/birds", auth=bool("the token"))
+    async def birds(request): ...
 
 
 @mistake(HANDLERS, "a parameter that the path does not have", "add {name} to the path")

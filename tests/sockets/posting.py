@@ -34,7 +34,7 @@ class Stream:
         self.stream = stream
         self.head = ""
         self.comments = 0
-        self._target = target.partition("?")[0]
+        self._target = target
         self._post = post
         self._buffer = b""
         self._number = 0

@@ -516,7 +516,7 @@ def validate(cls, value):
         (list[object], "[1]", [1]),
         (Bird, FINCH, Bird("finch")),
     ],
-    ids=str,
+    ids=["model", "list", "dict", "object", "struct"],
 )
 async def test_a_hook_makes_what_msgspec_does_not_know(annotation, data, value):
     handler = MessageHandler(echo(annotation, as_text=False), WHERE, validate)

@@ -155,7 +155,7 @@ async def test_a_join_that_is_cancelled_halfway_can_be_repeated(serving):
 
 
 @pytest.mark.parametrize("reader", ["hub"], indirect=True)  # a stream in memory takes everything
-async def test_a_handler_that_gives_up_a_join_can_repeat_it(serving):
+async def test_a_handler_that_gives_up_a_join_can_repeat_it(serving, leaping_clock):
     serving.rooms("chat/{name}")
     room = serving.room("chat/x")
 

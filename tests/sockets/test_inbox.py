@@ -133,7 +133,7 @@ async def test_a_disconnect_cancels_too(app, autojump_clock):
 
 
 @pytest.mark.parametrize("id", [99, "x", None, [], {"a": 1}])
-async def test_to_cancel_what_does_not_run_is_nothing(app, id):
+async def test_to_cancel_what_does_not_run_is_nothing(app, id, autojump_clock):
     async with TestClient(app) as client, client.socket() as socket:
         assert await socket.call("echo", "before") == "before"
         await socket.send("finch.cancel", id=id)

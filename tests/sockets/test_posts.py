@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from finch import FinchApp
+from finch import FinchApp, SocketManager
 from finch.testing import TestClient
 from tests.sockets.posting import Refused, stream_of
 
@@ -153,3 +153,34 @@ async def test_a_middleware_sees_the_stream_and_the_posts():
         with trio.fail_after(5):
             assert (await stream.post("", number=9)).headers["x-seen"] == "1"
         assert seen == [("GET", 200), ("POST", 204), ("POST", 409)]
+
+
+async def test_the_guards_of_a_manager_see_every_post_and_no_preflight():
+    """They find the query of the handshake in a POST as well; a preflight has no cookies."""
+    app, seen = FinchApp(), []
+
+    async def auth(request):
+        return request.query.get("token")
+
+    async def note(request, call_next):
+        seen.append(request.method)
+        return await call_next(request)
+
+    manager = SocketManager(
+        app, path="/live", auth=auth, middleware=[note], allowed_origins=[ALLOWED]
+    )
+
+    @manager.socket("who")
+    async def who(socket, data):
+        return socket.user_id
+
+    async with TestClient(app) as client:
+        with pytest.raises(Refused):
+            await stream_of(client, "/live")
+        stream = await stream_of(client, "/live?token=ann")
+        assert await stream.call("who") == "ann"
+        assert (await client.post("/live", headers=stream.belongs())).status == 401
+        headers = {"origin": ALLOWED, "access-control-request-method": "POST"}
+        response = await client.options("/live", headers=headers)
+        assert response.headers["access-control-allow-origin"] == ALLOWED
+        assert seen == ["GET", "GET", "POST", "POST", "OPTIONS"]

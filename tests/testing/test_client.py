@@ -400,7 +400,7 @@ async def test_a_response_that_is_cut_says_how_far_it_came(app, path, body):
     assert cut.value.response.body == body
 
 
-async def test_a_connection_that_ends_without_an_answer_says_so(app):
+async def test_a_connection_that_ends_without_an_answer_says_so(app, autojump_clock):
     async with TestClient(app) as client, trio.open_nursery() as nursery:
 
         @nursery.start_soon

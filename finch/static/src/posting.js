@@ -113,7 +113,7 @@ export class EventSocket {
     const body = this.#waiting.splice(0, over < 0 ? this.#waiting.length : over || 1).join("\n");
     const headers = { "finch-stream": `${this.#stream} ${++this.#number}` };
     for (;;) {
-      const { status } = await this.#fetch(this.#url.split("?")[0], { method: "POST", headers, body });
+      const { status } = await this.#fetch(this.#url, { method: "POST", headers, body });
       if (status === 204) return;
       if (status !== 429) return this.#end(status === 413 ? TOO_LONG : CUT, `a POST has the status ${status}`);
       await new Promise((done) => setTimeout(done, AGAIN));

@@ -1,0 +1,231 @@
+"""The decorators that register routes: what an application and a group of its routes have in
+common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, Unpack
+
+from finch.http.guarding import Auth, Level, Middleware
+from finch.http.methods import Methods
+from finch.http.paths import parse_path
+from finch.http.routing import FinchRoute, listed_routes, parse_prefix
+from finch.sockets.options import OfSocket, SocketOptions, takes_options
+from finch.sockets.raw import RawSocketRoute
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Routes(ABC):
+    """What routes are registered on. All take the same options as :class:`finch.FinchRoute`."""
+
+    @abstractmethod
+    def _options(self) -> SocketOptions:
+        """The options of the application's sockets."""
+
+    @abstractmethod
+    def _add_leaves(self, route: FinchRoute, prefix: str, levels: tuple[Level, ...]) -> None:
+        """Register a route and its children.
+
+        Parameters:
+            prefix: what comes before its paths.
+            levels: the guards that come before its own.
+        """
+
+    def add_routes(self, routes: Iterable[FinchRoute]) -> None:
+        """Register routes that already exist.
+
+        Raises:
+            ConfigurationError: if a path and method are already registered, if a route would never
+                be reached, or if ``routes`` is not a list of :class:`FinchRoute`.
+        """
+        for route in listed_routes(routes):
+            self._add_leaves(route, "", ())
+
+    def group(
+        self, prefix: str, *, auth: Auth | None = None, middleware: Iterable[Middleware] = ()
+    ) -> Group:
+        """Routes whose paths begin with the same text, and which have the same guards.
+
+        Parameters:
+            prefix: such as ``/api`` or ``/users/{user_id:int}``. Its parameters are parameters of
+                every handler.
+            auth: says who sends a request: see :mod:`finch.http.guarding`.
+            middleware: functions around every handler, the outermost first.
+
+        Raises:
+            ConfigurationError: if the prefix ends with a slash, or is no path.
+
+        Example::
+
+            api = app.group("/api", auth=check_token)
+
+            @api.get("/birds")
+            async def birds(request): ...
+        """
+        return Group(self, prefix, auth=auth, middleware=middleware)
+
+    def route(
+        self,
+        *paths: str,
+        methods: Iterable[str] = Methods.ONLY_GET,
+        key: str | None = None,
+        auth: Auth | None = None,
+        middleware: Iterable[Middleware] = (),
+    ) -> Callable[[F], F]:
+        """Register the handler of a path, or of several:
+        ``async def handler(request, **path_params)``.
+
+        Parameters: as :class:`finch.FinchRoute`.
+
+        Raises:
+            ConfigurationError: if a path is invalid or already registered.
+        """
+        for path in paths or ("",):
+            self._check_path(path)  # now, so that @app.get without parentheses fails at once
+
+        def register(handler: F) -> F:
+            route = FinchRoute(
+                paths if len(paths) > 1 else paths[0],
+                handler,
+                methods=methods,
+                key=key,
+                auth=auth,
+                middleware=middleware,
+            )
+            self.add_routes([route])
+            return handler
+
+        return register
+
+    def _check_path(self, path: str) -> None:
+        parse_path(path)
+
+    def get(
+        self,
+        *paths: str,
+        key: str | None = None,
+        auth: Auth | None = None,
+        middleware: Iterable[Middleware] = (),
+    ) -> Callable[[F], F]:
+        """Register the handler of GET (and HEAD) at a path."""
+        return self.route(
+            *paths, methods=Methods.ONLY_GET, key=key, auth=auth, middleware=middleware
+        )
+
+    def post(
+        self,
+        *paths: str,
+        key: str | None = None,
+        auth: Auth | None = None,
+        middleware: Iterable[Middleware] = (),
+    ) -> Callable[[F], F]:
+        """Register the handler of POST at a path."""
+        return self.route(
+            *paths, methods=Methods.ONLY_POST, key=key, auth=auth, middleware=middleware
+        )
+
+    def put(
+        self,
+        *paths: str,
+        key: str | None = None,
+        auth: Auth | None = None,
+        middleware: Iterable[Middleware] = (),
+    ) -> Callable[[F], F]:
+        """Register the handler of PUT at a path."""
+        return self.route(
+            *paths, methods=Methods.ONLY_PUT, key=key, auth=auth, middleware=middleware
+        )
+
+    def patch(
+        self,
+        *paths: str,
+        key: str | None = None,
+        auth: Auth | None = None,
+        middleware: Iterable[Middleware] = (),
+    ) -> Callable[[F], F]:
+        """Register the handler of PATCH at a path."""
+        return self.route(
+            *paths, methods=Methods.ONLY_PATCH, key=key, auth=auth, middleware=middleware
+        )
+
+    def delete(
+        self,
+        *paths: str,
+        key: str | None = None,
+        auth: Auth | None = None,
+        middleware: Iterable[Middleware] = (),
+    ) -> Callable[[F], F]:
+        """Register the handler of DELETE at a path."""
+        return self.route(
+            *paths, methods=Methods.ONLY_DELETE, key=key, auth=auth, middleware=middleware
+        )
+
+    @takes_options(OfSocket)
+    def websocket(
+        self,
+        path: str,
+        *,
+        auth: Auth | None = None,
+        middleware: Iterable[Middleware] = (),
+        **options: Unpack[OfSocket],
+    ) -> Callable[[F], F]:
+        """Register the handler of a raw socket: ``async def handler(ws)``, without envelopes.
+
+        Parameters:
+            path: the socket's path. Its parameters are in ``ws.request.path_params``.
+            auth: says who opens a socket: see :mod:`finch.http.guarding`.
+            middleware: functions around the upgrade, the outermost first.
+            options: the options of this socket: see :class:`finch.sockets.options.SocketOptions`.
+                The defaults are the application's.
+
+        Example::
+
+            @app.websocket("/raw", subprotocols=("chat",))
+            async def raw(ws):
+                async for message in ws:
+                    await ws.send(message)
+        """
+        self._check_path(path)
+        accepted = self._options().varied(options)
+
+        def register(handler: F) -> F:
+            taker = RawSocketRoute(handler, accepted)
+            self.add_routes([FinchRoute(path, taker, auth=auth, middleware=middleware)])
+            return handler
+
+        return register
+
+
+class Group(Routes):
+    """Routes with a common beginning and common guards. :meth:`Routes.group` makes it.
+
+    Attributes:
+        prefix: what the paths of its routes begin with.
+    """
+
+    def __init__(
+        self,
+        parent: Routes,
+        prefix: str,
+        *,
+        auth: Auth | None = None,
+        middleware: Iterable[Middleware] = (),
+    ) -> None:
+        self._parent = parent
+        self.prefix = parse_prefix(prefix)
+        self._level = Level.of(auth, middleware, f"the group {prefix!r}")
+
+    def _options(self) -> SocketOptions:
+        return self._parent._options()
+
+    def _check_path(self, path: str) -> None:
+        if path != "":  # it is the path of the prefix itself
+            super()._check_path(path)
+
+    def _add_leaves(self, route: FinchRoute, prefix: str, levels: tuple[Level, ...]) -> None:
+        self._parent._add_leaves(route, self.prefix + prefix, (self._level, *levels))
+
+    def __repr__(self) -> str:
+        return f"Group({self.prefix!r})"
