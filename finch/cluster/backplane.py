@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import trio
 
@@ -18,7 +18,9 @@ from finch.cluster.figures import Figures
 from finch.cluster.history import History, Position
 from finch.cluster.views import People, Seen, Who
 from finch.wire.envelope import Envelope
-from finch.wire.posted import Belongs
+
+if TYPE_CHECKING:
+    from finch.wire.posted import Belongs
 
 
 class Channel(NamedTuple):

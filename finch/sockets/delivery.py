@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -11,12 +11,13 @@ from finch.cluster.backplane import Asking, Channel, Draft, Missed
 from finch.cluster.history import Position
 from finch.sockets.calls import ask_client
 from finch.sockets.client import SocketClient
-from finch.sockets.eventlink import GONE, EventLink
 from finch.sockets.members import EVERYONE, USER, Members
 from finch.sockets.outgoing import joined_envelope
 from finch.turns import account
 from finch.wire.envelope import Envelope
-from finch.wire.posted import Belongs
+
+if TYPE_CHECKING:
+    from finch.wire.posted import Belongs
 
 
 class Delivery:
@@ -158,10 +159,7 @@ class Delivery:
         client = self._members.get(belongs.client)
         if client is None:
             return None
-        outlet = client._outlet
-        return (
-            await outlet.take(belongs, lines, patience) if isinstance(outlet, EventLink) else GONE
-        )
+        return await client._outlet.take(belongs, lines, patience)
 
     def attended(self, channel: Channel) -> None:
         """Who is present elsewhere has changed: those who hear a channel must be told."""

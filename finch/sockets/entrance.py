@@ -14,18 +14,17 @@ from finch.http.takeover import Prepared
 from finch.sockets.asked import positions
 from finch.sockets.client import SocketClient
 from finch.sockets.delivery import Delivery
-from finch.sockets.eventlink import PATIENCE
 from finch.sockets.identities import Identities
 from finch.sockets.identity import Identity, check_user_id, found_by_guard
 from finch.sockets.members import Members, UserId
 from finch.sockets.options import SocketOptions
-from finch.sockets.outlet import Outlet
-from finch.sockets.posts import METHODS, Posted, accept_stream, asks_for_stream, preflight
+from finch.sockets.outlet import PATIENCE, Outlet
 from finch.sockets.upgrade import Upgrade, accept
-from finch.wire.posted import HEADER, Belongs
+from finch.wire.handshake import wants_events
 
 if TYPE_CHECKING:
     from finch.sockets.manager import SocketManager
+    from finch.wire.posted import Belongs
 
 
 class Entrance(ABC):
@@ -65,9 +64,14 @@ class Entrance(ABC):
                 f"request_handle takes the handler's request, not {type(request).__name__}"
             )
         check_user_id(user_id)
-        if self._options.sse and request.method == "POST" and HEADER in request.headers:
-            request.accepted = Posted(request, self._options, self._take)
-            return request.accepted
+        sse = self._options.sse
+        if sse and request.method == "POST":
+            from finch.sockets.posts import Posted  # few clients need it
+            from finch.wire.posted import HEADER
+
+            if HEADER in request.headers:
+                request.accepted = posted = Posted(request, self._options, self._take)
+                return posted
         identity = Identity(user_id) if user_id is not None else found_by_guard(request.user)
         manager = cast("SocketManager", self)
 
@@ -87,7 +91,9 @@ class Entrance(ABC):
         if self.history is not None or self.user_history is not None:
             positions(request)  # refuses what is malformed, before the 101
         upgrade: Upgrade
-        if self._options.sse and asks_for_stream(request):
+        if sse and request.method == "GET" and wants_events(request.raw_headers):
+            from finch.sockets.posts import accept_stream
+
             upgrade = accept_stream(request, self._options, attach)
         else:
             upgrade = accept(request, self._options, attach)
@@ -106,12 +112,16 @@ class Entrance(ABC):
         Raises:
             HTTPError: 403 if the origin of the page is not allowed.
         """
-        return preflight(request, self._options) if self._options.sse else {}
+        if not self._options.sse:
+            return {}
+        from finch.sockets.posts import preflight
+
+        return preflight(request, self._options)
 
     @property
     def methods(self) -> tuple[str, ...]:
         """The methods of the route where this manager is mounted."""
-        return METHODS if self._options.sse else Methods.ONLY_GET
+        return ("GET", "POST") if self._options.sse else Methods.ONLY_GET
 
     async def _take(self, belongs: Belongs, lines: str) -> int:
         """Take the messages of a POST, for the stream to which it belongs, in any process."""

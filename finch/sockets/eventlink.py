@@ -25,10 +25,6 @@ from finch.sockets.outlet import Host, Owner
 from finch.sockets.states import State
 from finch.wire.posted import Belongs, EventProtocol
 
-PATIENCE: Final = 10.0
-"""Seconds that a POST waits until the messages before it are handled. Networks that cut upgrades
-also cut answers that take long."""
-
 TAKEN, MISNUMBERED, GONE, FULL = 204, 409, 410, 429
 """What becomes of a POST: its messages were taken; its number is not the next one; there is no such
 stream; it must come again later."""
@@ -67,17 +63,7 @@ class EventLink(Link):
         self.open(owner)
         self.transport.write(self._lines.send_open(client, self._secret, most))
 
-    async def take(self, belongs: Belongs, lines: str, patience: float = PATIENCE) -> int:
-        """Take the messages of a POST.
-
-        Parameters:
-            belongs: its header.
-            lines: its body, at most ``max_message_size`` bytes.
-            patience: seconds that it may wait until the messages before it are handled.
-
-        Returns:
-            The status of its answer. All its messages were taken, or none.
-        """
+    async def take(self, belongs: Belongs, lines: str, patience: float) -> int:
         if not compare_digest(belongs.secret, self._secret) or self.state is not _OPEN:
             return GONE
         if belongs.number == self._number:

@@ -27,30 +27,12 @@ from finch.wire.posted import HEADER, Belongs, read_belongs
 Taker = Callable[[Belongs, str], Awaitable[int]]
 """Takes the messages of a POST, and returns the status of its answer."""
 
-METHODS: Final = ("GET", "POST")
-"""What the path of a manager answers."""
-
 _WHY: Final = {
     MISNUMBERED: "the number of this POST is not the next one",
     GONE: "there is no such stream; connect again",
     FULL: "messages wait that are not handled yet; send this POST again",
 }
 _PREFLIGHT_LASTS: Final = "600"  # seconds: Chromium keeps it for two hours at most
-
-
-def asks_for_stream(request: Request) -> bool:
-    """Whether a request asks for a stream of events."""
-    if request.method != "GET":
-        return False
-    # as bytes: a WebSocket's handshake comes here as well, and has no use for parsed headers
-    for name, value in request.raw_headers:
-        if name == b"accept":
-            for accepted in value.lower().split(b","):
-                kind, _, parameters = accepted.partition(b";")
-                if kind.strip() == b"text/event-stream":
-                    weight = parameters.replace(b" ", b"")
-                    return not weight.startswith(b"q=0") or bool(weight[3:].strip(b".0"))
-    return False
 
 
 class EventUpgrade(Upgrade):
