@@ -152,7 +152,3 @@ class EventLink(Link):
         super().close(code, reason)
         if was_open:
             self.transport.finish()  # nobody answers: the client closes its side when it sees this
-
-    def eof(self) -> None:
-        super().eof()
-        self._make_room()

@@ -86,7 +86,7 @@ class Stream:
         kind, data = await self.event()
         assert kind == "close", (kind, data)
         assert list(data) == ["code", "reason"]
-        with trio.fail_after(HEARD_WITHIN):
+        with trio.fail_after(1):
             assert self._buffer == b""
             assert await self.stream.receive_some() == b""
         return data["code"]

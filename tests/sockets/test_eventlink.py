@@ -377,6 +377,19 @@ async def test_a_client_whose_handler_is_slow_must_wait(autojump_clock):
         assert app.seen == ["connect", *range(51)]
 
 
+async def test_a_large_inbox_takes_all_of_a_post(autojump_clock):
+    """More than one turn's worth, before and after it was full."""
+    app = app_with(Limits(inbox=200))
+    async with TestClient(app) as client:
+        stream = await stream_of(client)
+        await stream.send(*[{"path": "wait", "data": number} for number in range(1000)])
+        app.gate.set()
+        with trio.fail_after(5):
+            while len(app.seen) < 1001:
+                await trio.sleep(0.01)
+        assert app.seen == ["connect", *range(1000)]
+
+
 async def test_a_post_that_waits_is_told_if_the_stream_ends(autojump_clock):
     app = app_with(Limits(inbox=4))
     async with TestClient(app) as client:
@@ -479,6 +492,17 @@ async def test_a_silent_stream_is_kept_alive_by_comments(autojump_clock):
         assert await stream.call("echo", 1) == 1
 
 
+async def test_a_busy_client_to_whom_nothing_is_said_is_kept_alive_too(autojump_clock):
+    app = app_with(Limits(inbox=2))
+    async with TestClient(app) as client:
+        stream = await stream_of(client)
+        for number in range(13):
+            await stream.send(*[{"path": "note", "data": number}] * 8)
+            await trio.sleep(5)
+        await stream.call("echo", 1)
+        assert stream.comments == 3
+
+
 # Slow clients
 
 
@@ -511,8 +535,10 @@ async def test_a_slow_client_gets_the_newest_of_what_is_volatile(reader, autojum
             await app.everyone.send([number, "x" * 1000], path="price", volatile=True)
             await trio.sleep(0.01)
         heard = []
+        begun = trio.current_time()
         while not heard or heard[-1] != 299:
             heard.append((await slow.receive())["data"][0])
+        assert trio.current_time() - begun < 0.1
         assert heard == sorted(set(heard))
         assert len(heard) < 200
         assert await slow.call("echo", 1) == 1
