@@ -18,7 +18,8 @@ from finch.cluster.posting import Post, Posting
 from finch.errors import Unavailable
 from finch.wire.posted import Belongs
 
-_GONE: Final = 410
+_GONE, _FULL = 410, 429
+_MOST: Final = 16 * 1024 * 1024  # characters that are on their way: whoever posts may be anybody
 _SHARE: Final = 0.6  # of the time that an answer may take, how much the stream may wait for room
 
 _posted: Final = msgspec.json.Decoder(tuple[str, int, str])
@@ -44,6 +45,7 @@ class Passing:
         self._names = names
         self._patience = patience
         self._waiting: dict[int, trio.MemorySendChannel[int]] = {}
+        self._size = 0  # characters of what waits
         self._last_ref = 0
 
     async def pass_on(self, belongs: Belongs, lines: str) -> int:
@@ -51,6 +53,8 @@ class Passing:
         node = belongs.client[:NODE]
         if node == self._node:
             return _GONE
+        if self._size and self._size + len(lines) > _MOST:
+            return _FULL
         self._last_ref = ref = self._last_ref + 1
         data = msgspec.Raw(msgspec.json.encode((belongs.secret, belongs.number, lines)))
         note = Note(
@@ -59,6 +63,7 @@ class Passing:
         post = Post((b"PUBLISH", self._names.node(node), encode_note(note)))
         send, receive = trio.open_memory_channel[int](1)
         self._waiting[ref] = send
+        self._size += len(lines)
         try:
             await self._posting.post(post, "the messages were not passed on", wait=True)
             if not post.result:
@@ -67,6 +72,7 @@ class Passing:
                 return await receive.receive()
         finally:
             del self._waiting[ref]
+            self._size -= len(lines)
             send.close()
             receive.close()
         why = f"the process of the stream has not answered in {self._patience:g} s"

@@ -23,6 +23,7 @@ from finch.net.transport import Transport
 from finch.sockets.link import Link
 from finch.sockets.outlet import Host, Owner
 from finch.sockets.states import State
+from finch.wire.envelope import Envelope
 from finch.wire.posted import Belongs, EventProtocol
 
 TAKEN, MISNUMBERED, GONE, FULL = 204, 409, 410, 429
@@ -62,6 +63,9 @@ class EventLink(Link):
         """
         self.open(owner)
         self.transport.write(self._lines.send_open(client, self._secret, most))
+
+    def push(self, envelope: Envelope, language: str, client: bytes) -> bool:
+        return self.send_frame(self._lines.send_message(envelope.json(language, client)))
 
     async def take(self, belongs: Belongs, lines: str, patience: float) -> int:
         if not compare_digest(belongs.secret, self._secret) or self.state is not _OPEN:

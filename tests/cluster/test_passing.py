@@ -76,6 +76,27 @@ async def test_a_process_that_does_not_answer_is_503(url, monkeypatch, caplog):
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
+async def test_what_is_on_its_way_is_bounded(url, monkeypatch):
+    monkeypatch.setattr("finch.cluster.passing._MOST", 1000)
+    release = trio.Event()
+    take = EventLink.take
+
+    async def slow(*args):
+        await release.wait()
+        return await take(*args)
+
+    monkeypatch.setattr(EventLink, "take", slow)
+    async with node(url) as one, node(url) as two:
+        ann, bob = await split_between(one, two), await split_between(one, two, "bob")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ann.send, " " * 2000)  # alone, it may be larger
+            while not two.backplane._passing._size:
+                await trio.sleep(0.001)
+            assert (await bob.post(" ")).status == 429
+            release.set()
+        await bob.send(" ")
+
+
 @pytest.mark.parametrize("data", [b"5", b'["secret", "no number", ""]'])
 async def test_what_is_no_post_is_ignored(url, data):
     import msgspec

@@ -3,6 +3,7 @@
 import json
 import socket
 
+import msgspec
 import pytest
 import trio
 
@@ -144,6 +145,13 @@ async def test_the_server_asks_and_the_client_answers():
         question = await stream.receive()
         await stream.send({"path": "confirm", "data": True, "reply": question["id"]})
         assert (await stream.receive())["data"] is True
+
+
+async def test_json_that_others_have_written_in_several_lines_is_one_message():
+    async with TestClient(app_with()) as client:
+        stream = await stream_of(client)
+        await client.app.everyone.send(msgspec.Raw(b'{\n  "a": [\r\n1,\r2]\n}'), path="p")
+        assert (await stream.receive())["data"] == {"a": [1, 2]}
 
 
 async def test_a_websocket_and_a_stream_are_in_one_room():

@@ -73,6 +73,7 @@ def test_what_it_sends():
     opened = protocol.send_open(ID, SECRET, 1000)
     assert opened == f'event: open\ndata: {{"stream":"{ID}.{SECRET}","most":1000}}\n\n'.encode()
     assert protocol.send_message('{"a":"é"}') == 'data: {"a":"é"}\n\n'.encode()
+    assert protocol.send_message(b'{"a":\r\n[1,\n2]}\r') == b'data: {"a":[1,2]}\n\n'
     assert protocol.send_close(1001, 'a "b"\n') == (
         b'event: close\ndata: {"code":1001,"reason":"a \\"b\\"\\n"}\n\n'
     )
