@@ -1,21 +1,22 @@
 """The one door from an audience to the world: publish, number, keep, count.
 
 An application begins in one process, and later runs in several. All that an audience needs of the
-others goes through :class:`Backplane`. ``inprocess.py`` has its form for one process, ``redis.py``
-that for several.
+others goes through :class:`Backplane`. ``inprocess.py`` has its form for one process, which keeps
+everything in memory and never waits; ``redis.py`` that for several.
 """
 
 from __future__ import annotations
 
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import trio
 
 from finch.cluster.figures import Figures
 from finch.cluster.history import History, Position
+from finch.cluster.leader import Leader
 from finch.cluster.views import People, Seen, Who
 from finch.wire.envelope import Envelope
 
@@ -264,6 +265,15 @@ class Backplane(ABC):
         Raises:
             ConfigurationError: if the others refuse this process.
         """
+
+    def candidate(self, leader: Leader) -> Callable[[], Awaitable[None]] | None:
+        """What lets this process be elected among all, as long as it runs; None if there are no
+        other processes.
+
+        Parameters:
+            leader: is appointed and dismissed.
+        """
+        return None
 
     def figures(self) -> Figures:
         """How it is doing."""

@@ -35,7 +35,7 @@ def check_url(url: object) -> str | None:
         raise ConfigurationError(
             "a backplane over Redis needs coredis; write: pip install 'finch-trio[redis]'"
         ) from None
-    from finch.cluster.line import Address
+    from finch.cluster.address import Address
 
     Address(url)  # a mistake in it raises here
     return url
@@ -51,7 +51,7 @@ def make_backplane(url: str | None, local: Local, mount: str) -> Backplane:
     """
     if url is None:
         return InProcess(local)
-    from finch.cluster.line import Address
+    from finch.cluster.address import Address
     from finch.cluster.redis import Redis
 
     return Redis(local, Address(url), mount)

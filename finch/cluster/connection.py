@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 import trio
 from coredis.constants.resp import DataType
-from coredis.exceptions import ConnectionError, InvalidResponse, RedisError
+from coredis.exceptions import ConnectionError, InvalidResponse, RedisError, ResponseError
 from coredis.parser import NotEnoughData, Parser
 
 from finch.turns import account
@@ -36,6 +36,7 @@ ENOUGH: Final = 256 * 1024
 _READ: Final = 1024 * 1024  # bytes that the parser has done with, after which they are forgotten
 
 _GONE: Final = "the connection was lost"
+_CONFUSED: Final = "the answers of Redis are out of order"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Place:
         """A connection to it.
 
         Raises:
-            ConnectionError: if nobody accepts connections there.
+            ConnectionError: if nobody accepts connections there, or the certificate is not trusted.
         """
         try:
             if self.path is not None:
@@ -74,7 +75,20 @@ class Place:
             raise ConnectionError(f"nobody accepts connections there: {error}") from None
         if self.tls is None:
             return stream
-        return trio.SSLStream(stream, self.tls, server_hostname=self.host, https_compatible=True)
+        secured = trio.SSLStream(stream, self.tls, server_hostname=self.host, https_compatible=True)
+        try:
+            await secured.do_handshake()
+        except BaseException as error:
+            await trio.aclose_forcefully(stream)
+            if isinstance(error, trio.BrokenResourceError):
+                why = error.__cause__ or "it is no TLS server"
+                raise ConnectionError(f"no TLS with {self.host}: {why}") from None
+            raise
+        return secured
+
+
+class Refused(Exception):
+    """Redis has refused a command. The message is its own."""
 
 
 class Answer(Awaitable[Any]):
@@ -107,6 +121,24 @@ class Answer(Awaitable[Any]):
         return self._value
 
 
+class _Subscription:
+    """Channels that were subscribed to, or left, by one command. Redis confirms each by a push, in
+    its place among the answers; or it answers with an error."""
+
+    __slots__ = ("channels", "kind")
+
+    def __init__(self, kind: bytes, channels: Iterable[bytes]) -> None:
+        self.kind = kind
+        self.channels = set(channels)
+
+    def confirmed(self, kind: bytes, channel: bytes) -> bool:
+        """A push has come. Returns whether it confirms a part of this."""
+        mine = kind == self.kind and channel in self.channels
+        if mine:
+            self.channels.remove(channel)
+        return mine
+
+
 class Connection:
     """A connection to Redis, by RESP3.
 
@@ -114,6 +146,9 @@ class Connection:
         place: where Redis is.
         heard: is called with channel and text of each message that was published.
         rest: is awaited after that: lets other tasks have the turns that ``heard`` has used up.
+
+    Attributes:
+        place: the same.
 
     Example::
 
@@ -127,10 +162,10 @@ class Connection:
         heard: Callable[[bytes, bytes], None] | None = None,
         rest: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        self._place = place
+        self.place = place
         self._heard = heard
         self._rest = rest
-        self._answers: deque[Answer] = deque()
+        self._answers: deque[Answer | _Subscription] = deque()
         self._outbox = bytearray()
         self._sending = 0  # bytes
         self._written = trio.Event()
@@ -148,17 +183,21 @@ class Connection:
         Raises:
             ConnectionError: if the connection has ended.
         """
-        self.tell(*command)
+        self._send(command)
         answer = Answer()
         self._answers.append(answer)
         return answer
 
-    def tell(self, *command: bytes | str | int) -> None:
-        """Send a command that has no answer.
+    def tell(self, command: bytes, *channels: bytes) -> None:
+        """Subscribe to channels, or leave them. If Redis refuses that, the connection ends.
 
         Raises:
             ConnectionError: if the connection has ended.
         """
+        self._send((command, *channels))
+        self._answers.append(_Subscription(command.lower(), channels))
+
+    def _send(self, command: tuple[bytes | str | int, ...]) -> None:
         if self._ended is not None:
             raise ConnectionError(self._ended)
         self._outbox += packed_command(command)
@@ -178,9 +217,10 @@ class Connection:
 
         Raises:
             ConnectionError: when it has ended, or nobody accepts connections there.
-            RedisError: if Redis refuses the login.
+            RedisError: if Redis refuses the login, or a subscription.
+            Refused: if there is no such database.
         """
-        stream = await self._place.open()
+        stream = await self.place.open()
         try:
             async with trio.open_nursery() as nursery:
                 self._scope = nursery.cancel_scope
@@ -191,13 +231,15 @@ class Connection:
         finally:
             self._ended = self._ended or _GONE
             while self._answers:
-                self._answers.popleft().settle(ConnectionError(self._ended))
+                answer = self._answers.popleft()
+                if isinstance(answer, Answer):
+                    answer.settle(ConnectionError(self._ended))
             with trio.CancelScope(shield=True):
                 await trio.aclose_forcefully(stream)
         raise ConnectionError(self._ended)
 
     async def _log_in(self) -> None:
-        place = self._place
+        place = self.place
         hello: list[bytes | str | int] = [b"HELLO", 3]
         if place.password or place.user:
             hello += [b"AUTH", place.user or "default", place.password or b""]
@@ -205,7 +247,10 @@ class Connection:
             hello += [b"SETNAME", place.name]
         await self.ask(*hello)
         if place.db:
-            await self.ask(b"SELECT", place.db)
+            try:
+                await self.ask(b"SELECT", place.db)
+            except ResponseError as error:
+                raise Refused(f"there is no database {place.db}: {error}") from None
 
     async def _write(self, stream: trio.abc.Stream) -> None:
         while True:
@@ -236,16 +281,35 @@ class Connection:
         while not isinstance(parsed := parser.parse(), NotEnoughData):
             kind, value = parsed
             if kind != DataType.PUSH:
-                if self._answers:  # else it is the error of a command that has no answer
-                    self._answers.popleft().settle(value)
+                self._settle(value)
                 continue
             push: Any = value
-            if push[0] == b"message" and self._heard is not None:
+            if push[0] not in (b"message", b"smessage"):
+                self._confirm(push[0], push[1])
+            elif self._heard is not None:
                 self._heard(push[1], push[2])
                 if account.spend(len(push[2])):
                     await trio.lowlevel.checkpoint()
                 if self._rest is not None:
                     await self._rest()
+
+    def _settle(self, value: Any) -> None:
+        """The answer to a command has come."""
+        answer = self._answers.popleft() if self._answers else None
+        if isinstance(answer, _Subscription):
+            raise value if isinstance(value, RedisError) else ConnectionError(_CONFUSED)
+        if answer is not None:
+            answer.settle(value)
+
+    def _confirm(self, kind: bytes, channel: bytes) -> None:
+        """Redis has confirmed a subscription, or that a channel was left; or it says that it has
+        ended one, because the channel's slot is on another node of its cluster now."""
+        first = self._answers[0] if self._answers else None
+        if isinstance(first, _Subscription) and first.confirmed(kind, channel):
+            if not first.channels:
+                self._answers.popleft()
+        elif kind == b"sunsubscribe":
+            raise ConnectionError("a slot of the cluster has moved")
 
 
 def forget_read(parser: Parser) -> None:

@@ -1,4 +1,4 @@
-"""The backplane of one process: it keeps everything in memory, and never waits."""
+"""The backplane of one process: everything is in memory, and nothing waits."""
 
 from __future__ import annotations
 

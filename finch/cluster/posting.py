@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import trio
 
-from finch.cluster.line import Line, Refused
+from finch.cluster.connection import Refused
+from finch.cluster.line import Line
 from finch.cluster.unsent import Unsent
 from finch.errors import Unavailable
 from finch.turns import account

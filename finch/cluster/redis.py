@@ -10,22 +10,27 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
 import trio
 
+from finch.cluster.address import Address
 from finch.cluster.attendance import LEASE, Attendance
 from finch.cluster.backplane import Asking, Backplane, Channel, Draft, Local, Missed, Sent
 from finch.cluster.calling import Calls
+from finch.cluster.connection import Refused
+from finch.cluster.election import Election
 from finch.cluster.figures import Figures
 from finch.cluster.hearing import Entry, Heard, Hearing, Numbered
 from finch.cluster.history import History, Position, new_epoch
 from finch.cluster.layout import (
+    ELECT,
     NODE,
     NUMBER,
     READ,
+    RESIGN,
     Names,
     Note,
     lifetimes,
@@ -35,7 +40,8 @@ from finch.cluster.layout import (
     read_note,
     read_numbered,
 )
-from finch.cluster.line import Address, Broken, Line, Refused
+from finch.cluster.leader import Leader
+from finch.cluster.line import Broken, Line
 from finch.cluster.passing import Passing
 from finch.cluster.posting import PATIENCE, Post, Posting
 from finch.cluster.views import People, Seen, Who
@@ -79,11 +85,12 @@ class Redis(Backplane):
         lease: float = LEASE,
     ) -> None:
         self._patience = patience
+        self._lease = lease
         self.node = secrets.token_urlsafe(NODE)[:NODE]
         self._echo = opening(self.node)
         self._local = local
         self._names = Names(address.prefix, address.db, mount)
-        self._line = Line(address, self, (NUMBER, READ), look)
+        self._line = Line(address, self, (NUMBER, READ, ELECT, RESIGN), look)
         self._posting = Posting(self._line, patience)
         self._line.ails = self._posting.ails
         self._attendance = Attendance(self.node, self._line, local, self._names, lease)
@@ -130,7 +137,6 @@ class Redis(Backplane):
         return self._line.script(
             NUMBER,
             self._names.keys(channel),
-            self._line.run_id,
             new_epoch(),
             history.messages,
             *lifetimes(history),
@@ -202,6 +208,9 @@ class Redis(Backplane):
 
     async def pass_on(self, belongs: Belongs, lines: str) -> int:
         return await self._passing.pass_on(belongs, lines)
+
+    def candidate(self, leader: Leader) -> Callable[[], Awaitable[None]]:
+        return Election(self._line, self._names, self.node, self._lease, leader).run
 
     async def farewell(self) -> None:
         with trio.move_on_after(_FAREWELL):

@@ -52,6 +52,7 @@ class FinchRoute:
         "_fault",
         "chain",
         "children",
+        "gives_way",
         "index",
         "inline",
         "key",
@@ -90,6 +91,8 @@ class FinchRoute:
         """The headers of the answer to OPTIONS, if the handler decides about pages of other origins
         itself."""
         self._fault: ConfigurationError | None = None
+        self.gives_way = False
+        """Whether it is left out if the application has a route for its path and method."""
         if index is None:
             if not self.children:
                 raise ConfigurationError(

@@ -10,6 +10,7 @@ from finch.cluster.backplane import Backplane
 from finch.cluster.history import History
 from finch.http.methods import Methods
 from finch.http.request import Request
+from finch.http.routing import FinchRoute
 from finch.http.takeover import Prepared
 from finch.sockets.asked import positions
 from finch.sockets.client import SocketClient
@@ -118,10 +119,12 @@ class Entrance(ABC):
 
         return preflight(request, self._options)
 
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The methods of the route where this manager is mounted."""
-        return ("GET", "POST") if self._options.sse else Methods.ONLY_GET
+    def mount(self, path: str, key: str | None = None) -> FinchRoute:
+        """The route where this manager is mounted."""
+        methods = ("GET", "POST") if self._options.sse else Methods.ONLY_GET
+        route = FinchRoute(path, self.handle, methods=methods, key=key)
+        route.preflight = self.preflight
+        return route
 
     async def _take(self, belongs: Belongs, lines: str) -> int:
         """Take the messages of a POST, for the stream to which it belongs, in any process."""

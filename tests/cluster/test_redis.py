@@ -133,7 +133,7 @@ async def test_a_numbered_message_that_cannot_be_read_is_missing_and_the_rest_go
     ann, room = await place.node.connect(), place.node.app.room("chat/a")
     joined = await ann.join("chat/a")
     first = await room.send("before", path="said")
-    place.number(Channel("room", "chat/a"), text, run=place.node.backplane._line.run_id)
+    place.number(Channel("room", "chat/a"), text, run=place.node.backplane._line._run_of(b""))
     await room.send("after", path="said")
     assert [(await heard(ann, "said")).seq for _ in "ab"] == [1, 3]
     bob = await place.node.connect()

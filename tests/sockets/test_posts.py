@@ -184,3 +184,23 @@ async def test_the_guards_of_a_manager_see_every_post_and_no_preflight():
         response = await client.options("/live", headers=headers)
         assert response.headers["access-control-allow-origin"] == ALLOWED
         assert seen == ["GET", "GET", "POST", "POST", "OPTIONS"]
+
+
+async def test_a_manager_that_takes_the_place_of_the_first_one_has_its_own_options_and_guards():
+    app = FinchApp(sse=False)
+
+    @app.socket("echo")
+    async def echo(socket, data):
+        return data
+
+    async def auth(request):
+        return request.query.get("token")
+
+    SocketManager(app, sse=True, allowed_origins=[ALLOWED], auth=auth)
+    async with TestClient(app) as client:
+        assert (await preflight(client, ALLOWED)).status == 204
+        with pytest.raises(Refused) as raised:
+            await stream_of(client)
+        assert raised.value.status == 401
+        stream = await stream_of(client, "/ws?token=ann", more=of_page(ALLOWED))
+        assert await stream.call("echo", 1) == 1
