@@ -221,9 +221,8 @@ class FinchApp(Routes, Beside, Shortcuts):
         if implicit is not None:
             self._implicit = None
             manager.adopt(implicit)
-            mount = self._own.pop(self.socket_path or "", None)
-            if mount is not None:  # its options and guards are those of the manager before
-                self._router.remove(mount)
+            if (mount := self._own.pop(self.socket_path or "", None)) is not None:
+                self._router.remove(mount)  # it has the guards of the manager before
                 self.mount_manager(manager)
 
     def mount_manager(self, manager: SocketManager) -> None:

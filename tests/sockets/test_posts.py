@@ -82,7 +82,7 @@ async def test_a_page_that_is_allowed_may_read_it_with_cookies(origin):
             assert response.status == status
             assert response.headers["access-control-allow-origin"] == origin
             assert response.headers["access-control-allow-credentials"] == "true"
-            assert response.headers["vary"] == "origin"
+            assert "origin" in response.headers["vary"]
 
 
 @pytest.mark.parametrize("origin", FOREIGN)
