@@ -10,6 +10,7 @@ import trio.testing
 from finch import EventStream, FinchApp, Limits, ServerEvent
 from finch.testing import ResponseCut, TestClient
 from tests.conftest import serving
+from tests.linting import findings
 from tests.sockets.doors import narrow
 
 ASK = b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -60,6 +61,16 @@ async def test_text_json_and_events_are_sent_as_events():
         ": nothing",
         "",
     ]
+
+
+async def test_httplint_finds_nothing_bad():
+    request = b"GET /events HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    async with TestClient(app_with(["one", ServerEvent("two", id=2)])) as client:
+        stream, answer = client.connect(), b""
+        await stream.send_all(request)
+        while piece := await stream.receive_some():
+            answer += piece
+    assert findings(request, answer) == []
 
 
 async def test_headers_that_are_given_replace_the_usual_ones():

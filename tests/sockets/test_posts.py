@@ -4,7 +4,9 @@ import pytest
 import trio
 
 from finch import FinchApp, SocketManager
+from finch.guards import CORS
 from finch.testing import TestClient
+from tests.linting import findings
 from tests.sockets.posting import Refused, stream_of
 
 ALLOWED = "https://pages.example"
@@ -204,3 +206,56 @@ async def test_a_manager_that_takes_the_place_of_the_first_one_has_its_own_optio
         assert raised.value.status == 401
         stream = await stream_of(client, "/ws?token=ann", more=of_page(ALLOWED))
         assert await stream.call("echo", 1) == 1
+
+
+async def test_the_guard_for_cors_opens_it_to_its_origins():
+    app = FinchApp()
+    app.middleware(CORS([ALLOWED]))
+
+    @app.socket("echo")
+    async def echo(socket, data):
+        return data
+
+    async with TestClient(app) as client:
+        stream = await stream_of(client, more=of_page(ALLOWED))
+        assert "access-control-allow-credentials: true" in stream.head.lower()
+        for origin, allowed in ((ALLOWED, "finch-stream"), ("https://evil.example", None)):
+            headers = {
+                "origin": origin,
+                "access-control-request-method": "POST",
+                "access-control-request-headers": "finch-stream",
+            }
+            response = await client.options("/ws", headers=headers)
+            assert response.headers.get("access-control-allow-headers") == allowed
+            # no other path takes the header
+            other = await client.options("/other", headers=headers)
+            assert "finch-stream" not in other.headers.get("access-control-allow-headers", "")
+        headers = {**stream.belongs(), "origin": ALLOWED}
+        response = await client.post("/ws", headers=headers, content="")
+        assert (response.status, response.headers["access-control-allow-origin"]) == (204, ALLOWED)
+
+
+async def exchanged(client, request):
+    """A request, and all that comes within a moment."""
+    stream, answer = client.connect(), b""
+    await stream.send_all(request)
+    with trio.move_on_after(0.05):
+        while piece := await stream.receive_some():
+            answer += piece
+    return request, answer
+
+
+async def test_httplint_finds_nothing_bad(autojump_clock):
+    async with TestClient(app_with()) as client:
+        head = b"%b /ws HTTP/1.1\r\nHost: a\r\nOrigin: https://pages.example\r\n%b\r\n"
+        secret = (await stream_of(client)).secret.encode()
+        posted = b"Finch-Stream: " + secret + b" %d\r\nContent-Length: 0\r\n"
+        for method, lines, status in (
+            (b"GET", b"Accept: text/event-stream\r\n", b"200"),
+            (b"OPTIONS", b"Access-Control-Request-Method: POST\r\n", b"204"),
+            (b"POST", posted % 1, b"204"),
+            (b"POST", posted % 7, b"409"),
+        ):
+            request, answer = await exchanged(client, head % (method, lines))
+            assert answer[9:12] == status
+            assert findings(request, answer) == []
