@@ -48,13 +48,13 @@ class Routes(ABC):
             self._add_leaves(route, "", ())
 
     def group(
-        self, prefix: str, *, auth: Auth | None = None, middleware: Iterable[Middleware] = ()
+        self, prefix: str = "", *, auth: Auth | None = None, middleware: Iterable[Middleware] = ()
     ) -> Group:
         """Routes whose paths begin with the same text, and which have the same guards.
 
         Parameters:
             prefix: such as ``/api`` or ``/users/{user_id:int}``. Its parameters are parameters of
-                every handler.
+                every handler. Without one, the routes have their guards in common only.
             auth: says who sends a request: see :mod:`finch.http.guarding`.
             middleware: functions around every handler, the outermost first.
 

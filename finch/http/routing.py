@@ -161,8 +161,10 @@ def parse_prefix(prefix: object) -> str:
     """What comes before the paths of a group or of a route's children, checked.
 
     Raises:
-        ConfigurationError: if it is no path, or ends with a slash.
+        ConfigurationError: if it is neither empty nor a path, or ends with a slash.
     """
+    if prefix == "":
+        return ""  # guards alone
     parse_path(prefix)
     assert isinstance(prefix, str)
     if prefix.endswith("/") and prefix != "/":
