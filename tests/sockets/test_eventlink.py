@@ -10,7 +10,7 @@ import trio
 from finch import ClientGone, FinchApp, History, HTTPError, Limits, SocketManager
 from finch.testing import TestClient
 from tests.sockets.doors import narrow
-from tests.sockets.posting import Refused, stream_of
+from tests.sockets.posting import Refused, Stream, stream_of
 
 
 def app_with(limits=None, **options):
@@ -462,6 +462,25 @@ async def test_the_server_says_why_it_closes():
         await gone(app)
         with pytest.raises(ClientGone):
             await socket.call("x")
+
+
+@pytest.mark.parametrize("who", ["server", "client"])
+async def test_it_ends_over_real_connections(serve_over, reader, who):
+    """Over TLS there is no end of one side only."""
+    if reader == "hub":
+        return  # serve_over has both readers
+    app = app_with()
+    async with serve_over(app, bystander=False) as reached:
+        peer = await reached.connect()
+        stream = await Stream(peer.stream, "/ws", None).begin("/ws")
+        await app.everyone.send("x" * 100_000, path="p")
+        if who == "server":
+            await app.everyone.close(4000, "enough")
+        assert len((await stream.receive())["data"]) == 100_000
+        if who == "server":
+            assert await stream.closed() == 4000
+        await peer.stream.aclose()
+        await gone(app)
 
 
 async def test_a_client_that_ignores_the_end_is_dropped(autojump_clock):
