@@ -268,6 +268,7 @@ testing.answers
 testing.forms
 testing.asking
 testing.cookies
+testing.exchange
 testing.streamed
 testing.socket
 testing.client
