@@ -162,6 +162,7 @@ client.room
 client.keeper
 client.finch
 
+describe.schemas
 describe.surface
 describe.listing
 describe.typescript
