@@ -44,7 +44,12 @@ class Routes(ABC):
             self._add_leaves(route, "", ())
 
     def group(
-        self, prefix: str, *, auth: Auth | None = None, middleware: Iterable[Middleware] = ()
+        self,
+        prefix: str,
+        *,
+        auth: Auth | None = None,
+        middleware: Iterable[Middleware] = (),
+        describe: bool = True,
     ) -> Group:
         """Routes whose paths begin with the same text, and which have the same guards.
 
@@ -53,6 +58,7 @@ class Routes(ABC):
                 every handler.
             auth: says who sends a request: see :mod:`finch.http.guarding`.
             middleware: functions around every handler, the outermost first.
+            describe: whether descriptions of the application, such as ``/openapi.json``, have them.
 
         Raises:
             ConfigurationError: if the prefix ends with a slash, or is no path.
@@ -64,7 +70,7 @@ class Routes(ABC):
             @api.get("/birds")
             async def birds(request): ...
         """
-        return Group(self, prefix, auth=auth, middleware=middleware)
+        return Group(self, prefix, auth=auth, middleware=middleware, describe=describe)
 
     def route(
         self,
@@ -73,6 +79,7 @@ class Routes(ABC):
         key: str | None = None,
         auth: Auth | None = None,
         middleware: Iterable[Middleware] = (),
+        describe: bool = True,
     ) -> Callable[[F], F]:
         """Register the handler of a path, or of several:
         ``async def handler(request, **path_params)``.
@@ -93,6 +100,7 @@ class Routes(ABC):
                 key=key,
                 auth=auth,
                 middleware=middleware,
+                describe=describe,
             )
             self.add_routes([route])
             return handler
@@ -108,10 +116,16 @@ class Routes(ABC):
         key: str | None = None,
         auth: Auth | None = None,
         middleware: Iterable[Middleware] = (),
+        describe: bool = True,
     ) -> Callable[[F], F]:
         """Register the handler of GET (and HEAD) at a path."""
         return self.route(
-            *paths, methods=Methods.ONLY_GET, key=key, auth=auth, middleware=middleware
+            *paths,
+            methods=Methods.ONLY_GET,
+            key=key,
+            auth=auth,
+            middleware=middleware,
+            describe=describe,
         )
 
     def post(
@@ -120,10 +134,16 @@ class Routes(ABC):
         key: str | None = None,
         auth: Auth | None = None,
         middleware: Iterable[Middleware] = (),
+        describe: bool = True,
     ) -> Callable[[F], F]:
         """Register the handler of POST at a path."""
         return self.route(
-            *paths, methods=Methods.ONLY_POST, key=key, auth=auth, middleware=middleware
+            *paths,
+            methods=Methods.ONLY_POST,
+            key=key,
+            auth=auth,
+            middleware=middleware,
+            describe=describe,
         )
 
     def put(
@@ -132,10 +152,16 @@ class Routes(ABC):
         key: str | None = None,
         auth: Auth | None = None,
         middleware: Iterable[Middleware] = (),
+        describe: bool = True,
     ) -> Callable[[F], F]:
         """Register the handler of PUT at a path."""
         return self.route(
-            *paths, methods=Methods.ONLY_PUT, key=key, auth=auth, middleware=middleware
+            *paths,
+            methods=Methods.ONLY_PUT,
+            key=key,
+            auth=auth,
+            middleware=middleware,
+            describe=describe,
         )
 
     def patch(
@@ -144,10 +170,16 @@ class Routes(ABC):
         key: str | None = None,
         auth: Auth | None = None,
         middleware: Iterable[Middleware] = (),
+        describe: bool = True,
     ) -> Callable[[F], F]:
         """Register the handler of PATCH at a path."""
         return self.route(
-            *paths, methods=Methods.ONLY_PATCH, key=key, auth=auth, middleware=middleware
+            *paths,
+            methods=Methods.ONLY_PATCH,
+            key=key,
+            auth=auth,
+            middleware=middleware,
+            describe=describe,
         )
 
     def delete(
@@ -156,10 +188,16 @@ class Routes(ABC):
         key: str | None = None,
         auth: Auth | None = None,
         middleware: Iterable[Middleware] = (),
+        describe: bool = True,
     ) -> Callable[[F], F]:
         """Register the handler of DELETE at a path."""
         return self.route(
-            *paths, methods=Methods.ONLY_DELETE, key=key, auth=auth, middleware=middleware
+            *paths,
+            methods=Methods.ONLY_DELETE,
+            key=key,
+            auth=auth,
+            middleware=middleware,
+            describe=describe,
         )
 
     @takes_options(OfSocket)
@@ -212,10 +250,11 @@ class Group(Routes):
         *,
         auth: Auth | None = None,
         middleware: Iterable[Middleware] = (),
+        describe: bool = True,
     ) -> None:
         self._parent = parent
         self.prefix = parse_prefix(prefix)
-        self._level = Level.of(auth, middleware, f"the group {prefix!r}")
+        self._level = Level.of(auth, middleware, f"the group {prefix!r}", describe)
 
     def _options(self) -> SocketOptions:
         return self._parent._options()
