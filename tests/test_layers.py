@@ -163,9 +163,17 @@ client.keeper
 client.finch
 
 describe.schemas
+describe.words
+describe.description
 describe.surface
 describe.listing
 describe.typescript
+describe.answers
+describe.parameters
+describe.openapi
+describe.envelopes
+describe.asyncapi
+describe.page
 
 lifespan
 beside
@@ -176,6 +184,7 @@ browser
 health
 metrics
 backplanes
+described
 app
 watchdog
 deferred

@@ -38,6 +38,9 @@ STORIES = {
         "values": "request, body, cookies and language: all that a handler reads from a request",
         "wrong_names_in_paths": "paths: what is said of braces that are no parameter",
     },
+    "describe": {
+        "schemathesis": "openapi: a server answers as its description says, whatever is asked",
+    },
     "cluster": {
         "conformance": "backplane and redis: what every backplane must do",
         "rolling": "supervisor, redis and all below: workers are replaced under load",
