@@ -32,7 +32,13 @@ from benchmarks import dialects, report
 from benchmarks.crowd import Crowd
 from benchmarks.fanout import Delivered, NotJoined, Rooms
 from benchmarks.peers import HOST, PEERS, NotStarted, Peer, Server, running, uvicorn
-from benchmarks.process import before_others, cpu_seconds, machine_seconds, raise_file_limit
+from benchmarks.process import (
+    before_others,
+    cpu_seconds,
+    machine_seconds,
+    never_interrupt,
+    raise_file_limit,
+)
 from benchmarks.rounds import Results, say
 from benchmarks.workloads import Figures, Workload, settle
 
@@ -290,6 +296,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             present.append(known[name])
     if not present:
         return 1
+    if options.polite:
+        never_interrupt()
     results = measure(
         present,
         options.processes,
@@ -335,6 +343,11 @@ def _parser() -> argparse.ArgumentParser:
         help="in which a measurement may be repeated if other programs disturb it (%(default)s)",
     )
     add("--first", action="store_true", help="go before other programs: needs root")
+    add(
+        "--polite",
+        action="store_true",
+        help="the load takes no core from a server that is at work: for an otherwise idle machine",
+    )
     add("--out", type=Path, help="folder for cluster.md and cluster.json")
     return parser
 

@@ -4,6 +4,9 @@ Examples::
 
     python -m benchmarks.concurrent_clients ws://127.0.0.1:8080/ws --clients 1000 --path echo
     python -m benchmarks.concurrent_clients ws://127.0.0.1:8080/raw --raw --rate 5000 --plot out.svg
+
+It knows most answers by their length, which is fast. ``python -m finch load`` reads every message:
+it is the one for applications of your own.
 """
 
 from __future__ import annotations
@@ -117,7 +120,7 @@ def _target(options: argparse.Namespace) -> tuple[tuple[str, int], dialects.Dial
     if options.socketio is not None:
         dialect = dialects.socketio(host, options.socketio, options.size)
     elif options.path is not None:
-        dialect = dialects.envelope(host, target, options.path, options.size)
+        dialect = dialects.call(host, target, options.path, options.size)
     else:
         dialect = dialects.raw_echo(host, target, options.size)
     return (url.hostname, port), dialect

@@ -78,6 +78,8 @@ class WebSocketDialect:
         opening: what is sent as soon as the handshake is done.
         welcome: what the last message of the greeting must hold.
         undo: the frame that undoes ``message``.
+        own: what every answer holds; what the server sends besides is none.
+        part: what holds an answer that another part follows.
     """
 
     hello: bytes
@@ -88,6 +90,8 @@ class WebSocketDialect:
     opening: bytes = b""
     welcome: bytes = b""
     undo: bytes = b""
+    own: bytes = b""
+    part: bytes = b""
     steps: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -116,6 +120,10 @@ class WebSocketDialect:
             return Piece(end, Kind.STEP, self.greeting[step - 1], problem)
         if self.heartbeat and end - start == 1:
             return Piece(end, Kind.CONTROL, self.heartbeat)
+        if buffer.find(self.own, start, end) < 0:
+            return Piece(end, Kind.CONTROL)
+        if self.part and buffer.find(self.part, start, end) >= 0:
+            return Piece(end, Kind.CONTROL)
         if opcode != frames.CONTINUATION and buffer.find(self.expected, start, end) < 0:
             return Piece(end, Kind.WRONG, problem="an answer without the data that was sent")
         return Piece(end, Kind.ANSWER)
@@ -173,6 +181,17 @@ def envelope(host: str, target: str, path: str, size: int = 64) -> WebSocketDial
     data = _text(size)
     message = _json_frame({"path": path, "data": data.decode()})
     return WebSocketDialect(frames.handshake(host, target), message, data)
+
+
+def call(host: str, target: str, path: str, size: int = 64) -> WebSocketDialect:
+    """Finch's JSON messages to any ``path``, whose answers are known by their ``reply``."""
+    return WebSocketDialect(
+        frames.handshake(host, target),
+        _json_frame({"path": path, "id": 1, "data": _text(size).decode()}),
+        b'"status":200',
+        own=b'"reply":1',
+        part=b'"more":true',
+    )
 
 
 def envelope_in_room(host: str, target: str, room: str, size: int = 64) -> WebSocketDialect:

@@ -42,7 +42,8 @@ class Peer:
         command: what starts it on a port.
         modules: what must be importable (for Node: resolvable).
         packages: whose versions the report names.
-        can: of "raw", "http", "rooms" and "envelope" (Finch's messages; Socket.IO otherwise).
+        can: of "raw", "http", "files", "rooms" and "envelope" (Finch's messages; otherwise
+            Socket.IO).
     """
 
     name: str
@@ -112,6 +113,7 @@ def uvicorn(*arguments: str, app: str = "starlette_app:app") -> Callable[[int], 
 
 
 _SOCKETS_ONLY = frozenset({"envelope", "raw"})
+_STARLETTE = frozenset({"envelope", "raw", "http", "files"})
 
 PEERS: Final = (
     Peer(
@@ -120,7 +122,7 @@ PEERS: Final = (
         _python("finch", "benchmarks.servers.finch_app:app", "--no-access-log", "--port", "PORT"),
         ("finch",),
         ("finch-trio", "trio", "h11", "wsproto", "msgspec"),
-        frozenset({"envelope", "raw", "http", "rooms"}),
+        frozenset({"envelope", "raw", "http", "rooms", "files"}),
     ),
     Peer(
         "websockets",
@@ -143,6 +145,7 @@ PEERS: Final = (
         uvicorn("--loop", "uvloop", "--http", "httptools"),
         ("starlette", "uvicorn", "uvloop", "httptools", "websockets"),
         ("starlette", "uvicorn", "uvloop", "httptools", "websockets"),
+        _STARLETTE,
     ),
     Peer(
         "uvicorn-h11",
@@ -150,6 +153,7 @@ PEERS: Final = (
         uvicorn("--loop", "asyncio", "--http", "h11", "--ws", "wsproto"),
         ("starlette", "uvicorn", "h11", "wsproto"),
         ("starlette", "uvicorn", "h11", "wsproto"),
+        _STARLETTE,
     ),
     Peer(
         "hypercorn-trio",
@@ -166,6 +170,7 @@ PEERS: Final = (
         ),
         ("starlette", "hypercorn", "trio"),
         ("starlette", "hypercorn", "trio"),
+        _STARLETTE,
     ),
     Peer(
         "socketio",

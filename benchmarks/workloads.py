@@ -187,6 +187,7 @@ def cold_start(server: Server, seconds: float) -> Figures:
 _RAW: Final = frozenset({"raw"})
 _HTTP: Final = frozenset({"http"})
 _ROOMS: Final = frozenset({"rooms"})
+_FILES: Final = frozenset({"files"})
 
 WORKLOADS: Final = (
     Workload("cold-start", "cold start, ms", cold_start, higher_is_better=False),
@@ -212,6 +213,12 @@ WORKLOADS: Final = (
     Workload("handshakes", "handshakes/s", partial(handshakes, 1000)),
     Workload("http-hello", "GET /, 64 conns, requests/s", partial(http, "/", b"hello"), _HTTP),
     Workload("http-user", "GET /users/{id}, requests/s", partial(http, "/users/42", b"42"), _HTTP),
+    Workload(
+        "static-10k",
+        "a file of 10 KB, requests/s",
+        partial(http, "/static/10k.txt", b"ten kilobytes"),
+        _FILES,
+    ),
     Workload(
         "idle-10000",
         "RSS of an idle connection, 10,000 conns, bytes",

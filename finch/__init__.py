@@ -17,6 +17,9 @@ Example::
 Serve it with ``python -m finch app:app``.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from finch.app import FinchApp
 from finch.cluster.backplane import Sent
 from finch.cluster.history import History, Position
@@ -39,6 +42,7 @@ from finch.errors import (
 from finch.headers import Headers, QueryParams
 from finch.http.arguments import Body, Cookie, File, Form, Header, Query, named
 from finch.http.converters import converter
+from finch.http.files import FileResponse
 from finch.http.methods import Methods
 from finch.http.request import Request
 from finch.http.response import (
@@ -68,6 +72,10 @@ from finch.sockets.stats import Stats
 from finch.sockets.upgrade import Upgrade
 from finch.wire.message import Message
 
+if TYPE_CHECKING:
+    from finch.http.forms import FormData
+    from finch.http.uploads import Upload
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -86,10 +94,12 @@ __all__ = [
     "Entry",
     "Everyone",
     "File",
+    "FileResponse",
     "FinchApp",
     "FinchError",
     "FinchRoute",
     "Form",
+    "FormData",
     "Group",
     "HTMLResponse",
     "HTTPError",
@@ -124,6 +134,7 @@ __all__ = [
     "TextResponse",
     "Unavailable",
     "Upgrade",
+    "Upload",
     "User",
     "WebSocket",
     "converter",
@@ -133,7 +144,21 @@ __all__ = [
     "serve",
 ]
 
+_LATER = {  # imported when they are used, since few applications use them
+    "FormData": "finch.http.forms",
+    "Upload": "finch.http.uploads",
+}
+
 for _name in __all__:  # so that tracebacks and help() show finch.Name
-    if hasattr(globals()[_name], "__qualname__"):  # not the markers, which are aliases
+    # not those that are imported later, and not the markers, which are aliases
+    if _name not in _LATER and hasattr(globals()[_name], "__qualname__"):
         globals()[_name].__module__ = "finch"
 del _name
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'finch' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_LATER[name]), name)
+    value.__module__ = "finch"
+    return value

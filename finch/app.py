@@ -49,7 +49,8 @@ class FinchApp(Described, Beside, Shortcuts):
             see :attr:`client_url`. ``finch.global.js`` and ``finch.d.ts`` are beside it. None for
             no such routes; a route of your own with one of these paths takes its place.
         health: whether ``/healthz`` and ``/readyz`` are served, for probes: see ``finch.health``.
-        debug: whether ``finch.d.ts`` has the types of this application's handlers.
+        debug: whether a client on this machine sees the traceback of what a handler raised, and
+            ``finch.d.ts`` has the types of this application's handlers.
         describe: whether OpenAPI and AsyncAPI of the application are served, at ``/openapi.json``
             and ``/asyncapi.json``, and a page that shows both, at ``/docs``. A
             :class:`finch.Description` says it better: title, version, other paths, who may read
@@ -62,6 +63,10 @@ class FinchApp(Described, Beside, Shortcuts):
         metrics: the path where Prometheus finds the figures of :meth:`SocketManager.stats`, such as
             ``/metrics``; needs ``finch-trio[metrics]``. None for none.
         metrics_token: what Prometheus must send as a bearer token; anybody may ask if it is None.
+        publish_path: the path where other programs send messages to clients, such as ``/publish``:
+            see ``docs/redis.md``. None for none.
+        publish_token: what they must send as a bearer token, 32 characters or more; several for the
+            time in which one replaces another.
         dec_hook: converts JSON to types that msgspec does not know. It is called with the type and
             the parsed JSON, as in ``lambda cls, value: cls.model_validate(value)``.
         options: the options of all its sockets: see :class:`finch.sockets.options.SocketOptions`.
@@ -96,6 +101,8 @@ class FinchApp(Described, Beside, Shortcuts):
         backplane: str | None = None,
         metrics: str | None = None,
         metrics_token: str | None = None,
+        publish_path: str | None = None,
+        publish_token: str | Iterable[str] | None = None,
         dec_hook: DecHook | None = None,
         **options: Unpack[OfApplication],
     ) -> None:
@@ -118,7 +125,7 @@ class FinchApp(Described, Beside, Shortcuts):
         level = Level.of(auth, middleware, "the application")
         self._level = Level(level.auth)
         for one in level.middleware:
-            self._pipeline.add_middleware(one)
+            self.middleware(one)
         self._lifespan = Lifespan()
         self.worker = 1
         """The number of this process among the workers of one machine, from 1 on. Another process
@@ -131,12 +138,17 @@ class FinchApp(Described, Beside, Shortcuts):
         self._own: dict[str, FinchRoute] = {}  # routes that Finch has added, by path
         self._served: list[SocketManager] = []  # the managers that clients can connect to
         if health:
-            for route in health_routes(self._why_not_ready):
+            for route in health_routes(lambda: self._lifespan.serving, self._states):
                 self._add_own(route)
         self._implicit: SocketManager | None = None
         self._implicit = SocketManager(self)
         if metrics is not None or metrics_token is not None:
-            self.add_routes([metrics_route(metrics, metrics_token, self._stats)])
+            self.add_routes([metrics_route(metrics, metrics_token, self)])
+        if publish_path is not None or publish_token is not None:
+            from finch.endpoint import publish_route  # few applications need it
+
+            most = self.limits.max_message_size
+            self.add_routes([publish_route(publish_path, publish_token, self, most)])
         if describe is not False:
             self._describe(describe)
 
@@ -152,9 +164,14 @@ class FinchApp(Described, Beside, Shortcuts):
         for leaf in route.leaves(prefix, (self._level, *levels)):
             if leaf.plan is not None:
                 leaf.plan.check(self.dec_hook, leaf.path)
-            own = self._own.pop(leaf.path, None)
-            if own is not None:
-                self._router.remove(own)
+            own = self._own.get(leaf.path)
+            if own is not None and (not own.gives_way or own.methods & leaf.methods):
+                self._router.remove(self._own.pop(leaf.path))
+            if leaf.gives_way:
+                same = [one for one in self._router.routes() if one.path == leaf.path]
+                if any(one.methods & leaf.methods for one in same):
+                    continue
+                self._own[leaf.path] = leaf
             self._router.add(leaf)
             self._pipeline.prepare(leaf)
 
@@ -261,7 +278,7 @@ class FinchApp(Described, Beside, Shortcuts):
     async def _upgrade_own(self, request: Request, **params: object) -> Response:
         return await self.socket_manager.request_handle(request)
 
-    def _stats(self) -> dict[str, Stats]:
+    def stats_by_path(self) -> dict[str, Stats]:
         """The figures of each manager by its path."""
         return {one.path or self.socket_path or "": one.stats() for one in self._backplanes}
 
@@ -287,6 +304,8 @@ class FinchApp(Described, Beside, Shortcuts):
                 return response
         """
         self._pipeline.add_middleware(function)
+        if attach := getattr(function, "attach", None):  # of a guard, such as CORS
+            attach(self)
         return function
 
     def error_handler(self, what: int | type[Exception]) -> Callable[[F], F]:
@@ -322,6 +341,22 @@ class FinchApp(Described, Beside, Shortcuts):
         """
         return await self._pipeline.handle(request)
 
+    async def answer_error(self, request: Request, error: BaseException) -> Response:
+        """The response to an error, by its error handler or by Finch: for middleware that changes
+        every response.
+
+        Parameters:
+            error: what ``call_next`` raised, except :class:`Disconnected`.
+
+        Example::
+
+            try:
+                return await call_next(request)
+            except OutOfSeed as error:
+                return await request.app.answer_error(request, error)
+        """
+        return await self._pipeline.answer(request, error)
+
     # Several processes
 
     def check_workers(self, count: int) -> None:
@@ -340,11 +375,8 @@ class FinchApp(Described, Beside, Shortcuts):
                 "--backplane redis://HOST, or --workers 1"
             )
 
-    def _why_not_ready(self) -> str:
-        if not self._lifespan.serving:
-            return "draining"
-        states = (one.backplane.state for one in self._served)
-        return next((f"backplane {one}" for one in states if one != "connected"), "")
+    def _states(self) -> list[str]:
+        return [one.backplane.state for one in self._served]
 
     def lifespan(self) -> AbstractAsyncContextManager[Time]:
         """A context manager that runs startup, background tasks and shutdown, and the backplane
@@ -357,5 +389,11 @@ class FinchApp(Described, Beside, Shortcuts):
 
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[Time]:
-        async with self._backplanes.run(), super().lifespan() as time:
-            yield time
+        before = self.leader
+        async with self._backplanes.run(before) as elected:
+            self.leader = elected
+            try:
+                async with super().lifespan() as time:
+                    yield time
+            finally:
+                self.leader = before

@@ -8,6 +8,7 @@ from functools import partial
 
 from finch.cluster.backplane import Backplane
 from finch.cluster.choice import check_url
+from finch.cluster.leader import Leader
 from finch.errors import ConfigurationError
 from finch.sockets.manager import SocketManager
 from finch.tasks import plain_nursery
@@ -56,15 +57,21 @@ class Backplanes:
             manager.backplane = made.setdefault(id(manager.members), manager.backplane)
 
     @asynccontextmanager
-    async def run(self) -> AsyncIterator[None]:
+    async def run(self, leader: Leader) -> AsyncIterator[Leader]:
         """Run them. The application is served inside the block.
+
+        Parameters:
+            leader: says whether this process is the one of its machine that may lead.
+
+        Yields:
+            What says whether it leads: among all processes, if a backplane joins them.
 
         Raises:
             ConfigurationError: if Redis refuses this application.
         """
         running = {id(one.backplane): one for one in self._managers if one.backplane.shared}
         if not running:
-            yield
+            yield leader
             return
         if self._runs:
             raise ConfigurationError(
@@ -76,9 +83,24 @@ class Backplanes:
             async with plain_nursery() as nursery:
                 for manager in running.values():
                     await nursery.start(partial(manager.backplane.run, manager.history))
-                yield
+                async with _elected(next(iter(running.values())).backplane, leader) as elected:
+                    yield elected
                 for manager in running.values():
                     await manager.backplane.farewell()
                 nursery.cancel_scope.cancel()
         finally:
             self._runs = False
+
+
+@asynccontextmanager
+async def _elected(backplane: Backplane, leader: Leader) -> AsyncIterator[Leader]:
+    """Let the process that leads on this machine be elected among all."""
+    elected = Leader(leads=False)
+    candidate = backplane.candidate(elected)
+    if candidate is None:
+        yield leader
+        return
+    async with plain_nursery() as nursery:
+        nursery.start_soon(leader.run, candidate, "the election of a leader")
+        yield elected
+        nursery.cancel_scope.cancel()

@@ -57,9 +57,9 @@ class Beside(Guarded):
         Parameters:
             function: the function; a decorator with options leaves it out.
             args: its arguments.
-            once: whether it runs in one worker of this machine only, if there are several. If that
-                worker ends, it is cancelled there, and runs from its beginning in another. It never
-                runs in two at the same time.
+            once: whether it runs in one process only, if there are several: workers of this
+                machine, or all processes that a backplane joins. If that one ends, the function
+                runs from its beginning in another one: see ``docs/cluster.md``.
 
         Raises:
             ConfigurationError: if it is not a function (a coroutine, for example).
@@ -86,8 +86,8 @@ class Beside(Guarded):
 
         Parameters:
             seconds: from the beginning of one call to the beginning of the next.
-            once: whether it is called in one worker of this machine only, as in
-                :meth:`background_task`: with several workers, a ticker is to send once. False for
+            once: whether it is called in one process only, as in :meth:`background_task`: with
+                several, a ticker is to send once. False for
                 what each process must do for itself, such as a cache.
 
         Raises:

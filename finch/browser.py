@@ -109,7 +109,11 @@ async def _read_in_thread(name: str) -> _File:
 
 
 def _respond(request: Request, file: _File, content_type: str) -> Response:
-    zips = _accepts_gzip(request.headers.get("accept-encoding", ""))
+    # many processes never serve it
+    from finch.http.conditional import is_known
+    from finch.http.encodings import ranked
+
+    zips = bool(ranked(request.headers.get("accept-encoding", ""), ("gzip",)))
     # two forms of one content are two representations, and each has an ETag of its own
     tag = f'"{file.hash}-gzip"' if zips else f'"{file.hash}"'
     headers = {
@@ -121,23 +125,8 @@ def _respond(request: Request, file: _File, content_type: str) -> Response:
         "cross-origin-resource-policy": "cross-origin",
         "x-content-type-options": "nosniff",
     }
-    if _is_known(request.headers.get("if-none-match", ""), tag):
+    if is_known(request.headers.get("if-none-match", ""), tag):
         return Response(b"", 304, headers)
     if zips:
         headers["content-encoding"] = "gzip"
     return Response(file.zipped if zips else file.plain, 200, headers, content_type)
-
-
-def _is_known(if_none_match: str, tag: str) -> bool:
-    """Whether a cache has it already (RFC 9110, section 13.1.2: the weak comparison)."""
-    known = [one.strip().removeprefix("W/") for one in if_none_match.split(",")]
-    return tag in known or known == ["*"]
-
-
-def _accepts_gzip(accept_encoding: str) -> bool:
-    """RFC 9110, section 12.5.3, for the only coding that there is here."""
-    for one in accept_encoding.lower().split(","):
-        coding, _, weight = one.replace(" ", "").partition(";q=")
-        if coding == "gzip":
-            return not weight or bool(weight.strip("0."))
-    return False

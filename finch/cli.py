@@ -1,5 +1,4 @@
-"""``python -m finch app:app``: find the application, print its URLs, serve it. ``python -m finch
-types app:app`` prints its types instead, ``python -m finch examples`` serves all examples.
+"""``python -m finch``: finds the command, does it, and turns what goes wrong into one line.
 
 A mistake in the command line gives one clear line and an exit code. A traceback is shown only for
 an exception in the application's own code.
@@ -8,39 +7,50 @@ an exception in the application's own code.
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
-import os
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
 
-import trio
-
-from finch.access import LineHandler
-from finch.app import FinchApp
 from finch.blame import from_own_code, where
-from finch.browser import KEY as CLIENT
+from finch.commands.output import Handler, complain, settle
+from finch.commands.parser import given_in
 from finch.errors import ConfigurationError
-from finch.finding import Mistake, find_app
-from finch.logs import Formatter
-from finch.net.notify import notify
-from finch.options import check_address
-from finch.serving import serve, tune_gc
-
-if TYPE_CHECKING:
-    from finch.cluster.control import Place
-
-_log = logging.getLogger("finch.server")
+from finch.finding import Mistake
+from finch.formats import format_for
+from finch.settings import BY_NAME
+from finch.sources import gather
 
 _INTERRUPTED: Final = 128 + signal.SIGINT
-_MOST: Final = 999  # workers; more is a mistake of writing
+_COMMANDS: Final = (
+    "types",
+    "new",
+    "load",
+)  # first words; everything else is an application to serve
 
-_EXAMPLES: Final = "examples"  # instead of module:attribute
+
+class Command(Protocol):
+    """What a module of ``finch.commands`` has.
+
+    Attributes:
+        SETTINGS: the names of the settings that it takes; it gets their values in ``options``.
+    """
+
+    SETTINGS: Sequence[str]
+
+    def new_parser(self) -> argparse.ArgumentParser:
+        """What reads the words behind the command's name."""
+
+    def perform(self, options: argparse.Namespace) -> int:
+        """Do what the words say.
+
+        Returns:
+            The exit code.
+        """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,49 +64,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
         130 after Ctrl-C before it could serve.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    new_parser, do = _parser, _serve
-    if words and words[0] in _COMMANDS:
-        new_parser, do = _COMMANDS[words.pop(0)]
+    command = _command(words.pop(0) if words and words[0] in _COMMANDS else "serve")
     try:
-        options = new_parser().parse_args(words)
+        parser = command.new_parser()
+        options = parser.parse_args(words)
         options.words = words
-        return _guarded(do, options)
+        return _guarded(parser, command, options)
     finally:
-        _settle(sys.stdout)
-        _settle(sys.stderr)
+        settle(sys.stdout)
+        settle(sys.stderr)
 
 
-def _guarded(do: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+def _command(name: str) -> Command:
+    """The module of a command. Only that one is imported."""
+    module: Any = importlib.import_module(f"finch.commands.{name}")
+    command: Command = module
+    return command
+
+
+def _guarded(parser: argparse.ArgumentParser, command: Command, options: argparse.Namespace) -> int:
     """Do what the command line asks for; the exit code."""
-    worker, complain = None, _complain
+    worker, tell = None, complain
     if getattr(options, "worker", None) is not None:
         from finch.working import WorkerProcess  # one process alone needs none of it
 
         worker = options.worker = WorkerProcess(options.worker)
-        complain = worker.control.failed
-    handler = _Handler(label="" if worker is None else worker.label)
-    form = f"%(asctime)s %(levelname)s{handler.label} %(name)s: %(message)s"
-    handler.setFormatter(Formatter(form))
-    logging.basicConfig(level=options.log_level.upper(), handlers=[handler])
+        tell = worker.control.failed
     try:
-        code = do(options)
+        if command.SETTINGS:
+            _settle_settings(command, options)
+            _begin_log(options, "" if worker is None else worker.label)
+            if options.app is None:
+                parser.error("which application? Write finch app:app, or set app in finch.toml")
+        code = command.perform(options)
     except Mistake as mistake:
-        complain(f"finch: {mistake}")
+        tell(f"finch: {mistake}")
         return 1
     except ConfigurationError as error:
-        complain(f"finch: {error}{where(error)}")
+        tell(f"finch: {error}{where(error)}")
         return 1
     except KeyboardInterrupt:
-        complain("finch: interrupted")
+        tell("finch: interrupted")
         return _INTERRUPTED
     except SystemExit as end:
         if worker is None or end.code is None or isinstance(end.code, int):
             raise
-        complain(str(end.code))  # else Python would print it, in each worker
+        tell(str(end.code))  # else Python would print it, in each worker
         return 1
     except Exception as error:
         error.__traceback__ = from_own_code(error)
-        complain("".join(traceback.format_exception(error)).rstrip())
+        tell("".join(traceback.format_exception(error)).rstrip())
         return 1
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -104,282 +121,15 @@ def _guarded(do: Callable[[argparse.Namespace], int], options: argparse.Namespac
     return code
 
 
-def _serve(options: argparse.Namespace) -> int:
-    if options.worker is None and options.workers is not None:
-        return _supervise(options)
-    app = _examples() if options.app == _EXAMPLES else find_app(options.app)
-    app.debug = app.debug or options.debug
-    if options.backplane is not None:
-        app.backplane = options.backplane
-    settings = {
-        "certfile": options.certfile,
-        "keyfile": options.keyfile,
-        "forwarded_allow_ips": options.forwarded_allow_ips,
-        "proxy_protocol": options.proxy_protocol,
-        "access_log": options.access_log,
-    }
-    tune_gc()
-    if options.worker is not None:
-        options.worker.prepare(app)
-        ready = _Start(app, partial(options.worker.ready, app))
-        trio.run(partial(options.worker.serve, app, task_status=ready, **settings))
-        return 0
-    address = {name: getattr(options, name) for name in ("host", "port", "unix", "fd")}
-    trio.run(partial(serve, app, task_status=_Start(app, _announce), **address, **settings))
-    return 0
+def _settle_settings(command: Command, options: argparse.Namespace) -> None:
+    """Give the options the value of each setting of a command."""
+    found = gather(given_in(options), getattr(options, "config", None))
+    options.sources = {name: one.source for name, one in found.items()}
+    for name in command.SETTINGS:
+        value = found[name].value if name in found else BY_NAME[name].default
+        setattr(options, name, value)
 
 
-def _supervise(options: argparse.Namespace) -> int:
-    """Let worker processes serve. This process never imports the application."""
-    from finch.cluster.supervisor import Supervisor, cores  # one process alone needs none of it
-    from finch.net.listeners import Doors, cannot_listen
-
-    check_address(options.host, options.port, options.fd)
-    try:
-        doors = Doors(options.host, options.port, unix=options.unix, fd=options.fd)
-    except (OSError, ValueError) as error:
-        raise cannot_listen(options.unix or f"{options.host}:{options.port}", error) from error
-    supervisor = Supervisor(
-        [sys.executable, *_program(options.words), "--worker", "{place}", *options.words],
-        doors,
-        options.workers or cores(),
-        ready=lambda banner, count: _announce(f"{banner}\n  workers  {count}"),
-        failed=_complain,
-    )
-    return trio.run(supervisor.run)
-
-
-def _program(words: list[str]) -> list[str]:
-    """What Python runs to get here, with its own options: ``-X dev -m finch`` for example."""
-    ours = sys.orig_argv[1:]
-    if words and ours[-len(words) :] == words and "-c" not in ours:
-        return ours[: -len(words)]
-    return ["-m", "finch"]
-
-
-def _examples() -> FinchApp:
-    from finch.gallery import gallery  # it imports all examples, which nothing else needs
-
-    return gallery()
-
-
-def _print_types(options: argparse.Namespace) -> int:
-    app = find_app(options.app)
-    text = app.types()
-    if options.output is None:
-        _say(text.rstrip("\n"), sys.stdout)
-        return 0
-    try:
-        Path(options.output).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Mistake(f"the types cannot be written to {options.output}: {error}") from None
-    return 0
-
-
-def _complain(text: str) -> None:
-    _say(text, sys.stderr)
-
-
-def _say(text: str, stream: TextIO | None) -> Exception | None:
-    """Print a text if possible. A failure is returned, not raised: serving is more important.
-
-    Returns:
-        The error if the text could not be printed, else None.
-    """
-    if stream is None:  # there is no console, or the descriptor was closed before the start
-        return None
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
-    except (OSError, ValueError) as error:  # the reader is gone, the disk is full; it is closed
-        return error
-    return None
-
-
-def _settle(stream: TextIO | None) -> None:
-    """Drop output that cannot be written. Otherwise Python would try again at exit, and end with an
-    exit code of its own."""
-    if stream is None:
-        return
-    try:
-        stream.flush()
-    except ValueError:
-        pass  # it is closed; Python ignores closed streams at exit
-    except OSError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
-
-
-class _Handler(LineHandler):
-    """Logs to stderr. If stderr is closed, entries are lost, but nothing else fails."""
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Report that an entry could not be written. The report may fail for the same reason."""
-        try:
-            super().handleError(record)
-        except ValueError:
-            pass
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _begun_parser(
-        "finch",
-        "Serve a Finch application.",
-        "finch types app:app prints the types of its sockets, as TypeScript. finch examples serves "
-        "all examples.",
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument(
-        "--port", type=_port, default=8080, help="port to listen on (%(default)s); 0 for any"
-    )
-    parser.add_argument("--unix", metavar="PATH", help="listen on a unix socket instead")
-    parser.add_argument(
-        "--fd",
-        type=_descriptor,
-        metavar="N",
-        help="listen on an inherited descriptor instead; 3 for systemd's socket activation",
-    )
-    parser.add_argument(
-        "--workers",
-        type=_workers,
-        metavar="N",
-        help="serve in N processes, or 'auto': one for each core (this process alone)",
-    )
-    parser.add_argument("--worker", type=_place, help=argparse.SUPPRESS)  # a worker's own
-    parser.add_argument("--certfile", metavar="PEM", help="certificate, for https and wss")
-    parser.add_argument("--keyfile", metavar="PEM", help="its key, if that is in another file")
-    parser.add_argument(
-        "--forwarded-allow-ips",
-        default="",
-        metavar="LIST",
-        help="proxies whose Forwarded and X-Forwarded-* are believed: IP addresses, networks, "
-        "'unix' for proxies on a unix socket, '*' for all; separated by commas (none)",
-    )
-    parser.add_argument(
-        "--proxy-protocol",
-        action="store_true",
-        help="require a PROXY header, version 1 or 2, at the beginning of every connection",
-    )
-    parser.add_argument(
-        "--backplane",
-        metavar="URL",
-        help="the Redis that joins several processes into one application, such as "
-        "redis://localhost:6379/0?prefix=shop",
-    )
-    parser.add_argument(
-        "--debug",
-        action="store_true",
-        help="serve the types of this application as finch.d.ts",
-    )
-    parser.add_argument(
-        "--access-log",
-        default=True,
-        action=argparse.BooleanOptionalAction,
-        help="whether to log each request (yes)",
-    )
-    return parser
-
-
-def _types_parser() -> argparse.ArgumentParser:
-    parser = _begun_parser(
-        "finch types",
-        "Print finch.d.ts with the types of an application's sockets, for editors.",
-        "finch types app:app --output static/finch.d.ts",
-    )
-    parser.add_argument("--output", metavar="FILE", help="write them to a file instead")
-    return parser
-
-
-def _begun_parser(prog: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    """A parser with what all commands take."""
-    parser = argparse.ArgumentParser(
-        prog=prog, description=description, epilog=epilog, allow_abbrev=False
-    )
-    parser.add_argument(
-        "app",
-        help="module:attribute; the default attribute is 'app'; it may be a call: app:create_app()",
-    )
-    parser.add_argument(
-        "--log-level",
-        default="info",
-        choices=("debug", "info", "warning", "error", "critical"),
-        help="what to log (%(default)s)",
-    )
-    return parser
-
-
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port; write a number from 0 to 65535")
-    return int(text)
-
-
-def _descriptor(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a descriptor; write a number from 0 on")
-    return int(text)
-
-
-def _workers(text: str) -> int:
-    """How many workers; 0 for one for each core."""
-    if text == "auto":
-        return 0
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:5]) <= _MOST:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no number of workers; write a number from 1 to {_MOST}, or auto"
-        )
-    return int(text)
-
-
-def _place(text: str) -> Place:
-    from finch.cluster.control import Place
-
-    try:
-        return Place.parse(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("only Finch itself uses it; write --workers") from None
-
-
-_COMMANDS: Final = {"types": (_types_parser, _print_types)}
-"""What is done if the first word is one of these: the parser of the others, and the function."""
-
-
-class _Start:
-    """Learns when the application is served.
-
-    Parameters:
-        announce: called with the banner.
-    """
-
-    def __init__(self, app: FinchApp, announce: Callable[[str], object]) -> None:
-        self._app = app
-        self._announce = announce
-
-    def started(self, urls: Any = None) -> None:
-        """Called as ``trio.TaskStatus.started``."""
-        if urls:  # none if a signal came during startup, so that nothing is served
-            self._announce(_banner(self._app, urls))
-
-
-def _announce(banner: str) -> None:
-    """Print the URLs, the routes, and how to stop it all."""
-    failure = _say(f"{banner}\nStop it with Ctrl-C.", sys.stdout)
-    if failure is not None:
-        urls = [line.rpartition(" ")[2] for line in banner.splitlines() if line[0] != " "]
-        _log.warning("the banner cannot be printed (%s); serving %s", failure, ", ".join(urls))
-    notify("READY=1")
-
-
-def _banner(app: FinchApp, urls: list[str]) -> str:
-    lines = [f"Finch serves {url}" for url in urls]
-    for route in app.routes:
-        if route.key is not None and route.key.startswith(f"{CLIENT}."):
-            continue  # what belongs to finch.js, which is shown
-        methods = ",".join(sorted(route.methods - {"HEAD"}))
-        if len(route.methods) > 8:
-            methods = "ALL"
-        lines.append(f"  {methods:<8} {route.path}")
-    for path in app.socket_manager.paths():
-        lines.append(f"  socket   {path}")
-    return "\n".join(lines)
+def _begin_log(options: argparse.Namespace, label: str) -> None:
+    handler = Handler(form=format_for(options.log_format, sys.stderr, label))
+    logging.basicConfig(level=options.log_level.upper(), handlers=[handler])

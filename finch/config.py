@@ -51,6 +51,13 @@ class Limits:
     """A body that is read as a whole; a larger one gets 413. A handler that streams a body sets its
     own limit."""
 
+    max_form_parts: int = 1000
+    """Fields and files of one form; more get 413. PHP and Django have the same limit."""
+
+    max_uploads: int = 16 * MIB
+    """All files of one form together; more get 413. They go to disk, so they may be larger than
+    ``max_body``, which limits the text of the form. A photo of a phone has 3 to 12 MiB."""
+
     body_rate: int = 1 * KIB
     """A body that arrives at fewer bytes a second gets 408, ..."""
 
@@ -147,6 +154,7 @@ class Limits:
 
 _UNITS: Final = {  # the unit of counts; all other limits are bytes or seconds
     "max_headers": "header lines",
+    "max_form_parts": "fields and files",
     "body_rate": "bytes a second",
     "max_fragments": "frames",
     "inbox": "messages",
@@ -156,6 +164,7 @@ _UNITS: Final = {  # the unit of counts; all other limits are bytes or seconds
 # Limits for which 0 makes sense. It does not for a timeout, which would always be over.
 _MAY_BE_ZERO: Final = {
     "max_body",
+    "max_uploads",
     "backpressure",
     "leave_grace",
     "shutdown_timeout",

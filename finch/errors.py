@@ -47,11 +47,15 @@ class HTTPError(FinchError):
         status: an HTTP status code, 400 to 599 (RFC 9110, section 15).
         message: text for the client; the default is the standard phrase of the status.
         headers: further response headers; a socket's client does not get them.
+        extra: further members of the JSON that a client gets which prefers JSON, such as
+            ``{"field": "age"}``; any other client does not get them. ``type``, ``title`` and
+            ``instance`` replace Finch's own (RFC 9457, section 3.1).
 
     Raises:
-        TypeError: if ``status`` is not a whole number, ``message`` is not text, or ``headers`` is
-            not a mapping.
-        ValueError: if ``status`` is not an error status, or a header or the message cannot be sent.
+        TypeError: if ``status`` is not a whole number, ``message`` is not text, or ``headers`` or
+            ``extra`` is not a mapping.
+        ValueError: if ``status`` is not an error status, a header or the message cannot be sent, or
+            ``extra`` has ``status`` or ``detail``.
 
     Example::
 
@@ -62,13 +66,21 @@ class HTTPError(FinchError):
     status: int = 500
     message: str = "Internal Server Error"
     headers: dict[str, str] = MappingProxyType({})  # type: ignore[assignment]
+    extra: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
-        self, status: int, message: str | None = None, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        message: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         self.status = status
         self.message = status_phrase(status) if message is None else message
         self.headers = headers  # type: ignore[assignment]
+        if extra is not None:
+            self.extra = extra
         super().__init__(self.status, self.message)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -279,10 +291,27 @@ def _checked_headers(headers: Any) -> dict[str, str]:
     return dict(items)
 
 
+def _checked_extra(extra: Any) -> dict[str, Any]:
+    if not isinstance(extra, Mapping):
+        raise TypeError(
+            f"HTTPError takes extra as a dict, such as {{'field': 'age'}}, not {kind(extra)}"
+        )
+    for name in extra:
+        if not isinstance(name, str):
+            raise TypeError(f"the names in HTTPError's extra are text, not {shown(name)}")
+        if name in ("status", "detail"):
+            raise ValueError(
+                f"HTTPError's extra has {name!r}, which Finch writes: it is the error's "
+                + ("status" if name == "status" else "message")
+            )
+    return dict(extra)
+
+
 _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "status": _checked_status,
     "message": _checked_message,
     "headers": _checked_headers,
+    "extra": _checked_extra,
 }
 
 

@@ -46,7 +46,6 @@ _ELSEWHERE: Final = {
         "view_args": "path_params",
         "remote_addr": "client",
         "user": "state",
-        "session": "cookies",
     },
     "SocketClient": {
         "rq": "request",

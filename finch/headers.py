@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from finch.explain import kind, not_text, shown
+
+V = TypeVar("V")
 
 HeaderItems = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -19,7 +21,7 @@ NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
-class MultiMapping(Mapping[str, str]):
+class MultiMapping(Mapping[str, V]):
     """An immutable mapping whose keys may have several values; ``[]`` gives the first.
 
     Parameters:
@@ -28,26 +30,26 @@ class MultiMapping(Mapping[str, str]):
 
     __slots__ = ("_items",)
 
-    def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
-        self._items: tuple[tuple[str, str], ...] = tuple(items)
+    def __init__(self, items: Iterable[tuple[str, V]] = ()) -> None:
+        self._items: tuple[tuple[str, V], ...] = tuple(items)
 
     @staticmethod
     def _fold(name: str) -> str:
         return name
 
-    def __getitem__(self, name: str) -> str:
+    def __getitem__(self, name: str) -> V:
         wanted = self._fold(name)
         for key, value in self._items:
             if key == wanted:
                 return value
         raise KeyError(name)
 
-    def getlist(self, name: str) -> list[str]:
+    def getlist(self, name: str) -> list[V]:
         """All values of a name, in order; empty if there are none."""
         wanted = self._fold(name)
         return [value for key, value in self._items if key == wanted]
 
-    def multi_items(self) -> list[tuple[str, str]]:
+    def multi_items(self) -> list[tuple[str, V]]:
         """All pairs, in order, repeated names included."""
         return list(self._items)
 
@@ -72,13 +74,13 @@ class MultiMapping(Mapping[str, str]):
         return f"{type(self).__name__}({list(self._items)!r})"
 
 
-class QueryParams(MultiMapping):
+class QueryParams(MultiMapping[str]):
     """The parameters of the query: ``request.query["page"]``, ``request.query.getlist("tag")``."""
 
     __slots__ = ()
 
 
-class Headers(MultiMapping):
+class Headers(MultiMapping[str]):
     """The headers of a message: case-insensitive (RFC 9110, section 5.1), decoded as Latin-1.
 
     Example::

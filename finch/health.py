@@ -5,7 +5,7 @@ Source: https://kubernetes.io/docs/concepts/configuration/liveness-readiness-sta
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from finch.http.request import Request
 from finch.http.response import TextResponse
@@ -14,23 +14,32 @@ from finch.http.routing import FinchRoute
 _NEVER_KEPT = {"cache-control": "no-store"}
 
 
-def health_routes(why_not_ready: Callable[[], str]) -> list[FinchRoute]:
+def health_routes(
+    serving: Callable[[], bool], states: Callable[[], Iterable[str]]
+) -> list[FinchRoute]:
     """The routes of both.
 
     Parameters:
-        why_not_ready: why the application takes no work now, such as ``draining``; empty if it
-            does.
+        serving: whether the application has started, and does not end.
+        states: the states of its backplanes: see :class:`finch.cluster.backplane.Backplane`.
 
-    The answer is 200 with ``ok``, or 503 with the reason. They are routes as any other: what an
-    application's middleware refuses is refused here too.
+    The answer is 200, or 503 with the reason. A backplane that was never reached is such a reason:
+    if its address is wrong, a rolling update stops at the first process. One that was reached and
+    is away is none, and the answer only says so: it is away for all processes alike, and if all
+    were taken out of a load balancer, nobody would serve what works without it. They are routes as
+    any other: what an application's middleware refuses is refused here too.
     """
 
     async def live(request: Request) -> TextResponse:
         return TextResponse("ok", headers=_NEVER_KEPT)
 
     async def ready(request: Request) -> TextResponse:
-        reason = why_not_ready()
-        return TextResponse(reason or "ok", 503 if reason else 200, headers=_NEVER_KEPT)
+        troubles = [state for state in states() if state != "connected"]
+        said = f"backplane: {troubles[0]}" if troubles else "ok"
+        if not serving():
+            return TextResponse("draining", 503, headers=_NEVER_KEPT)
+        status = 503 if "connecting" in troubles else 200
+        return TextResponse(said, status, headers=_NEVER_KEPT)
 
     return [
         FinchRoute("/healthz", live, key="finch.health.live"),

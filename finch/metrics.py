@@ -9,12 +9,13 @@ https://prometheus.github.io/client_python/collector/custom.
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Mapping
+from copy import copy
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from finch.errors import ConfigurationError, HTTPError
-from finch.explain import kind, shown
+from finch.bearer import check_access, check_token
+from finch.errors import ConfigurationError
+from finch.explain import shown
 from finch.http.paths import parse_path
 from finch.http.request import Request
 from finch.http.response import Response
@@ -48,20 +49,28 @@ _COUNTERS: Final = {
 }
 _STATES: Final = ("connected", "connecting", "degraded")
 
-StatsByPath = Callable[[], Mapping[str, Stats]]
-"""Returns the figures of each manager by its path."""
+
+class Application(Protocol):
+    """Whose figures are told."""
+
+    worker: int
+
+    def stats_by_path(self) -> Mapping[str, Stats]:
+        """The figures of each manager by its path."""
 
 
-def metrics_route(path: str | None, token: str | None, stats: StatsByPath) -> FinchRoute:
+def metrics_route(path: str | None, token: str | None, app: Application) -> FinchRoute:
     """The route that Prometheus asks.
 
     Parameters:
         path: its path.
         token: what must follow ``Authorization: Bearer``; None if anybody may ask.
-        stats: returns the figures.
+        app: whose figures they are.
 
     What the application itself counts with ``prometheus_client``, in its default registry, is in
-    the answer, too.
+    the answer, too. Every figure has the label ``worker``: of several workers on one port, another
+    one answers each time, and without it all would be taken for one whose counters jump. The
+    connection is closed, or the same worker would answer always.
 
     Raises:
         ConfigurationError: if the path or the token is not one, or ``prometheus_client`` is not
@@ -70,8 +79,7 @@ def metrics_route(path: str | None, token: str | None, stats: StatsByPath) -> Fi
     if path is None:
         raise ConfigurationError("metrics_token without a path; write metrics='/metrics', too")
     parse_path(path)
-    if token is not None:
-        _check_token(token)
+    tokens = None if token is None else [check_token("metrics_token", token)]
     try:
         import prometheus_client
         from prometheus_client.exposition import choose_encoder
@@ -80,12 +88,13 @@ def metrics_route(path: str | None, token: str | None, stats: StatsByPath) -> Fi
             f"metrics={shown(path)} needs prometheus_client; write: "
             "pip install 'finch-trio[metrics]'"
         ) from None
-    registry: Any = _Families(prometheus_client.REGISTRY, stats)
+    registry: Any = _Families(prometheus_client.REGISTRY, app)
 
     async def metrics(request: Request) -> Response:
-        _check_access(request, token)
+        if tokens is not None:
+            check_access(request, tokens)
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        headers = {"cache-control": "no-store"}
+        headers = {"cache-control": "no-store", "connection": "close"}
         return Response(encode(registry), headers=headers, content_type=content_type)
 
     return FinchRoute(path, metrics, key="finch.metrics")
@@ -97,14 +106,20 @@ class _Families:
     The figures are not registered there: two applications in one process would collide.
     """
 
-    def __init__(self, registry: Collector, stats: StatsByPath) -> None:
+    def __init__(self, registry: Collector, app: Application) -> None:
         self._registry = registry
-        self._stats = stats
+        self._app = app
 
     def collect(self) -> Iterable[Metric]:
         """Called by ``prometheus_client``."""
-        yield from _families(self._stats())
-        yield from self._registry.collect()
+        worker = {"worker": str(self._app.worker)}
+        for families in (_families(self._app.stats_by_path()), self._registry.collect()):
+            for family in families:
+                told = copy(family)  # the registry keeps its own
+                told.samples = [
+                    sample._replace(labels={**worker, **sample.labels}) for sample in family.samples
+                ]
+                yield told
 
 
 def _families(stats: Mapping[str, Stats]) -> Iterable[Metric]:
@@ -124,23 +139,3 @@ def _families(stats: Mapping[str, Stats]) -> Iterable[Metric]:
         for state in _STATES:
             states.add_metric([path, state], one.backplane == state)
     yield states
-
-
-def _check_token(token: object) -> None:
-    if not isinstance(token, str):
-        raise ConfigurationError(f"metrics_token is text, not {kind(token)}")
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise ConfigurationError(
-            "metrics_token is printable ASCII without spaces, and not empty; write "
-            "metrics_token=os.environ['METRICS_TOKEN']"
-        )
-
-
-def _check_access(request: Request, token: str | None) -> None:
-    """Refuse who has no token, in a time that tells nothing about it."""
-    if token is None:
-        return
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    same = hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
-    if scheme.lower() != "bearer" or not same:
-        raise HTTPError(401, "a token is needed", {"www-authenticate": "Bearer"})

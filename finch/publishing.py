@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import trio
 
+from finch.cluster.backplane import Channel
 from finch.cluster.choice import check_url
 from finch.cluster.history import History, check_history
 from finch.errors import ConfigurationError
 from finch.sockets.outgoing import drafted
+
+_KINDS: Final = ("room", "user", "client")
+
+
+def channel_of(to: object) -> Channel | None:
+    """The channel of what a caller writes; None if it is no audience."""
+    if to == "everyone":
+        return Channel("everyone")
+    if isinstance(to, tuple) and len(to) == 2 and to[0] in _KINDS:
+        kind, name = to
+        if isinstance(name, str) or (kind == "user" and type(name) is int):
+            return Channel(kind, name)
+    return None
 
 
 def publish(
@@ -59,9 +73,14 @@ def publish(
         )
     if check_url(url) is None:
         raise ConfigurationError("publish needs the URL of a backplane, not None")
-    from finch.cluster.outside import channel_of, publish_from_outside  # needs coredis
+    from finch.cluster.outside import publish_from_outside  # needs coredis
 
     channel = channel_of(to)
+    if channel is None:
+        raise TypeError(
+            "publish sends to 'everyone', ('room', name), ('user', id) or ('client', id), not "
+            f"{to!r}; write publish(url, ('room', 'chat/lobby'), data)"
+        )
     draft = drafted(data, path, status, volatile=volatile, key=key)
     kept = check_history("history", history)
     return publish_from_outside(url, channel, draft, kept, timeout)

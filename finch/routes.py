@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, Unpack
+from os import PathLike
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from finch.http.guarding import Auth, Level, Middleware
 from finch.http.methods import Methods
@@ -13,6 +14,9 @@ from finch.http.paths import parse_path
 from finch.http.routing import FinchRoute, listed_routes, parse_prefix
 from finch.sockets.options import OfSocket, SocketOptions, takes_options
 from finch.sockets.raw import RawSocketRoute
+
+if TYPE_CHECKING:
+    from finch.http.static import StaticOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,7 +49,7 @@ class Routes(ABC):
 
     def group(
         self,
-        prefix: str,
+        prefix: str = "",
         *,
         auth: Auth | None = None,
         middleware: Iterable[Middleware] = (),
@@ -55,7 +59,7 @@ class Routes(ABC):
 
         Parameters:
             prefix: such as ``/api`` or ``/users/{user_id:int}``. Its parameters are parameters of
-                every handler.
+                every handler. Without one, the routes have their guards in common only.
             auth: says who sends a request: see :mod:`finch.http.guarding`.
             middleware: functions around every handler, the outermost first.
             describe: whether descriptions of the application, such as ``/openapi.json``, have them.
@@ -199,6 +203,32 @@ class Routes(ABC):
             middleware=middleware,
             describe=describe,
         )
+
+    def static(
+        self,
+        path: str,
+        directory: str | PathLike[str],
+        *,
+        auth: Auth | None = None,
+        middleware: Iterable[Middleware] = (),
+        **options: Unpack[StaticOptions],
+    ) -> None:
+        """Serve the files of a directory: ``app.static("/assets", "assets")``.
+
+        Parameters:
+            path, directory, options: as for :class:`finch.http.static.StaticFiles`.
+            auth: says who asks for a file: see :mod:`finch.http.guarding`.
+            middleware: functions around every file, the outermost first.
+
+        Raises:
+            ConfigurationError: if there is no such directory, an option is invalid, or the path is
+                already registered.
+        """
+        from finch.http.static import StaticFiles  # many applications have no files
+
+        self._check_path(path)
+        files = StaticFiles(path, directory, **options)
+        self.add_routes(files.routes(auth=auth, middleware=middleware))
 
     @takes_options(OfSocket)
     def websocket(

@@ -29,11 +29,12 @@ from finch.lifespan import Time
 from finch.logs import Seldom
 from finch.net.acceptor import Acceptor
 from finch.net.address import Address, address_of
+from finch.net.flusher import Flusher
 from finch.net.listeners import close_listeners, start_listening, url_of
 from finch.net.proxies import Source, Trust, read_proxy_header
 from finch.net.readers import HAS_HUB, Hub, TaskReader
 from finch.net.streams import LingeringStream, StreamTransport
-from finch.net.transport import READ_SIZE, Flusher, SocketTransport, Transport
+from finch.net.transport import READ_SIZE, SocketTransport, Transport
 from finch.sockets.link import Link
 from finch.sockets.outlet import Prober
 from finch.sockets.workers import Job, Worker, WorkerPool
@@ -133,6 +134,8 @@ class Server:
             if self._hub is not None:
                 self._hub.close()
             trio.lowlevel.remove_instrument(self._flusher)
+            if self._access_log is not None:
+                self._access_log.close()
             if watchdog is not None:
                 watchdog.stop()
 

@@ -29,6 +29,7 @@ from finch.tasks import plain_nursery
 
 if TYPE_CHECKING:
     from finch.cluster.control import Control  # one process alone needs none of it
+    from finch.sources import Layer
 
 _log = logging.getLogger("finch.server")
 
@@ -277,11 +278,12 @@ def tune_gc() -> None:
 def run(app: FinchApp, **options: object) -> None:
     """Serve an application until SIGINT or SIGTERM: ``serve`` with an event loop of its own.
 
-    Parameters: as for :func:`serve`.
+    Parameters: as for :func:`serve`. What is not given may be set in the environment or in a file,
+    as for the command line: ``FINCH_PORT``, ``finch.toml``.
 
     Raises:
-        ConfigurationError: as for :func:`serve`; also if there is no such option, or if an event
-            loop is already running.
+        ConfigurationError: as for :func:`serve`; also if there is no such option, if an event
+            loop is already running, or if a setting of the environment or file is wrong.
 
     Example::
 
@@ -311,7 +313,27 @@ def run(app: FinchApp, **options: object) -> None:
             "finch.run(app), without asyncio.run around it"
         )
     tune_gc()
-    trio.run(partial(serve, app, **options))  # type: ignore[arg-type]
+    trio.run(partial(serve, app, **_completed(app, options)))  # type: ignore[arg-type]
+
+
+def _asks(said: Layer, name: str) -> bool:
+    """Whether a setting asks for more than this process."""
+    return name in said and said[name].value not in (False, 1)
+
+
+def _completed(app: FinchApp, options: dict[str, object]) -> dict[str, object]:
+    """The options of ``run``, with what the environment or a file says about those not given."""
+    from finch.sources import gather_beside  # a program that serves by itself needs none of it
+
+    said = gather_beside(options)
+    unused = [said[name].source for name in ("workers", "reload") if _asks(said, name)]
+    if unused:
+        _log.warning("finch.run serves in this process alone, without %s", " and ".join(unused))
+    if "debug" in said:
+        app.debug = bool(said["debug"].value)
+    if "backplane" in said:
+        app.backplane = str(said["backplane"].value)
+    return options | {name: one.value for name, one in said.items() if name in _OPTIONS}
 
 
 _OPTIONS: Final = tuple(

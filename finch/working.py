@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import socket
+from collections.abc import Iterable
 from typing import Any
 
 import trio
@@ -41,8 +42,8 @@ class WorkerProcess:
 
     @property
     def label(self) -> str:
-        """What says in the log that a line is this worker's."""
-        return f" [{self.place.number}]"
+        """What says in the log that a line is this worker's; empty if it is the only one."""
+        return f" [{self.place.number}]" if self.place.number else ""
 
     def prepare(self, app: FinchApp) -> None:
         """Tell an application which worker it is in.
@@ -51,7 +52,7 @@ class WorkerProcess:
             ConfigurationError: if it cannot be served by several.
         """
         app.check_workers(self.place.total)
-        app.worker = self.place.number
+        app.worker = self.place.number or 1
         app.leader = self.control.leader
 
     def ready(self, app: FinchApp, banner: str) -> None:
@@ -70,7 +71,7 @@ class WorkerProcess:
         *,
         certfile: str | os.PathLike[str] | None,
         keyfile: str | os.PathLike[str] | None,
-        forwarded_allow_ips: str,
+        forwarded_allow_ips: str | Iterable[str],
         proxy_protocol: bool,
         access_log: bool,
         task_status: trio.TaskStatus[Any],

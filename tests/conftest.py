@@ -9,6 +9,7 @@ import pytest
 import trio
 import trio.testing
 
+from finch.http.paths import CONVERTERS
 from finch.net.listeners import open_listeners
 from finch.server import Server
 from tests.transports import KINDS, serving_over
@@ -24,6 +25,15 @@ def need(program, how):
             pytest.fail(said)
         pytest.skip(said)
     return found
+
+
+@pytest.fixture(autouse=True)
+def _converters_as_before():
+    """A converter that a test registers is known to the whole process."""
+    before = dict(CONVERTERS)
+    yield
+    CONVERTERS.clear()
+    CONVERTERS.update(before)
 
 
 class Serving:

@@ -16,10 +16,14 @@ TITLES = {
     "wire": "finch/wire/",
     "net": "finch/net/",
     "http": "finch/http/",
+    "guards": "finch/guards/",
     "cluster": "finch/cluster/",
     "sockets": "finch/sockets/",
+    "sessions": "finch/sessions/",
     "client": "finch/client/",
+    "loading": "finch/loading/",
     "describe": "finch/describe/",
+    "commands": "finch/commands/",
     "testing": "finch/testing/",
 }
 

@@ -48,6 +48,7 @@ def finch(
     stdout=None,
     says="Stop it",
     program=("-m", "finch"),
+    through=(),
     process_group=None,
     **environment,
 ):
@@ -55,10 +56,10 @@ def finch(
 
     ``fd3`` is the socket that it inherits, as systemd passes it on; ``stdout`` a file that it has
     instead of the pipe from which it is read (then stderr is read); ``says`` what it prints at the
-    latest when it has begun; ``program`` what Python runs; ``process_group`` 0 for a group of its
-    own, with its children.
+    latest when it has begun; ``program`` what Python runs; ``through`` the command that runs
+    Python, if another one does; ``process_group`` 0 for a group of its own, with its children.
     """
-    command = [sys.executable, *program, *map(str, arguments)]
+    command = [*through, sys.executable, *program, *map(str, arguments)]
     if fd3 is not None:
         move = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.execv(sys.argv[2], sys.argv[2:])"
         command = [sys.executable, "-c", move, str(fd3.fileno()), *command]

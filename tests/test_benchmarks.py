@@ -86,6 +86,31 @@ def test_a_client_of_finch_joins_as_soon_as_it_is_connected():
     assert said == [(Kind.STEP, join, ""), (Kind.STEP, b"", ""), (Kind.ANSWER, b"", "")]
 
 
+def test_an_answer_is_known_by_its_reply_whatever_its_data():
+    dialect = dialects.call("localhost", "/ws", "sum", size=4)
+    said = _conversation(
+        dialect,
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        _server_frame('{"path":"tick","status":200,"data":1}'),
+        _server_frame('{"path":"sum","status":200,"data":1,"reply":1,"more":true}'),
+        _server_frame('{"path":"sum","status":200,"data":null,"reply":1}'),
+        _server_frame('{"path":"error","status":404,"reply":1}'),
+    )
+    assert [kind for kind, _, _ in said] == [
+        Kind.STEP,
+        Kind.CONTROL,
+        Kind.CONTROL,
+        Kind.ANSWER,
+        Kind.WRONG,
+    ]
+    assert b'"id":1' in _unmasked(dialect.message)
+
+
+def _unmasked(frame):
+    key, payload = frame[2:6], frame[6:]
+    return bytes(byte ^ key[at % 4] for at, byte in enumerate(payload))
+
+
 @pytest.mark.parametrize(
     ("dialect", "refusal"),
     [

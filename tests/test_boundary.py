@@ -35,7 +35,7 @@ from finch import (
     StreamingResponse,
 )
 from finch.failures import failure_of
-from finch.http.paths import CONVERTERS
+from finch.guards import Bearer, RateLimit, RequestID
 from finch.testing import HandshakeRefused, SocketClosed, TestClient, WaitedTooLong
 
 
@@ -133,7 +133,9 @@ def place(drive, moments=MOMENTS):
 
 async def ask(client, thrower):
     stream = client.connect()
-    await stream.send_all(b"GET /bad HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    await stream.send_all(
+        b"GET /bad HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer abc\r\nConnection: close\r\n\r\n"
+    )
     await thrower.entered.wait()
     if thrower.moment != "when the client has left":
         with trio.move_on_after(5):
@@ -224,6 +226,16 @@ async def come_and_go(client, thrower):
 
 
 # HTTP
+
+
+def guard_bad(app, guard):
+    """Put a guard around all requests for /bad."""
+
+    @app.middleware
+    async def only_bad(request, call_next):
+        if request.path == "/bad":
+            return await guard(request, call_next)
+        return await call_next(request)
 
 
 @place(ask)
@@ -335,6 +347,33 @@ def middleware_behind(app, thrower):
 
 
 @place(ask)
+def check_of_credentials(app, thrower):
+    async def check(token):
+        await thrower.throw()
+
+    guard_bad(app, Bearer(check))
+
+
+@place(ask)
+def check_of_credentials_in_a_thread(app, thrower):
+    def check(token):
+        thrower.throw_in_thread()
+
+    guard_bad(app, Bearer(check))
+
+
+@place(ask, moments=("at once",))
+def function_of_a_rate_limit(app, thrower):
+    guard_bad(app, RateLimit(5, by=lambda request: thrower.throw_now()))
+
+
+@place(ask)
+def handler_below_a_guard(app, thrower):
+    handler(app, thrower)
+    app.middleware(RequestID())
+
+
+@place(ask)
 def handler_behind_guards(app, thrower):
     @app.get("/bad", auth=lambda request: "somebody")
     async def bad(request):
@@ -370,7 +409,6 @@ def auth_of_a_route_in_a_thread(app, thrower):
 
 @place(ask, moments=("at once",))
 def converter_of_a_path(app, thrower):
-    CONVERTERS.pop("odd", None)  # the one of the test before
     finch.converter("odd")(lambda text: thrower.throw_now())
 
     @app.get("/{bad:odd}")
@@ -888,6 +926,8 @@ SITES = {
     "http.arguments.read: convert": ["converter_of_a_parameter"],
     "http.pipeline._dispatch: index": ["handler", "handler_in_a_nursery", "upgrade_route"],
     "http.pipeline._handled: attempt": ["error_handler", "error_handler_in_a_thread"],
+    "guards.credentials._ask: call": ["check_of_credentials", "check_of_credentials_in_a_thread"],
+    "guards.rate._key: _by": ["function_of_a_rate_limit"],
     "http.sending._head: raw_headers": ["response_of_its_own_kind"],
     "http.streaming._make: anext": [
         "generator_before_its_first_chunk",
@@ -939,6 +979,7 @@ SITES = {
 CALLED = {
     "attempt",
     "call",
+    "_by",
     "index",
     "function",
     "middleware",

@@ -15,7 +15,6 @@ import pytest
 import trustme
 import websockets.sync.client
 
-from finch.browser import STATIC
 from finch.cli import main
 from tests.processes import finch, run_finch
 
@@ -496,29 +495,9 @@ def test_the_json_of_an_envelope_comes_through_a_real_process(folder):
             assert json.loads(ws.recv(timeout=5))["data"] == [1]
 
 
-@pytest.mark.usefixtures("importing")
-def test_types_are_printed_or_written(folder, monkeypatch, capsys):
-    monkeypatch.chdir(folder)
-    assert main(["types", "app:app"]) == 0
-    text = capsys.readouterr().out
-    assert text.startswith((STATIC / "finch.d.ts").read_text())
-    assert "echo: { data: any; answer: any };" in text
-    assert main(["types", "app:app", "--output", "finch.d.ts"]) == 0
-    assert capsys.readouterr().out == ""
-    assert Path("finch.d.ts").read_text() == text
-
-
-@pytest.mark.usefixtures("importing")
-def test_types_that_cannot_be_had_are_one_clear_line(folder, monkeypatch, capsys):
-    monkeypatch.chdir(folder)
-    assert main(["types", "app:nothing"]) == 1
-    assert "nothing" in capsys.readouterr().err
-    assert main(["types", "app:app", "--output", "nowhere/finch.d.ts"]) == 1
-    assert "cannot be written to nowhere/finch.d.ts" in capsys.readouterr().err
-
-
 def test_debug_serves_the_types(folder):
     with finch("app", "--port", 0, "--debug", cwd=folder) as process:
+        assert "  debug    clients see what goes wrong in the code" in process.banner
         assert "echo: {" in httpx.get(f"{process.url}/finch.d.ts").text
     with finch("app", "--port", 0, cwd=folder) as process:
         assert "echo: {" not in httpx.get(f"{process.url}/finch.d.ts").text

@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from finch import FinchApp
+from finch.testing import TestClient
 from tests.conftest import serving
 from tests.js.tools import node, package, run, start
 from tests.pages import PAGES, ROOT, blocks, read
@@ -61,6 +62,11 @@ SERVERS = [
     "sockets",
     "cluster",
     "http",
+    "forms",
+    "sessions",
+    "templates",
+    "errors",
+    "guards",
     "routes",
     "typed-handlers",
     "coming-from-socketio",
@@ -78,6 +84,31 @@ def run_program(code):
 @pytest.mark.parametrize("code", programs("README.md", *(f"docs/{name}.md" for name in SERVERS)))
 def test_a_program_of_a_server_runs(code):
     assert isinstance(run_program(code), FinchApp)
+
+
+@pytest.mark.parametrize("code", programs("docs/files.md"))
+async def test_a_program_about_files_serves_them(code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("assets/app-BKf3x9_Q.js", "site/index.html", "site/404.html", "uploads/a.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    async with TestClient(run_program(code)) as client:
+        response = await client.get("/assets/app-BKf3x9_Q.js")
+        if "FileResponse" in code:
+            assert (response.status, response.text) == (404, "site/404.html")
+            response = await client.get("/reports/a.txt", headers={"cookie": "user=ann"})
+            assert response.text == "uploads/a.txt"
+            assert 'filename="Report: a.txt"' in response.headers["content-disposition"]
+            assert (await client.get("/reports/a.txt")).status == 401
+            return
+        assert response.text == "assets/app-BKf3x9_Q.js"
+        assert ("immutable" in response.headers["cache-control"]) == ("immutable=" in code)
+        if "site" in code:
+            response = await client.get("/")
+            assert (response.text, response.headers["cache-control"]) == (
+                "site/index.html",
+                "max-age=60",
+            )
 
 
 # docs/client.md

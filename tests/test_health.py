@@ -1,5 +1,6 @@
 """/healthz and /readyz: what a probe hears while an application starts, serves and ends."""
 
+import pytest
 import trio.testing
 
 from finch import FinchApp
@@ -33,13 +34,16 @@ async def test_while_draining_it_lives_but_is_not_ready(serve):
             assert b"connection: close" in answer.lower()
 
 
-async def test_a_backplane_that_is_not_connected_takes_no_work():
+@pytest.mark.parametrize(("state", "status"), [("connecting", 503), ("degraded", 200)])
+async def test_a_backplane_that_was_never_reached_is_waited_for_and_one_that_is_away_is_told(
+    state, status
+):
     app = FinchApp(health=True)
     app.on_connect(print)
     async with TestClient(app) as client:
-        app.socket_manager.backplane.state = "connecting"
+        app.socket_manager.backplane.state = state
         answer = await client.get("/readyz")
-        assert (answer.status, answer.text) == (503, "backplane connecting")
+        assert (answer.status, answer.text) == (status, f"backplane: {state}")
         assert (await client.get("/healthz")).status == 200
 
 

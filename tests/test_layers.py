@@ -16,9 +16,12 @@ errors
 conversions
 typed
 config
+settings
+sources
 turns
 failures
 logs
+formats
 access
 declaring
 blocks
@@ -44,6 +47,8 @@ wire.proxy
 wire.hello
 
 net.address
+net.flusher
+net.slices
 net.transport
 net.streams
 net.listeners
@@ -56,13 +61,27 @@ http.date
 http.body
 http.language
 http.cookies
+http.encodings
+http.ranges
+http.conditional
+http.media
+http.filetypes
+http.disposition
+http.below
+http.opened
 http.advice
 http.response
 http.streaming
 http.takeover
 http.returned
+http.spool
+http.uploads
+http.multipart
+http.forms
 http.reading
 http.request
+http.files
+http.file_replies
 http.guarding
 http.methods
 http.paths
@@ -71,32 +90,52 @@ http.patterns
 http.arguments
 http.signatures
 http.routing
+http.static
 http.urls
+http.accepts
+http.raised
+http.problems
 http.pipeline
 http.sending
 http.connection
 
+guards.around
+guards.cors
+guards.hosts
+guards.headers
+guards.request_ids
+guards.compress
+guards.credentials
+guards.rate
+
 cluster.history
 cluster.views
 cluster.figures
+cluster.leader
 cluster.backplane
+cluster.inprocess
 cluster.layout
 cluster.sequence
 cluster.unsent
+cluster.slots
+cluster.connection
+cluster.address
+cluster.shards
 cluster.line
 cluster.attendance
 cluster.posting
 cluster.hearing
 cluster.calling
+cluster.election
 cluster.redis
 cluster.outside
 cluster.choice
 cluster.orders
 cluster.backoff
-cluster.leader
 cluster.control
 cluster.worker
 cluster.supervisor
+cluster.reloader
 
 sockets.states
 sockets.lag
@@ -142,6 +181,13 @@ sockets.manager
 sockets.controller
 sockets.raw
 
+sessions.codec
+sessions.session
+sessions.middleware
+sessions.login
+sessions.flash
+sessions.csrf
+
 client.address
 client.options
 client.backoff
@@ -162,6 +208,16 @@ client.room
 client.keeper
 client.finch
 
+loading.histogram
+loading.frames
+loading.target
+loading.plan
+loading.connection
+loading.pace
+loading.clients
+loading.conductor
+loading.picture
+
 describe.schemas
 describe.words
 describe.description
@@ -180,9 +236,12 @@ beside
 publishing
 routes
 shortcuts
+templates
 browser
 health
+bearer
 metrics
+endpoint
 backplanes
 described
 app
@@ -197,9 +256,18 @@ working
 blame
 finding
 gallery
+
+commands.output
+commands.parser
+commands.types
+commands.new
+commands.load
+commands.serve
+
 cli
 
 testing.answers
+testing.forms
 testing.asking
 testing.cookies
 testing.streamed
@@ -209,6 +277,7 @@ testing.client
 
 # Plain data above the wire: what time it is, others tell them.
 PLAIN = """
+settings
 sockets.lag
 sockets.members
 cluster.history
@@ -218,6 +287,7 @@ cluster.views
 cluster.layout
 cluster.sequence
 cluster.unsent
+cluster.slots
 sockets.presence
 sockets.conflation
 client.address
@@ -230,6 +300,10 @@ client.calls
 client.queue
 client.conversation
 sockets.repeats
+loading.histogram
+loading.target
+loading.plan
+loading.picture
 """.split()
 
 FORBIDDEN_IN_PLAIN = {
@@ -286,7 +360,8 @@ def test_folders_stand_together():
     """So that the order of the modules is one of the folders as well."""
     folders = [name.rpartition(".")[0] for name in HOUSE]
     runs = [folder for at, folder in enumerate(folders) if at == 0 or folders[at - 1] != folder]
-    order = ["", "wire", "net", "http", "cluster", "sockets", "client", "describe", "", "testing"]
+    order = ["", "wire", "net", "http", "guards", "cluster", "sockets"]
+    order += ["sessions", "client", "loading", "describe", "", "commands", "", "testing"]
     assert runs == order
 
 

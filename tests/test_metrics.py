@@ -20,16 +20,19 @@ def make_app(**options):
     return app
 
 
-async def told(client, **options):
+async def told(client, worker="1", **options):
     """What is told: values by name and labels."""
     answer = await client.get("/metrics", **options)
     assert answer.status == 200, answer
-    return {
-        (sample.name, *sample.labels.values()): sample.value
-        for family in text_string_to_metric_families(answer.text)
-        for sample in family.samples
-        if "path" in sample.labels or not sample.labels
-    }
+    assert answer.headers["connection"] == "close"  # so that another worker answers next
+    values = {}
+    for family in text_string_to_metric_families(answer.text):
+        for sample in family.samples:
+            labels = dict(sample.labels)
+            assert labels.pop("worker") == worker
+            if "path" in labels or not labels:
+                values[sample.name, *labels.values()] = sample.value
+    return values
 
 
 async def test_the_figures_of_each_manager_are_told_by_its_path():
@@ -48,6 +51,24 @@ async def test_the_figures_of_each_manager_are_told_by_its_path():
         assert values["finch_failed_callbacks_total", "/admin"] == 1
         assert values["finch_backplane_state", "/ws", "connected"] == 1
         assert values["finch_backplane_state", "/ws", "degraded"] == 0
+
+
+async def test_every_figure_says_which_worker_it_is_of():
+    app = make_app()
+    app.worker = 3
+    async with TestClient(app) as client:
+        values = await told(client, worker="3")
+        assert {"finch_clients", "process_start_time_seconds"} <= {name for name, *_ in values}
+
+
+async def test_a_label_of_the_application_is_its_own():
+    counted = prometheus_client.Counter("jobs", "Jobs of the test.", ["worker"])
+    try:
+        counted.labels("importer").inc()
+        async with TestClient(make_app()) as client:
+            assert 'jobs_total{worker="importer"} 1.0' in (await client.get("/metrics")).text
+    finally:
+        prometheus_client.REGISTRY.unregister(counted)
 
 
 async def test_every_figure_is_told():

@@ -33,6 +33,7 @@ STORIES = {
     },
     "http": {
         "kept_requests": "request: what the request of an open WebSocket keeps",
+        "sent_files": "opened, file_replies and sending: files on their way, over every connection",
         "spoken_languages": "language, through FinchApp: which languages may be given",
         "streams_left_behind": "request, streaming and connection: generators that nobody sends",
         "values": "request, body, cookies and language: all that a handler reads from a request",
@@ -41,9 +42,15 @@ STORIES = {
     "describe": {
         "schemathesis": "openapi: a server answers as its description says, whatever is asked",
     },
+    "guards": {
+        "attacks": "all of guards, and the responses to errors: what clients try, in one table",
+        "together": "all of guards, on files too; httplint reads what they send",
+    },
     "cluster": {
         "conformance": "backplane and redis: what every backplane must do",
+        "logouts": "finch.sessions and all below: a logout reaches the sockets of all processes",
         "rolling": "supervisor, redis and all below: workers are replaced under load",
+        "machines": "cli, redis and all below: two machines, and one that is cut off",
         "processes": "cli, redis and all below: every verb across two real processes",
         "faults": "redis and all below: Redis is restarted, paused, wiped, or cannot be reached",
     },

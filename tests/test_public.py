@@ -8,11 +8,11 @@ import finch
 
 NAMES = """
 Address Audience Body CallFailed ClientGone ConfigurationError ConnectionClosed ConnectionLost
-Controller Cookie Description Disconnected Entry Everyone File FinchApp FinchError FinchRoute Form
-Group Header HTMLResponse HTTPError HandshakeFailed
-Headers History Identity JSONResponse Kept Limits Message Methods NotSent Position ProtocolError
-Query QueryParams RedirectResponse Request Response Room Rooms Sent SocketClient SocketController
-SocketEvent SocketManager SocketRooms Stats StreamingResponse TextResponse Unavailable Upgrade User
+Controller Cookie Description Disconnected Entry Everyone File FileResponse FinchApp FinchError
+FinchRoute Form FormData Group HTMLResponse HTTPError HandshakeFailed Header Headers History
+Identity JSONResponse Kept Limits Message Methods NotSent Position ProtocolError Query QueryParams
+RedirectResponse Request Response Room Rooms Sent SocketClient SocketController SocketEvent
+SocketManager SocketRooms Stats StreamingResponse TextResponse Unavailable Upgrade Upload User
 WebSocket converter named publish run serve
 """.split()
 

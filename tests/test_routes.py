@@ -34,6 +34,17 @@ async def test_a_group_puts_its_prefix_before_each_path():
         assert (await client.get("/api")).status == 200
 
 
+async def test_a_group_without_a_prefix_has_guards_alone():
+    app = FinchApp()
+    members = app.group(auth=lambda request: None)
+    members.get("/in")(where)
+    app.get("/out")(where)
+
+    async with TestClient(app) as client:
+        assert (await client.get("/in")).status == 401
+        assert (await client.get("/out")).status == 200
+
+
 async def test_children_have_the_paths_of_their_parents_before_theirs():
     app = FinchApp()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from finch import FinchApp, History, Request, Room, SocketClient, WebSocket
@@ -46,3 +47,6 @@ async def index(request: Request) -> str:
 @app.get("/users/{id}")
 async def user(request: Request, id: str) -> dict[str, str]:
     return {"id": id, "name": "finch"}
+
+
+app.static("/static", Path(__file__).with_name("assets"))

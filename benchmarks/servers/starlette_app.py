@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette  # type: ignore[import-not-found,unused-ignore]
 from starlette.requests import Request  # type: ignore[import-not-found,unused-ignore]
 from starlette.responses import JSONResponse, PlainTextResponse  # type: ignore[import-not-found,unused-ignore]
-from starlette.routing import Route, WebSocketRoute  # type: ignore[import-not-found,unused-ignore]
+from starlette.routing import Mount, Route, WebSocketRoute  # type: ignore[import-not-found,unused-ignore]
+from starlette.staticfiles import StaticFiles  # type: ignore[import-not-found,unused-ignore]
 from starlette.websockets import WebSocket, WebSocketDisconnect  # type: ignore[import-not-found,unused-ignore]
 
 from benchmarks.servers.envelope import envelope, not_found, parse
@@ -71,5 +73,6 @@ app = Starlette(
         Route("/users/{id}", user),
         WebSocketRoute("/ws", envelopes),
         WebSocketRoute("/raw", raw),
+        Mount("/static", StaticFiles(directory=Path(__file__).with_name("assets"))),
     ]
 )

@@ -14,8 +14,9 @@ import msgspec
 import trio
 
 from finch.cluster.backplane import Channel, Local
+from finch.cluster.connection import Refused
 from finch.cluster.layout import NODE, Names, Note, packed_attendance
-from finch.cluster.line import Line, Refused
+from finch.cluster.line import Line
 from finch.cluster.views import Counts, People, Seen, Who, read_seen, read_who
 
 LEASE: Final = 15.0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from finch.cluster.backplane import Backplane, InProcess, Local
+from finch.cluster.backplane import Backplane, Local
+from finch.cluster.inprocess import InProcess
 from finch.errors import ConfigurationError
 from finch.explain import kind, shown
 
@@ -34,7 +35,7 @@ def check_url(url: object) -> str | None:
         raise ConfigurationError(
             "a backplane over Redis needs coredis; write: pip install 'finch-trio[redis]'"
         ) from None
-    from finch.cluster.line import Address
+    from finch.cluster.address import Address
 
     Address(url)  # a mistake in it raises here
     return url
@@ -50,7 +51,7 @@ def make_backplane(url: str | None, local: Local, mount: str) -> Backplane:
     """
     if url is None:
         return InProcess(local)
-    from finch.cluster.line import Address
+    from finch.cluster.address import Address
     from finch.cluster.redis import Redis
 
     return Redis(local, Address(url), mount)

@@ -22,7 +22,7 @@ class Place(NamedTuple):
     """What a supervisor passes to a worker on its command line, as ``2/4:7:5,6``.
 
     Attributes:
-        number: the worker's number, from 1 on.
+        number: the worker's number, from 1 on; 0 for the only process of a reloader.
         total: how many workers there are to be, as far as known at its start.
         line: the descriptor of the line to the supervisor.
         listeners: the descriptors of its listening sockets.

@@ -8,7 +8,6 @@ before anything newer is given away, also after a connection has ended.
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -17,9 +16,10 @@ import trio
 
 from finch.cluster.attendance import Attendance
 from finch.cluster.backplane import Channel, Draft, Local, Missed
+from finch.cluster.connection import Refused
 from finch.cluster.history import Archive, History, Position, new_epoch
 from finch.cluster.layout import READ, Names, lifetimes
-from finch.cluster.line import Broken, Line, Refused
+from finch.cluster.line import Broken, Line
 from finch.cluster.posting import Post
 from finch.cluster.sequence import Lost, Next
 from finch.cluster.sequence import Sequence as Numbers
@@ -309,10 +309,6 @@ class Hearing:
         names = iter(list(self._by_name))
         while chunk := list(islice(names, _AT_ONCE)):
             self._line.tell(b"SUBSCRIBE", *chunk)
-        token = secrets.token_bytes(8)
-        # if SUBSCRIBE was refused, that is the answer
-        if bytes(await self._line.ask(b"PING", token)) != token:
-            raise Broken("the answers of Redis are out of order")
         channels = iter(list(self._heard))
         while several := list(islice(channels, _AT_ONCE)):
             for channel, asked in [(one, self._attendance.ask(one)) for one in several]:
@@ -361,7 +357,7 @@ class Hearing:
         epoch, seq = ("", 0) if heard.numbers is None else heard.numbers.position
         _, lifetime = lifetimes(heard.history)
         keys = self._names.keys(heard.channel)
-        script = self._line.script(READ, keys, self._line.run_id, new_epoch(), lifetime, epoch, seq)
+        script = self._line.script(READ, keys, new_epoch(), lifetime, epoch, seq)
         return self._line.ask(*script)
 
     def _learn(self, heard: Heard, answer: Any) -> None:

@@ -93,6 +93,11 @@ def encode_note(note: Note) -> bytes:
     return _encoder.encode(note)
 
 
+def opening(node: str) -> bytes:
+    """What the text of each note of a process begins with."""
+    return _encoder.encode(Note(v=VERSION, node=node))[:-1] + b","
+
+
 def packed(draft: Draft, node: str, ref: int = 0, client: str | None = None) -> bytes:
     """A message to clients, as other processes get it.
 
@@ -215,6 +220,11 @@ class Names:
         """The channel of one process."""
         return self.channel(Channel("node", node))
 
+    def leader(self) -> tuple[bytes, bytes]:
+        """The keys of the lease of the leader, and of the run of Redis in which it counts."""
+        name = f"{self._base}:{{leader}}".encode("utf-8", "surrogatepass")
+        return name + b":l", name + b":r"
+
 
 def lifetimes(history: History) -> tuple[int, int]:
     """How long the keys of messages and of their numbering live, in milliseconds."""
@@ -266,6 +276,31 @@ return {epoch, seq, at, redis.call('XRANGE', KEYS[2], '(' .. after .. '-0', '+')
 numbering, the lifetime of the numbering, and the position: epoch and number. If the epoch is
 another one by now, everything. Returns epoch, newest number, the time and the messages. Begins a
 new epoch if messages that somebody knows are missing at the end."""
+
+# In a new run of Redis, the lease may be lost although its holder still leads. So nobody else gets
+# it until the lease that may be lost has ended.
+ELECT: Final = """
+local now = redis.call('TIME')
+now = now[1] * 1000 + math.floor(now[2] / 1000)
+local known = redis.call('HMGET', KEYS[2], 'run', 'at')
+local at = tonumber(known[2])
+if known[1] ~= ARGV[1] or not at then
+  at = now
+  redis.call('HSET', KEYS[2], 'run', ARGV[1], 'at', string.format('%.0f', now))
+end
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[2] then return 0 end
+if not holder and ARGV[4] == '0' and now - at < tonumber(ARGV[3]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1
+"""
+"""Gets or renews the lease of the leader. ``KEYS``: the lease, its run. ``ARGV``: the run of Redis,
+the process, milliseconds, and 1 if the process leads. Returns whether it has the lease."""
+
+RESIGN: Final = """
+if redis.call('GET', KEYS[1]) == ARGV[2] then redis.call('DEL', KEYS[1]) end
+"""
+"""Gives the lease up. ``KEYS`` and ``ARGV``: as before."""
 
 
 def _is_plain(key: Any) -> bool:

@@ -11,10 +11,8 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
-from urllib.parse import parse_qs, urlsplit
 
 import trio
-from coredis.connection import BaseConnection
 from coredis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -22,16 +20,16 @@ from coredis.exceptions import (
     NoScriptError,
     RedisError,
 )
-from coredis.pool import ConnectionPool
 
+from finch.cluster.address import CONNECT, Address
+from finch.cluster.connection import ENOUGH, Connection, Refused
+from finch.cluster.shards import Shards, connect
 from finch.errors import ConfigurationError
-from finch.explain import shown
 from finch.failures import report
 from finch.tasks import plain_nursery
 
 _log = logging.getLogger("finch.cluster")
 
-_CONNECT: Final = 5.0  # seconds for a connection with all that belongs to its beginning
 _LOOK: Final = 5.0  # seconds between two looks at what may be missing
 _DEAD: Final = 15.0  # seconds without an answer after which the connection is given up
 _SLOW: Final = 1.0  # seconds without an answer after which Redis counts as slow
@@ -41,10 +39,6 @@ _MINUTE: Final = 60.0  # seconds between two lines of the log that say that Redi
 
 class Broken(Exception):
     """The connection has ended, or there is none."""
-
-
-class Refused(Exception):
-    """Redis has refused a command. The message is its own."""
 
 
 class Owner(Protocol):
@@ -66,62 +60,6 @@ class Owner(Protocol):
         """Called after :meth:`heard`: let other tasks have their turns."""
 
 
-class Address:
-    """Where Redis is, from a URL.
-
-    Parameters:
-        url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, as coredis takes it, and ``prefix``
-            in its query: what the names of all keys begin with.
-
-    Attributes:
-        shown: the URL without its password and its query, for the log.
-        prefix: the prefix, or ``finch``.
-        db: the number of the database.
-
-    Raises:
-        ConfigurationError: if it is something else.
-    """
-
-    def __init__(self, url: str) -> None:
-        try:
-            parts = urlsplit(url)
-            self._pool: ConnectionPool[Any] = ConnectionPool.from_url(
-                url, decode_components=True, connect_timeout=_CONNECT
-            )
-            host = parts.hostname or parts.path
-            self.shown = f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
-        except (ValueError, TypeError, OSError, RuntimeError) as error:
-            raise ConfigurationError(
-                f"backplane={shown(url.partition('@')[2] or url)} is not the URL of a Redis "
-                f"server: {error}; write 'redis://localhost:6379/0'"
-            ) from None
-        self.prefix = parse_qs(parts.query).get("prefix", ["finch"])[0]
-        if "{" in self.prefix or "}" in self.prefix:
-            raise ConfigurationError(
-                f"the prefix of a backplane has no braces, but {shown(self.prefix)} does; write "
-                "'redis://localhost:6379/0?prefix=shop'"
-            )
-        self.db = int(self._pool.connection_kwargs.get("db") or 0)
-        # Finch says itself when Redis is away, once a minute; coredis would for each attempt
-        theirs = logging.getLogger("coredis")
-        if theirs.level == logging.NOTSET:
-            theirs.setLevel(logging.CRITICAL)
-
-    async def connection(self) -> BaseConnection:
-        """A new connection, which is not open yet.
-
-        Raises:
-            ConnectionError: if nobody accepts connections there. Then none is made: coredis would
-                leave something open in a connection that never was one.
-        """
-        pool = self._pool
-        assert pool.location is not None
-        if not await pool.location.check():
-            raise ConnectionError("nobody accepts connections there")
-        made: BaseConnection = pool.connection_class(pool.location, **pool.connection_kwargs)
-        return made
-
-
 class Line:
     """A connection to Redis that comes back.
 
@@ -133,7 +71,6 @@ class Line:
 
     Attributes:
         up: whether there is a connection.
-        run: the id of this run of Redis; empty if Redis does not tell it.
         why: why there is no connection, or why the last command was refused.
     """
 
@@ -145,13 +82,13 @@ class Line:
         self._scripts = scripts
         self._look = look
         self._digests: dict[str, bytes] = {}
-        self._connection: BaseConnection | None = None
+        self._connection: Connection | Shards | None = None
         self._was_up = False
         self._asking: float | None = None  # since when an answer is waited for by the watch
         self._noted: float | None = None  # when the log last said that Redis is away
         self.ails: Callable[[], str | None] = lambda: None
         """What else is wrong, if anything is."""
-        self.run_id = ""
+        self._run_of: Callable[[bytes], str] = lambda key: ""
         self.up = False
         self.why = "it was not connected yet"
 
@@ -171,9 +108,16 @@ class Line:
 
     # Commands
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits to be sent that what can wait elsewhere should."""
+        return self._connection is not None and self._connection.pending >= ENOUGH
+
     def script(self, text: str, keys: tuple[bytes, ...], *arguments: Any) -> tuple[Any, ...]:
-        """The command that runs one of the scripts."""
-        return (b"EVALSHA", self._digests[text], len(keys), *keys, *arguments)
+        """The command that runs one of the scripts. Its first argument is always the id of the run
+        of Redis, which is added here."""
+        run_id = self._run_of(keys[0])
+        return (b"EVALSHA", self._digests[text], len(keys), *keys, run_id, *arguments)
 
     def ask(self, *command: Any) -> Awaitable[Any]:
         """Send a command now. The answer can be awaited later.
@@ -184,17 +128,17 @@ class Line:
         if self._connection is None:
             raise Broken(self.why)
         try:
-            return _Answer(self._connection.create_request(*command), self)
-        except (RedisError, trio.ClosedResourceError, trio.BrokenResourceError) as error:
+            return _Answer(self._connection.ask(*command), self)
+        except ConnectionError as error:
             raise Broken(str(error)) from None
 
-    def tell(self, *command: Any) -> None:
-        """Send a command that has no answer, such as SUBSCRIBE. Without a connection, do nothing:
-        the next one begins with what is wanted then."""
+    def tell(self, command: bytes, *channels: bytes) -> None:
+        """Subscribe to channels, or leave them. Without a connection, do nothing: the next one
+        begins with what is wanted then."""
         if self._connection is not None:
             try:
-                self._connection.send_command(*command)
-            except (RedisError, trio.ClosedResourceError, trio.BrokenResourceError):
+                self._connection.tell(command, *channels)
+            except ConnectionError:
                 pass  # it is about to end
 
     def refused(self, error: RedisError) -> None:
@@ -207,7 +151,7 @@ class Line:
         """End the connection. Another one follows."""
         self.why = why
         if self._connection is not None:
-            self._connection.invalidate(why)
+            self._connection.end(why)
 
     # Its life
 
@@ -247,13 +191,13 @@ class Line:
         refusal: Exception | None = None
         try:
             async with trio.open_nursery() as nursery:
-                with trio.fail_after(_CONNECT):
-                    connection = await self._address.connection()
-                    await nursery.start(connection.run)
+                with trio.fail_after(CONNECT):
+                    connection, self._run_of = await connect(
+                        self._address, nursery, self._heard, self._owner.rest
+                    )
                     await self._introduce(connection)
                 self._connection = connection
                 self.up = True
-                nursery.start_soon(self._listen, connection)
                 with trio.fail_after(_DEAD):
                     await self._owner.came_up(nursery)
                 self._was_up = True
@@ -270,10 +214,9 @@ class Line:
             self.why = "a bug in Finch"
         return refusal
 
-    async def _introduce(self, connection: BaseConnection) -> None:
-        self.run_id = await run_id_of(connection)
+    async def _introduce(self, connection: Connection | Shards) -> None:
         for text in self._scripts:
-            digest: Any = await connection.create_request(b"SCRIPT LOAD", text)
+            digest: Any = await connection.ask(b"SCRIPT", b"LOAD", text)
             self._digests[text] = bytes(digest)
 
     def _end(self) -> None:
@@ -282,15 +225,11 @@ class Line:
         if was_up:
             self._owner.went_down()
 
-    async def _listen(self, connection: BaseConnection) -> None:
-        pushes: Any = connection.push_messages
-        async for push in pushes:
-            if push[0] == b"message":
-                try:
-                    self._owner.heard(push[1], push[2])
-                except Exception as error:
-                    report(_log, "a bug in Finch: a message was not handled", error=error)
-                await self._owner.rest()
+    def _heard(self, channel: bytes, text: bytes) -> None:
+        try:
+            self._owner.heard(channel, text)
+        except Exception as error:
+            report(_log, "a bug in Finch: a message was not handled", error=error)
 
     async def _watch(self) -> None:
         """Look regularly whether something is missing, and whether Redis still answers."""
@@ -323,26 +262,6 @@ class Line:
                     now - since,
                     self._trouble() if self.up else self.why,
                 )
-
-
-async def run_id_of(connection: BaseConnection) -> str:
-    """The id of this run of Redis; empty if Redis does not tell it.
-
-    Raises:
-        Refused: if it is a kind of Redis that does not work.
-    """
-    info: Any
-    try:
-        info = await connection.create_request(b"INFO", b"server")
-    except AuthorizationError:
-        return ""  # then only numbers that go back show that it is another run
-    found: dict[bytes, bytes] = {}
-    for line in bytes(info).splitlines():
-        name, _, value = line.partition(b":")
-        found[name] = value
-    if found.get(b"redis_mode") == b"cluster":
-        raise Refused("it is a node of a Redis Cluster, which is not supported yet")
-    return found.get(b"run_id", b"").decode("ascii", "replace")
 
 
 class _Answer:

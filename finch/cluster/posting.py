@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import trio
 
-from finch.cluster.line import Line, Refused
+from finch.cluster.connection import Refused
+from finch.cluster.line import Line
 from finch.cluster.unsent import Unsent
 from finch.errors import Unavailable
 from finch.turns import account
@@ -164,12 +165,16 @@ class Posting:
             nursery.start_soon(self._settle)
             while True:
                 self._posted = trio.Event()
-                while self._unsent and len(self._sent) < _WINDOW:
+                while self._unsent and self._has_room():
                     self._send(self._unsent.first())  # if there is no connection, it waits on
                     self._unsent.take()
                     if account.spend():
                         await trio.lowlevel.checkpoint()
                 await self._posted.wait()
+
+    def _has_room(self) -> bool:
+        """Whether something can be sent now. If not, it is sent after the next answer."""
+        return not self._sent or (len(self._sent) < _WINDOW and not self._line.is_full)
 
     def _send(self, post: Post) -> None:
         now = trio.current_time()

@@ -10,31 +10,38 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
 import trio
 
+from finch.cluster.address import Address
 from finch.cluster.attendance import LEASE, Attendance
 from finch.cluster.backplane import Asking, Backplane, Channel, Draft, Local, Missed, Sent
 from finch.cluster.calling import Calls
+from finch.cluster.connection import Refused
+from finch.cluster.election import Election
 from finch.cluster.figures import Figures
 from finch.cluster.hearing import Entry, Heard, Hearing, Numbered
 from finch.cluster.history import History, Position, new_epoch
 from finch.cluster.layout import (
+    ELECT,
     NODE,
     NUMBER,
     READ,
+    RESIGN,
     Names,
     Note,
     lifetimes,
+    opening,
     packed,
     packed_close,
     read_note,
     read_numbered,
 )
-from finch.cluster.line import Address, Broken, Line, Refused
+from finch.cluster.leader import Leader
+from finch.cluster.line import Broken, Line
 from finch.cluster.posting import PATIENCE, Post, Posting
 from finch.cluster.views import People, Seen, Who
 from finch.errors import Unavailable
@@ -76,10 +83,12 @@ class Redis(Backplane):
         lease: float = LEASE,
     ) -> None:
         self._patience = patience
+        self._lease = lease
         self.node = secrets.token_urlsafe(NODE)[:NODE]
+        self._echo = opening(self.node)
         self._local = local
         self._names = Names(address.prefix, address.db, mount)
-        self._line = Line(address, self, (NUMBER, READ), look)
+        self._line = Line(address, self, (NUMBER, READ, ELECT, RESIGN), look)
         self._posting = Posting(self._line, patience)
         self._line.ails = self._posting.ails
         self._attendance = Attendance(self.node, self._line, local, self._names, lease)
@@ -125,7 +134,6 @@ class Redis(Backplane):
         return self._line.script(
             NUMBER,
             self._names.keys(channel),
-            self._line.run_id,
             new_epoch(),
             history.messages,
             *lifetimes(history),
@@ -194,6 +202,9 @@ class Redis(Backplane):
         if channel.kind == "client" and str(channel.name)[:NODE] == self.node:
             return None
         return self._calls.ask(channel, path, data, asking)
+
+    def candidate(self, leader: Leader) -> Callable[[], Awaitable[None]]:
+        return Election(self._line, self._names, self.node, self._lease, leader).run
 
     async def farewell(self) -> None:
         with trio.move_on_after(_FAREWELL):
@@ -267,6 +278,8 @@ class Redis(Backplane):
         heard = self._hearing.named(channel)
         if heard is None:
             return  # it was left meanwhile
+        if text.startswith(self._echo):
+            return  # our own clients have got it before it was published
         try:
             if not text.startswith(b"{"):
                 epoch, seq, text = read_numbered(text)

@@ -104,7 +104,7 @@ class Supervisor:
             which said so.
         """
         try:
-            with _signals(self._signalled):
+            with obeying(self._signalled):
                 async with trio.open_nursery() as self._nursery:
                     for _ in range(self._count):
                         self._add()
@@ -324,7 +324,7 @@ async def _first_of(*events: trio.Event) -> None:
 
 
 @contextmanager
-def _signals(obey: Callable[[int], None]) -> Iterator[None]:
+def obeying(obey: Callable[[int], None]) -> Iterator[None]:
     """Call a function for each signal, in trio's thread. Afterwards they are ignored, so that a
     late one does not change the exit code."""
     token = trio.lowlevel.current_trio_token()

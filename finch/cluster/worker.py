@@ -30,7 +30,7 @@ class Worker:
     """One process that serves.
 
     Parameters:
-        number: its number, from 1 on.
+        number: its number, from 1 on; 0 for the only process of a reloader.
         process: the process.
         line: the supervisor's end of the line.
 
@@ -59,7 +59,8 @@ class Worker:
         self._patience = trio.CancelScope()
 
     def __str__(self) -> str:
-        return f"worker {self.number} (pid {self.pid})"
+        name = f"worker {self.number}" if self.number else "the application"
+        return f"{name} (pid {self.pid})"
 
     @property
     def serves(self) -> bool:
@@ -80,11 +81,11 @@ class Worker:
         self.leaving = True
         if self.said is None:
             self._process.terminate()  # it may not read the line yet
-            self._kill_after(_UNREADY)
+            self.kill_after(_UNREADY)
             return
         self.tell(Drain(restart))
         if self.said.patience is not None:
-            self._kill_after(self.said.patience + _MORE)
+            self.kill_after(self.said.patience + _MORE)
 
     def hurry(self) -> None:
         """Tell it to end at once."""
@@ -92,9 +93,10 @@ class Worker:
         self.tell(Hurry())
         if self.said is None:
             self._process.terminate()
-        self._kill_after((0 if self.said is None else self.said.haste) + _MORE)
+        self.kill_after((0 if self.said is None else self.said.haste) + _MORE)
 
-    def _kill_after(self, seconds: float) -> None:
+    def kill_after(self, seconds: float) -> None:
+        """Kill it if it has not ended by then. The earliest time counts."""
         self._patience.deadline = min(self._patience.deadline, trio.current_time() + seconds)
 
     async def run(self, take: Callable[[Worker, Report], None]) -> int:
@@ -151,7 +153,11 @@ class Worker:
 
 
 def start_worker(
-    command: Sequence[str], number: int, count: int, listeners: Sequence[socket.socket]
+    command: Sequence[str],
+    number: int,
+    count: int,
+    listeners: Sequence[socket.socket],
+    stdin: int | None = subprocess.DEVNULL,
 ) -> Worker:
     """Start the process of a worker.
 
@@ -160,6 +166,7 @@ def start_worker(
         number: its number.
         count: how many workers there are to be.
         listeners: the sockets that it serves.
+        stdin: what it reads from; None for what this process reads from (for a debugger).
 
     Raises:
         OSError: if the process cannot be started.
@@ -172,7 +179,7 @@ def start_worker(
     try:
         process = subprocess.Popen(
             [part.replace("{place}", place) for part in command],
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             pass_fds=(theirs.fileno(), *descriptors),
             env=environment,
         )

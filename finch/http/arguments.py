@@ -117,7 +117,7 @@ class Argument:
             return ""
         return why_never_filled(self.type, has_hook=dec_hook is not None)
 
-    def read(self, values: MultiMapping | Any, hook: Callable[[Any, Any], Any] | None) -> Any:
+    def read(self, values: MultiMapping[Any] | Any, hook: Callable[[Any, Any], Any] | None) -> Any:
         """The value, from the query, the headers, the cookies or a form.
 
         Raises:
@@ -179,8 +179,13 @@ class Plan:
         """Refuse types that no request can fill.
 
         Raises:
-            ConfigurationError: if there is one. The message says what to write.
+            ConfigurationError: if there is one, or if it takes files and ``finch-trio[forms]`` is
+                not installed. The message says what to write.
         """
+        if any(one.source is Source.FILE for one in self.arguments):
+            from finch.http.multipart import require_multipart  # few routes need it
+
+            require_multipart()
         for one in self.arguments:
             fault = one.why_never_filled(dec_hook)
             if fault:
@@ -202,7 +207,7 @@ class Plan:
         for one in self._plain:
             _read(one, _PLAIN[one.source](request), hook, values, faults)
         if self._form:
-            form = await request.form()  # type: ignore[attr-defined]  # it comes with the forms
+            form = await request.form()
             for one in self._form:
                 _read(one, form, hook, values, faults)
         if faults:

@@ -12,6 +12,7 @@ import logging
 import math
 from contextvars import copy_context
 from functools import partial
+from time import perf_counter
 from typing import Protocol
 
 import trio
@@ -162,6 +163,7 @@ class Connection:
             if self._refusal is not None:
                 raise self._refusal
             self._wait_for(_Waiting.HANDLER, math.inf)
+            self._sender.begun = perf_counter()
             client, scheme, host = self.client, self._scheme, None
             if self._trust is not None:
                 client, scheme, host = self._trust.trace(head.headers, Source(client, scheme))
@@ -179,7 +181,11 @@ class Connection:
                 max_body=self._limits.max_body,
             )
             try:
-                response = await self._app.handle(request)
+                try:
+                    response = await self._app.handle(request)
+                except Disconnected:
+                    self._sender.note_left(request)
+                    raise
                 if isinstance(response, TakeOver):
                     if response.request is request:
                         self._http.read_body()  # a handshake has no body; this reads its end

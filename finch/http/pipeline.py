@@ -15,6 +15,7 @@ from finch.calls import attempt, call
 from finch.declaring import check_takes
 from finch.errors import ConfigurationError, Disconnected, HTTPError
 from finch.failures import alone, failure_of, report, report_no_status
+from finch.http.files import FileResponse
 from finch.http.guarding import Middleware, Next, check_middleware, guarded, through
 from finch.http.methods import Methods
 from finch.http.request import Request
@@ -84,12 +85,28 @@ class Pipeline:
             response = await self._chain(request)
             if isinstance(response, TakeOver):  # a middleware may have made it
                 await response.prepare()
-            return response
         except BaseException as raised:
             error = failure_of(raised)
             if isinstance(error, Disconnected):
                 raise error from None
-            return await self._answer(request, error)
+            response = await self.answer(request, error)
+        if isinstance(response, FileResponse):  # a middleware or an error handler may have made it
+            response = await self._opened(request, response)
+        return response
+
+    async def _opened(self, request: Request, response: FileResponse) -> Response:
+        try:
+            return await _open(request, response)
+        except BaseException as raised:
+            answer = await self.answer(request, failure_of(raised))
+            if not isinstance(answer, FileResponse):
+                return answer
+        try:  # the page of an error handler
+            return await _open(request, answer)
+        except BaseException as raised:
+            name, error = answer.path, failure_of(raised)
+            report(_log, "the page %s of an error handler cannot be sent", name, error=error)
+            return TextResponse("Internal Server Error", 500)
 
     async def _endpoint(self, request: Request) -> Response:
         """What the innermost middleware of the application calls."""
@@ -110,7 +127,9 @@ class Pipeline:
         middleware sees that response. Other exceptions pass through the middleware."""
         error = failure_of(raised)
         if isinstance(error, HTTPError) or self._find_handler(error) is not None:
-            return await self._answer(request, error)
+            return await self.answer(request, error)
+        if error is raised:
+            raise error  # and not from None: the log and the developer's page show its cause
         raise error from None
 
     async def _dispatch(self, request: Request) -> Response:
@@ -190,6 +209,8 @@ class Pipeline:
         response = to_response(value, origin=route.index)
         if isinstance(response, TakeOver):
             await response.prepare()
+        elif isinstance(response, FileResponse):
+            return await _open(request, response)
         elif isinstance(response, StreamingResponse) and inspect.isasyncgen(value):
             stream = request.stream_in_task(value)
             response.chunks, response.origin = stream, value
@@ -204,33 +225,41 @@ class Pipeline:
                 return self._error_handlers[kind]
         return None
 
-    async def _answer(self, request: Request, error: BaseException) -> Response:
+    async def answer(self, request: Request, error: BaseException) -> Response:
+        """The response to an error: that of its error handler, or else Finch's own.
+
+        Parameters:
+            error: judged by :func:`finch.failures.failure_of`, and not a :class:`Disconnected`.
+        """
         lone = alone(error)
         if lone is not None and self._find_handler(lone) is not None:
             error = lone  # a nursery's group with one exception, which has a handler
-        handler = self._find_handler(error)
+        from finch.http.problems import respond, shows_traceback  # only errors need it
+
+        handler, cause = self._find_handler(error), None
         if handler is None and not isinstance(error, HTTPError):
             report(_log, "%s %s raised", request.method, request.raw_path, error=error)
             cause, error = error, HTTPError(500)
             error.__cause__ = cause
-            handler = self._error_handlers.get(500)
+            if not shows_traceback(request):
+                handler = self._error_handlers.get(500)
         if handler is not None:
             try:
                 return await _handled(handler, request, error)
             except BaseException as raised:
+                cause = failure_of(raised)
                 report(
                     _log,
                     "the error handler %s of %s %s raised",
                     _name(handler),
                     request.method,
                     request.raw_path,
-                    error=failure_of(raised),
+                    error=cause,
                 )
                 error = HTTPError(500)
         assert isinstance(error, HTTPError)
         report_no_status(_log, error)
-        status, text, headers = error.answer()
-        return TextResponse(text, status, headers)
+        return await respond(request, error, cause)
 
 
 def check_error(what: object) -> None:
@@ -266,6 +295,12 @@ async def _handled(handler: Callable[..., Any], request: Request, error: BaseExc
             for name, text in error.answer()[2].items():
                 response.set_header(name, text)
     return response
+
+
+async def _open(request: Request, response: FileResponse) -> Response:
+    from finch.http.file_replies import reply_with_file  # many applications have no files
+
+    return await reply_with_file(request, response)
 
 
 def _name(function: Any) -> str:

@@ -4,38 +4,36 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
-from typing import Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
 
 import msgspec
 import trio
 
+from finch.config import Limits
 from finch.conversions import DecHook, checked_hook, type_name, why_never_filled
 from finch.errors import HTTPError
 from finch.headers import Headers
 from finch.http.body import BodySource, Pieces, Whole
+from finch.http.media import charset_of, codec_of
 from finch.turns import account
 from finch.typed import Decode, decoder, shared_decoder
 from finch.wire.numbers import LONG, TOO_COSTLY, too_costly
 
+if TYPE_CHECKING:
+    from finch.http.forms import FormData
+
 T = TypeVar("T")
 
-# Not all of Python's codecs: some take quadratic time, and Python keeps each codec name that it was
-# asked for in memory for ever.
-_CHARSETS: Final = {
-    "utf-8": "utf-8",
-    "utf8": "utf-8",
-    "us-ascii": "ascii",
-    "ascii": "ascii",
-    "iso-8859-1": "latin-1",
-    "latin-1": "latin-1",
-    "latin1": "latin-1",
-    "windows-1252": "cp1252",
-    "cp1252": "cp1252",
-    "utf-16": "utf-16",
-    "utf-32": "utf-32",
-}
+_FORM: Final = "finch.form"  # where the state of a request has its form
 
 _decode_any: Final = msgspec.json.Decoder().decode
+
+
+class AsyncClosable(Protocol):
+    """What is closed when the request is answered."""
+
+    async def aclose(self) -> None:
+        """Close it."""
 
 
 class Readable(ABC):
@@ -57,6 +55,15 @@ class Readable(ABC):
     def headers(self) -> Headers:
         """The headers: a case-insensitive multi-mapping of str."""
 
+    @property
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """A dict in which middleware and handlers may store anything."""
+
+    @abstractmethod
+    def close_later(self, resource: AsyncClosable) -> None:
+        """Close this when the request is answered. For Finch's own use."""
+
     def stream(self) -> AsyncIterator[bytes]:
         """The body in pieces, as they arrive. Its length is not limited: the handler must set a
         limit itself.
@@ -65,15 +72,17 @@ class Readable(ABC):
             Disconnected: if the client leaves before the end.
             RuntimeError: if the body was already streamed.
         """
-        return Pieces(self._take_source())
+        return Pieces(self.take_source())
 
-    def _take_source(self) -> BodySource:
+    def take_source(self) -> BodySource:
+        """Where the body comes from; the caller reads it. For Finch's own use."""
         if self._body is not None:
             return Whole(self._body)
         source, self._source = self._source, None
         if source is None:
             raise RuntimeError(
-                "the body was already streamed, and can be read only once; keep what you need of it"
+                "the body was already streamed, or read as a form with files, and can be read only "
+                "once; keep what you need of it"
             )
         return source
 
@@ -88,7 +97,7 @@ class Readable(ABC):
             length = self.headers.get("content-length", "0")
             if len(length) > 18 or int(length) > self._max_body:
                 raise self._too_large()
-            source = self._take_source()
+            source = self.take_source()
             pieces: list[bytes] = []
             left = self._max_body
             while piece := await source.read_body():
@@ -111,18 +120,43 @@ class Readable(ABC):
             HTTPError: 400 if the body cannot be decoded, 415 if the charset is unknown; 413 as in
                 :meth:`body`.
         """
-        charset = "utf-8"
-        for parameter in self.headers.get("content-type", "").split(";")[1:]:
-            name, _, value = parameter.partition("=")
-            if name.strip().lower() == "charset":
-                charset = value.strip().strip('"')
-        codec = _CHARSETS.get(charset.lower())
-        if codec is None:
-            raise HTTPError(415, f"unknown charset {charset[:40]!r}")
+        charset = charset_of(self.headers.get("content-type", ""))
+        codec = codec_of(charset)
         try:
             return (await self.body()).decode(codec)
         except UnicodeError:
             raise HTTPError(400, f"the body is not {charset}") from None
+
+    async def form(self, *, max_uploads: int | None = None) -> FormData:
+        """The body as a form: the fields and files that a page or a program has sent.
+
+        It is read once, and kept. Files go to disk if they are large; they are deleted when the
+        request is answered.
+
+        Parameters:
+            max_uploads: bytes of all files, in place of ``Limits.max_uploads``.
+
+        Raises:
+            HTTPError: 415 if it is not a form, 400 if it is malformed; 413 if it has more than
+                ``Limits.max_form_parts``, ``Limits.max_body`` (of text) or ``max_uploads`` allow.
+            ConfigurationError: if it has files, and ``finch-trio[forms]`` is not installed.
+            Disconnected: if the client leaves before the end.
+
+        Source: RFC 7578; WHATWG URL, section 5.
+
+        Example::
+
+            form = await request.form()
+            title, photo = form["title"], form["photo"]
+        """
+        form = self.state.get(_FORM)
+        if form is None:
+            from finch.http.forms import read_form  # few processes need it
+
+            limits = getattr(self.app, "limits", None) or Limits()
+            form = self.state[_FORM] = await read_form(self, limits, max_uploads)
+        assert form is not None
+        return form
 
     @overload
     async def json(self) -> Any: ...

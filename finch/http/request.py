@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -15,13 +15,16 @@ from finch.headers import Headers, QueryParams
 from finch.http.body import BodySource
 from finch.http.cookies import read_cookies
 from finch.http.language import choose_language
-from finch.http.reading import Readable
+from finch.http.reading import AsyncClosable, Readable
 from finch.http.response import Response, TextResponse
 from finch.http.streaming import Spawn, Stream
 from finch.net.address import NOWHERE, Address
 from finch.wire.head import RawHeaders, RequestHead
 
 _ABSOLUTE: Final = re.compile(r"https?://[^/?]*+", re.IGNORECASE)
+
+SESSION: Final = "finch.session"
+"""Where the state of a request has its session."""
 
 SOCKET_REQUESTED = "Socket is requested!"
 
@@ -99,7 +102,7 @@ class Request(Readable):
         self._body = None
         self._max_body = max_body
         self._spawn = spawn
-        self._streams: list[Stream] | None = None
+        self._streams: list[AsyncClosable] | None = None
         # computed on first use
         self._path: str | None = None
         self._query: QueryParams | None = None
@@ -133,6 +136,23 @@ class Request(Readable):
     @user.setter
     def user(self, user: Any) -> None:
         self.state["user"] = user
+
+    @property
+    def session(self) -> MutableMapping[str, Any]:
+        """What the site remembers of the visitor: a dict of what JSON can hold, kept in a signed
+        cookie. See :mod:`finch.sessions`.
+
+        Raises:
+            RuntimeError: if there is no ``Sessions`` around the code that asks.
+        """
+        session = None if self._state is None else self._state.get(SESSION)
+        if session is None:
+            raise RuntimeError(
+                "this request has no session; write app.middleware(Sessions(secret)), before any "
+                "other middleware that uses it (from finch.sessions import Sessions)"
+            )
+        found: MutableMapping[str, Any] = session
+        return found
 
     @property
     def query(self) -> QueryParams:
@@ -237,14 +257,18 @@ class Request(Readable):
         if self._spawn is None:
             raise RuntimeError("a response can be streamed only while its request is answered")
         stream = Stream(chunks, self._spawn)
-        if self._streams is None:
-            self._streams = []
-        self._streams.append(stream)
+        self.close_later(stream)
         return stream
 
+    def close_later(self, resource: AsyncClosable) -> None:
+        """Close this when the request is answered. For Finch's own use."""
+        if self._streams is None:
+            self._streams = []
+        self._streams.append(resource)
+
     async def close_streams(self) -> None:
-        """Close the streams that were started and are not being sent. A middleware may have
-        returned another response, for example.
+        """Close the streams that were started and are not being sent (a middleware may have
+        returned another response, for example), and the files of a form.
 
         Raises:
             BaseException: whatever an iterator raises.
@@ -252,13 +276,16 @@ class Request(Readable):
         streams, self._streams = self._streams, None
         self._spawn = None  # no stream may begin now: nobody would close it
         raised: list[BaseException] = []
+        cancelled: trio.Cancelled | None = None
         for stream in streams or ():
             try:
                 await stream.aclose()
-            except trio.Cancelled:
-                raise
+            except trio.Cancelled as error:
+                cancelled = error
             except BaseException as error:
                 raised.append(error)
+        if cancelled is not None:
+            raise cancelled
         if raised:
             raise raised[0] if len(raised) == 1 else BaseExceptionGroup("closing", raised)
 

@@ -55,6 +55,7 @@ class FinchRoute:
         "chain",
         "children",
         "describe",
+        "gives_way",
         "index",
         "inline",
         "key",
@@ -96,6 +97,8 @@ class FinchRoute:
         """What calls its guards and then the handler; None if it has no guards. Made by the
         pipeline."""
         self._fault: ConfigurationError | None = None
+        self.gives_way = False
+        """Whether it is left out if the application has a route for its path and method."""
         if index is None:
             if not self.children:
                 raise ConfigurationError(
@@ -167,8 +170,10 @@ def parse_prefix(prefix: object) -> str:
     """What comes before the paths of a group or of a route's children, checked.
 
     Raises:
-        ConfigurationError: if it is no path, or ends with a slash.
+        ConfigurationError: if it is neither empty nor a path, or ends with a slash.
     """
+    if prefix == "":
+        return ""  # guards alone
     parse_path(prefix)
     assert isinstance(prefix, str)
     if prefix.endswith("/") and prefix != "/":

@@ -26,6 +26,7 @@ from finch.http.returned import chunk_to_bytes
 from finch.http.streaming import Stream, StreamingResponse
 from finch.http.takeover import TakeOver
 from finch.net.address import Address
+from finch.net.slices import FileSlice
 from finch.net.transport import Transport
 from finch.turns import account
 from finch.wire.head import RawHeaders
@@ -36,6 +37,7 @@ _log = logging.getLogger("finch.app")
 # Bytes of a large body that the transport gets at a time. If it got the whole body at once, each
 # slow peer would need memory for a copy of the whole body.
 _SLICE: Final = 64 * 1024
+_LEFT: Final = 499  # in the access log: the client has left. No RFC has it, but nginx's log does
 
 
 class Sender:
@@ -50,6 +52,8 @@ class Sender:
 
     Attributes:
         streaming: whether a response is being streamed.
+        begun: when the current request came, by ``time.perf_counter``, for the access log.
+        sent: bytes of the current response's body that were sent.
     """
 
     __slots__ = (
@@ -60,6 +64,8 @@ class Sender:
         "_stream",
         "_transport",
         "_wait_until",
+        "begun",
+        "sent",
     )
 
     def __init__(
@@ -76,6 +82,8 @@ class Sender:
         self._access_log = access_log
         self._wait_until = wait_until
         self._stream: Stream | None = None
+        self.begun = 0.0
+        self.sent = 0
         self._gone_since = math.inf  # since when the peer's side is known to be closed
 
     @property
@@ -103,15 +111,19 @@ class Sender:
             report(_log, "the response to %r cannot be sent", request, error=error)
             response = TextResponse("Internal Server Error", 500)
             last, head, content = self._head(request, response, body, ending)
-        if isinstance(response, StreamingResponse):
-            await self._send_stream(head, request, response)
-            self._wait_until(math.inf)
-        elif len(content) <= _SLICE:
-            transport.write(head + http.send_body(content) + http.send_end())
-        else:
-            await self._send_whole(head, content)
-        if self._access_log is not None:
-            _note(self._access_log, request, response.status)
+        self.sent = 0
+        try:
+            if isinstance(response, StreamingResponse):
+                await self._send_stream(head, request, response)
+                self._wait_until(math.inf)
+            elif len(content) <= _SLICE:
+                transport.write(head + http.send_body(content) + http.send_end())
+                self.sent = len(content) if http.has_content else 0
+            else:
+                await self._send_whole(head, content)
+        finally:  # also if it broke off
+            if self._access_log is not None:
+                self._note(self._access_log, request, response.status)
         if transport.pending > self._limits.backpressure:
             await transport.drain(self._limits.backpressure)
         return last
@@ -145,7 +157,7 @@ class Sender:
         """Send the response after which the connection no longer speaks HTTP."""
         self._transport.write(self._http.send_upgrade(taken.raw_headers(), date_now()))
         if self._access_log is not None:
-            _note(self._access_log, request, 101)
+            self._note(self._access_log, request, 101)
 
     def refuse(self, error: HTTPError, client: Address) -> None:
         """Answer a request that is too broken for a handler to see. The connection then ends."""
@@ -162,7 +174,24 @@ class Sender:
                 )
             )
             if self._access_log is not None:
-                self._access_log.note(client, "-", status)
+                self._access_log.note(client, "", "", "", status, len(response.body))
+
+    def note_left(self, request: Request) -> None:
+        """Log a request whose client has left before it could be answered."""
+        if self._access_log is not None:
+            self.sent = 0
+            self._note(self._access_log, request, _LEFT)
+
+    def _note(self, log: AccessLog, request: Request, status: int) -> None:
+        log.note(
+            request.client,
+            request.method,
+            request.raw_path,
+            request.http_version,
+            status,
+            self.sent,
+            self.begun,
+        )
 
     async def _send_whole(self, head: bytes, content: bytes) -> None:
         """Send a response with a large body.
@@ -183,12 +212,21 @@ class Sender:
     async def _send_piece(self, piece: bytes) -> None:
         transport, most = self._transport, self._limits.backpressure
         transport.write(self._http.send_body(piece))
+        self.sent += len(piece)
         if transport.pending > most:
             await transport.drain(most)
-        if transport.lost:
+        await self._go_on(len(piece))
+
+    async def _go_on(self, sent: int) -> None:
+        """Called when some bytes were sent, before the next.
+
+        Raises:
+            Disconnected: if the peer has left.
+        """
+        if self._transport.lost:
             raise Disconnected("the client left before its response was sent")
         self._gone_since = math.inf  # the peer still takes what we send
-        if account.spend(len(piece)):
+        if account.spend(sent):
             await trio.lowlevel.checkpoint()
 
     async def _send_stream(
@@ -210,6 +248,8 @@ class Sender:
                 await stream.aclose()
             else:
                 self._stream = stream
+                if transport.sends_files and http.counts and hasattr(stream.source, "by_kernel"):
+                    stream.source.by_kernel = True  # see FileChunks
                 self.look(trio.current_time())
                 await stream.send_to(partial(self._send_chunk, response.origin))
                 if self._stream is None:  # cancelled
@@ -234,6 +274,12 @@ class Sender:
             self._stream = None
 
     async def _send_chunk(self, origin: object, chunk: Any) -> None:
+        if type(chunk) is FileSlice:
+            self._http.sent_elsewhere(chunk.size)
+            self.sent += chunk.size
+            await self._transport.send_file(chunk)
+            await self._go_on(chunk.size)
+            return
         data = chunk if type(chunk) is bytes else chunk_to_bytes(chunk, origin)
         if len(data) > _SLICE:
             await self._send_slices(data)
@@ -266,8 +312,3 @@ def _said_length(headers: RawHeaders) -> int | None:
     return (
         None if any(name == b"content-length" and value.isdigit() for name, value in headers) else 0
     )
-
-
-def _note(log: AccessLog, request: Request, status: int) -> None:
-    line = f"{request.method} {request.raw_path} HTTP/{request.http_version}"
-    log.note(request.client, line, status)

@@ -104,6 +104,8 @@ class Stream:
     """
 
     def __init__(self, chunks: AsyncIterator[Any], spawn: Spawn) -> None:
+        self.source = chunks
+        """The iterator that it runs."""
         self._chunks = chunks
         self._spawn = spawn
         self._scope = trio.CancelScope()

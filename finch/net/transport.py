@@ -12,20 +12,18 @@ So only the reader has to handle it.
 
 from __future__ import annotations
 
-import logging
+import os
 import select
 import socket
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import ClassVar, Final
 
 import trio
 
-from finch.failures import report
-from finch.turns import FLUSHES
-
-_log = logging.getLogger("finch.server")
+from finch.net.flusher import Flusher, have_another_turn
+from finch.net.slices import FileSlice, send_slice
 
 READ_SIZE: Final = 64 * 1024
 """Bytes received from a peer at a time. ``finch.turns`` limits how much work is done with them."""
@@ -36,47 +34,6 @@ _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER with a timeout of 0
 
 Spawn = Callable[[Callable[[], Awaitable[None]]], None]
 """Starts a task that outlives the caller. The task must not raise."""
-
-
-class Flushable(Protocol):
-    """An object with data to send when a turn ends."""
-
-    def flush(self) -> None:
-        """Send the written data."""
-
-
-class Flusher(trio.abc.Instrument):
-    """Sends data that was written in a turn of the event loop, when the turn ends.
-
-    trio calls ``before_io_wait`` when all tasks that can run have run, just before it waits. So no
-    task has to be woken for sending.
-    """
-
-    def __init__(self) -> None:
-        self._written: list[Flushable] = []
-        self.add = self._written.append
-        """Call it with an object that has data to send, such as a transport."""
-
-    def before_io_wait(self, timeout: float) -> None:
-        if self._written:
-            written = self._written[:FLUSHES]
-            del self._written[:FLUSHES]
-            if self._written:
-                _have_another_turn()
-            for transport in written:
-                try:
-                    transport.flush()
-                except Exception as error:
-                    # else trio would remove this instrument, and nothing would be sent any more
-                    report(_log, "a bug in Finch: sending failed", error=error)
-
-
-def _have_another_turn() -> None:
-    """Make trio run another turn at once: it is about to wait and does not know about this work."""
-    trio.lowlevel.current_trio_token().run_sync_soon(_nothing, idempotent=True)
-
-
-def _nothing() -> None: ...
 
 
 class Transport(ABC):
@@ -94,6 +51,9 @@ class Transport(ABC):
         "lost",
         "pending",
     )
+
+    sends_files: ClassVar[bool] = False
+    """Whether it has :meth:`send_file`."""
 
     def __init__(self, spawn: Spawn, written: Callable[[Transport], None]) -> None:
         self._spawn = spawn
@@ -179,6 +139,16 @@ class Transport(ABC):
             self._wake()
             self._close()
 
+    async def send_file(self, part: FileSlice) -> None:
+        """Send a part of a file, after all bytes written before, and wait until the peer has taken
+        it. Call it only if ``sends_files``.
+
+        Raises:
+            FileEnded: if the file is shorter.
+            OSError: if it cannot be read.
+        """
+        raise NotImplementedError
+
     def flush(self) -> None:
         """Send what can be sent without waiting, and start a task for the rest."""
         outbox = self._outbox
@@ -196,7 +166,7 @@ class Transport(ABC):
         self._flushing = True
         self._progress = trio.current_time()
         self._spawn(self._flush_slowly)
-        _have_another_turn()  # this may run at the end of a turn: trio must notice the new task
+        have_another_turn()  # this may run at the end of a turn: trio must notice the new task
 
     async def _flush_slowly(self) -> None:
         while self._outbox:
@@ -257,6 +227,8 @@ class SocketTransport(Transport):
     """
 
     __slots__ = ("_begun", "_buffer", "_socket", "on_close")
+
+    sends_files = hasattr(os, "sendfile")
 
     def __init__(
         self, sock: socket.socket, spawn: Spawn, flusher: Flusher, buffer: memoryview
@@ -322,17 +294,61 @@ class SocketTransport(Transport):
 
     async def _send_some(self, data: memoryview) -> int:
         while True:
+            await self._wait_writable()
+            if self.closed:
+                return 0
             try:
-                await trio.lowlevel.wait_writable(self._socket)
                 return self._socket.send(data)
-            except (BlockingIOError, trio.ClosedResourceError):
-                if self.closed:
-                    return 0
-                # Not closed: interrupt() has woken all tasks that wait for this socket, but it
-                # meant only the reader. So go on.
+            except BlockingIOError:
+                pass
             except OSError:
                 self._lost()
                 return len(data)
+
+    async def send_file(self, part: FileSlice) -> None:
+        await self.drain()
+        if self.lost or self._closing:
+            return
+        # As long as this sends, it has the part of the task that sends to a slow peer: the server
+        # sees whether the peer takes anything, and what is written meanwhile waits in the outbox.
+        self._flushing = True
+        self._progress = trio.current_time()
+        self.pending += part.size
+        left = part.size
+        try:
+            while left and not self.lost:
+                sent = await self._send_from(part, left)
+                if self.closed:
+                    return
+                self._progress = trio.current_time()
+                self.pending -= sent
+                left -= sent
+        finally:
+            if not self.closed:
+                self.pending -= left
+                self._flushing = False
+                self.flush()
+
+    async def _send_from(self, part: FileSlice, left: int) -> int:
+        """Send some of the last ``left`` bytes of a part; how many were sent."""
+        while True:
+            sent = send_slice(self._socket, part, part.size - left)
+            if sent is None:
+                self._lost()
+                return left
+            if sent:
+                return sent
+            await self._wait_writable()
+            if self.closed:
+                return 0
+
+    async def _wait_writable(self) -> None:
+        try:
+            await trio.lowlevel.wait_writable(self._socket)
+        except trio.ClosedResourceError:
+            # Closed, or not: interrupt() wakes all tasks that wait for this socket, but it means
+            # only the reader. So the caller looks, and may go on.
+            pass
 
     def _lost(self) -> None:
         self.lost = True

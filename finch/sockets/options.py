@@ -70,6 +70,7 @@ class SocketOptions:
     """
 
     __slots__ = (
+        "_also",
         "_parsed",
         "allowed_origins",
         "compression",
@@ -94,6 +95,7 @@ class SocketOptions:
         self.subprotocols = _subprotocols(subprotocols)
         self.compression = compression
         self.seldom = Seldom(_log)
+        self._also: list[Callable[[str], bool]] = []
         self._parsed = frozenset(map(listed_origin, self.allowed_origins - {"*", "null"}))
 
     @classmethod
@@ -111,7 +113,18 @@ class SocketOptions:
         for name, value in options.items():
             if value is not None or name not in may_be_none:
                 said[name] = value
-        return SocketOptions(**said)
+        new = SocketOptions(**said)
+        if options.get("allowed_origins") is None:
+            new._also = self._also  # one list: what is allowed later is allowed there, too
+        return new
+
+    def allow_also(self, allowed: Callable[[str], bool]) -> None:
+        """Allow further origins, here and at each path that has not said ``allowed_origins``.
+
+        Parameters:
+            allowed: tells of a value of ``Origin`` whether its pages may connect.
+        """
+        self._also.append(allowed)
 
     def allows(self, origin: str, scheme: str, host: str) -> bool:
         """Whether a page of this origin may connect to this host with this scheme."""
@@ -120,6 +133,7 @@ class SocketOptions:
             or "*" in self.allowed_origins
             or (origin == "null" and "null" in self.allowed_origins)
             or read_origin(origin) in self._parsed
+            or any(allowed(origin) for allowed in self._also)
         )
 
 
@@ -186,8 +200,9 @@ def takes_options(options: type[OfApplication] | type[OfSocket]) -> Callable[[C]
             for name in named:
                 if name not in known:
                     meant = closest(name, known)
+                    owner = type(arguments[0]).__name__  # taker may be of a base class
                     raise TypeError(
-                        f"{taker.__qualname__}() got an unexpected keyword argument {name!r}"
+                        f"{owner}.{taker.__name__}() got an unexpected keyword argument {name!r}"
                         + (f". Did you mean {meant!r}?" if meant else "")
                     )
             return taker(*arguments, **named)

@@ -9,6 +9,8 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from finch.testing.forms import FormItems, multipart, urlencoded
+
 HeadersGiven = Mapping[str, str | Iterable[str]]
 
 _ABSOLUTE: Final = re.compile("[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
@@ -109,21 +111,36 @@ class SentHeaders:
             ) from None
 
 
-def body_of(content: Any, json: Any, headers: SentHeaders) -> bytes:
-    """The body of a request. If it is JSON, its content type is added to the headers.
+def body_of(
+    content: Any,
+    json: Any,
+    headers: SentHeaders,
+    data: FormItems | None = None,
+    files: FormItems | None = None,
+) -> bytes:
+    """The body of a request. If it is JSON or a form, its content type is added to the headers.
 
     Raises:
-        TypeError: if the content is neither bytes nor text, or if both content and JSON are given.
+        TypeError: if the content is neither bytes nor text, or if several bodies are given.
     """
+    is_form = data is not None or files is not None
+    if bool(content) + (json is not msgspec.UNSET) + is_form > 1:
+        raise TypeError("a request has one body: give content, or json, or data and files")
+    if files is not None:
+        body, content_type = multipart(data or {}, files)
+        headers.default("content-type", content_type)
+        return body
+    if data is not None:
+        headers.default("content-type", "application/x-www-form-urlencoded")
+        return urlencoded(data)
     if json is not msgspec.UNSET:
-        if content:
-            raise TypeError("a request has one body: give content or json")
         headers.default("content-type", "application/json")
         return msgspec.json.encode(json)
     if isinstance(content, str):
         return content.encode()
     if not isinstance(content, bytes | bytearray | memoryview):
         raise TypeError(
-            f"content is bytes or text, not {type(content).__name__}; write json= for JSON"
+            f"content is bytes or text, not {type(content).__name__}; write json= for JSON, and "
+            "data= for a form"
         )
     return bytes(content)

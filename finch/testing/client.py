@@ -26,6 +26,7 @@ from finch.server import Server
 from finch.testing.answers import DEADLINE, HandshakeRefused, ResponseCut, TestResponse, deadline
 from finch.testing.asking import HeadersGiven, SentHeaders, body_of, host_of, target_of
 from finch.testing.cookies import Cookies
+from finch.testing.forms import FormItems
 from finch.testing.socket import TestSocket
 
 
@@ -155,6 +156,8 @@ class TestClient:
         headers: HeadersGiven | None = None,
         content: bytes | str = b"",
         json: Any = msgspec.UNSET,
+        data: FormItems | None = None,
+        files: FormItems | None = None,
         timeout: float = DEADLINE,
     ) -> TestResponse:
         """Send a request on a connection of its own.
@@ -164,6 +167,8 @@ class TestClient:
                 are already encoded stay. ``params`` are added to the query.
             headers: names and values. A list of values sends several lines with one name.
             content: the body. Or give ``json``, which is encoded.
+            data, files: the fields and files of a form, as in httpx: ``data={"name": "Ada"}``,
+                ``files={"photo": ("ada.png", content, "image/png")}``.
             timeout: seconds to wait for the whole response.
 
         Raises:
@@ -173,7 +178,7 @@ class TestClient:
         self._check_that_it_serves()
         target = path if method == "CONNECT" else target_of(path, params)
         sent = SentHeaders({"host": host_of(target)}, self._headers, headers)
-        body = body_of(content, json, sent)
+        body = body_of(content, json, sent, data, files)
         if (body or method in ("POST", "PUT", "PATCH")) and "transfer-encoding" not in sent:
             sent.default("content-length", str(len(body)))
         stream = self.connect()

@@ -42,8 +42,8 @@ def read_origin(origin: str) -> Origin | None:
     return (found[1].lower(), found[2], port) if port < 65536 else None
 
 
-def listed_origin(origin: object) -> Origin:
-    """An origin as an application writes it in ``allowed_origins``.
+def listed_origin(origin: object, option: str = "allowed_origins") -> Origin:
+    """An origin as an application writes it in ``allowed_origins``, or in another option.
 
     The host may be written in Unicode (IDNA 2003); browsers send it in ASCII. A trailing slash is
     ignored.
@@ -57,17 +57,17 @@ def listed_origin(origin: object) -> Origin:
     """
     if not isinstance(origin, str):
         raise ConfigurationError(
-            f"allowed_origins has {origin!r}, which is not text; write an origin, such as "
+            f"{option} has {origin!r}, which is not text; write an origin, such as "
             "'https://example.org'"
         )
     found = _PARTS.fullmatch(origin)
     if found is None or "," in origin or any(map(str.isspace, origin)):
-        raise ConfigurationError(_not_an_origin(origin))
+        raise ConfigurationError(_not_an_origin(origin, option))
     scheme, authority, rest = found[1].lower(), found[2], found[3]
     where = authority.rpartition("@")[2]
     if "*" in authority:
         raise ConfigurationError(
-            f"{origin!r} has a wildcard, which allowed_origins does not support. List each origin; "
+            f"{origin!r} has a wildcard, which {option} does not support. List each origin; "
             "'*' alone allows all"
         )
     if rest not in ("", "/") or where != authority:
@@ -107,12 +107,12 @@ def _to_ascii(origin: str, authority: str) -> str:
         ) from None
 
 
-def _not_an_origin(origin: str) -> str:
+def _not_an_origin(origin: str, option: str) -> str:
     """What is wrong with text that does not begin with a scheme, or has commas or white space."""
     if "," in origin:
         return (
             f"{origin!r} is not an origin; write several as a list: "
-            "allowed_origins=['https://a.example', 'https://b.example']"
+            f"{option}=['https://a.example', 'https://b.example']"
         )
     if any(map(str.isspace, origin)):
         return f"{origin!r} is not an origin: it has white space"
@@ -123,7 +123,7 @@ def _not_an_origin(origin: str) -> str:
         return f"{origin!r} is not an origin; write scheme and host, such as 'https://example.org'"
     if "*" in host:
         return (
-            f"{origin!r} is not an origin, and allowed_origins does not support wildcards. List "
+            f"{origin!r} is not an origin, and {option} does not support wildcards. List "
             "each origin, such as 'https://example.org'; '*' alone allows all"
         )
     local = re.match(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::|$)", host)

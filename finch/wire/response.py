@@ -205,6 +205,21 @@ class ResponseWriter:
                 raise ValueError("the body is longer than the response's content-length")
         return data
 
+    @property
+    def counts(self) -> bool:
+        """Whether the length of the response's body is known, so that its bytes need no framing."""
+        return self._left is not None
+
+    def sent_elsewhere(self, count: int) -> None:
+        """So many bytes of the body were sent without :meth:`send_body`. Only if :attr:`counts`.
+
+        Raises:
+            ValueError: if it is more than the head's ``content-length``.
+        """
+        if self._left is None or count > self._left:
+            raise ValueError("the body is longer than the response's content-length")
+        self._left -= count
+
     def send_end(self) -> bytes:
         """The end of the body.
 

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from tests.cluster.server import RedisServer
+from tests.cluster.server import RedisCluster, RedisServer
 
 _numbers = itertools.count(1)
 
@@ -27,3 +27,16 @@ def own_redis(tmp_path):
 def url(redis_server):
     """A backplane that nobody else has."""
     return redis_server.url(prefix=f"test{next(_numbers)}")
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory):
+    """A Redis Cluster that no test harms."""
+    with RedisCluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster_url(redis_cluster):
+    """A backplane in it that nobody else has."""
+    return redis_cluster.url(prefix=f"test{next(_numbers)}")

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import trio
 
 from finch import FinchApp, History, HTTPError, SocketManager
-from finch.cluster.line import Address
+from finch.cluster.address import Address
 from finch.cluster.redis import Redis
 from finch.testing import TestClient
 

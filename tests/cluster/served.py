@@ -33,3 +33,18 @@ async def close(socket: SocketClient, data):
 @app.socket("history")
 async def history(socket: SocketClient, data):
     return [kept.data for kept in await _audience(data).history()]
+
+
+@app.socket("count")
+async def count(socket: SocketClient, data):
+    return await _audience(data).count_everywhere()
+
+
+@app.socket("present")
+async def present(socket: SocketClient, room):
+    return [entry.user for entry in app.room(room).presence]
+
+
+@app.socket("leads")
+async def leads(socket: SocketClient, data):
+    return app.leader.leads

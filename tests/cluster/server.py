@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from itertools import permutations
 from pathlib import Path
 
 from tests.conftest import need
@@ -39,6 +40,7 @@ class RedisServer:
         self._folder = folder
         self._options = options
         self._process = None
+        self.cluster_port = None
 
     def url(self, prefix="finch", db=0):
         return f"redis://127.0.0.1:{self.port}/{db}?prefix={prefix}"
@@ -82,6 +84,63 @@ class RedisServer:
 
     def __exit__(self, *_):
         self.stop()
+
+
+class RedisCluster:
+    """A Redis Cluster of three main nodes, which share the slots."""
+
+    def __init__(self, folder: Path):
+        self.servers = []
+        for number in range(3):
+            home = folder / str(number)
+            home.mkdir()
+            port = free_port()  # where the nodes speak to each other
+            options = ("--cluster-enabled", "yes", "--cluster-port", str(port))
+            self.servers.append(RedisServer(home, *options, "--cluster-node-timeout", "2000"))
+            self.servers[-1].cluster_port = port
+
+    def url(self, prefix="finch"):
+        return self.servers[0].url(prefix)
+
+    def __enter__(self):
+        bounds = (0, 5461, 10923, 16384)
+        for server, first, end in zip(self.servers, bounds, bounds[1:], strict=False):
+            server.start()
+            server.say("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
+        for one, other in permutations(self.servers, 2):  # each, or the last hear of it late
+            one.say("CLUSTER", "MEET", "127.0.0.1", other.port, other.cluster_port)
+        for server in self.servers:
+            wait_until(lambda server=server: self._is_complete(server), "the cluster works")
+        return self
+
+    def _is_complete(self, server):
+        info = server.say("CLUSTER", "INFO")
+        return b"cluster_state:ok" in info and b"cluster_known_nodes:3" in info
+
+    def owner(self, name):
+        """The server that has a key or channel."""
+        return next(one for one in self.servers if one.say("EXISTS", name) == b":0\r\n")
+
+    def move(self, name):
+        """Move the slot of a key or channel to another server, which is returned."""
+        slot = int(self.servers[0].say("CLUSTER", "KEYSLOT", name)[1:])
+        old = self.owner(name)
+        new = next(one for one in self.servers if one is not old)
+        ids = {one: one.say("CLUSTER", "MYID").split(b"\r\n")[1] for one in self.servers}
+        new.say("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[old])
+        old.say("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[new])
+        keys = old.say("CLUSTER", "GETKEYSINSLOT", slot, 100).split(b"\r\n")[2::2]
+        if keys:
+            moved = old.say("MIGRATE", "127.0.0.1", new.port, "", 0, 5000, "KEYS", *keys)
+            assert moved == b"+OK\r\n", moved
+        for server in (new, *self.servers):
+            said = server.say("CLUSTER", "SETSLOT", slot, "NODE", ids[new])
+            assert said == b"+OK\r\n", said
+        return new
+
+    def __exit__(self, *_):
+        for server in self.servers:
+            server.stop()
 
 
 def wait_until(true, what, seconds=10.0):

@@ -3,8 +3,9 @@
 import pytest
 import trio
 
-from finch.cluster.backplane import Channel, Draft, InProcess, Local
+from finch.cluster.backplane import Channel, Draft, Local
 from finch.cluster.history import History, Position
+from finch.cluster.inprocess import InProcess
 from finch.encoding import encode
 
 HISTORY = History(messages=3, seconds=10)

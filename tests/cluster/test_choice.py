@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from finch import ConfigurationError, FinchApp, SocketManager
-from finch.cluster.backplane import InProcess
+from finch.cluster.inprocess import InProcess
 from finch.cluster.redis import Redis
 from finch.testing import SocketClosed, TestClient
 from tests.cluster.nodes import counts, heard, node, present

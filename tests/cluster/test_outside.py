@@ -9,8 +9,10 @@ import trio
 
 import finch
 from finch import ConfigurationError, History, Unavailable
-from tests.cluster.nodes import heard, node
+from finch.testing import TestClient
+from tests.cluster.nodes import heard, make_app, node, until, with_times
 from tests.cluster.server import free_port
+from tests.test_endpoint import UNNUMBERED, post, with_route
 
 HISTORY = History(messages=50, seconds=60)  # as in nodes.make_app
 
@@ -94,3 +96,28 @@ def test_importing_finch_is_enough(tmp_path):
     code = "import finch; print(finch.publish.__module__)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout == "finch\n"
+
+
+async def test_by_http_the_clients_of_another_process_are_reached(place, url):
+    ann = await place.connect("ann")
+    await ann.join("chat/a")
+    async with TestClient(with_route(make_app(url))) as client:
+        for to in ("everyone", ["user", "ann"], ["room", "chat/a"]):
+            assert (await post(client, {"to": to, "data": to, "path": "said"}))[1]["seq"] == 1
+            assert (await heard(ann, "said")).data == to
+        to = ["client", ann.id]
+        assert await post(client, {"to": to, "data": 1, "path": "said"}) == UNNUMBERED
+        assert (await heard(ann, "said")).data == 1
+        status, _ = await post(client, {"to": ["client", "gone"], "data": 1})
+        assert status == 404
+
+
+async def test_by_http_it_is_told_if_redis_is_away(own_redis):
+    app = make_app()
+    with_times(app, own_redis.url(), patience=0.2)
+    async with TestClient(with_route(app)) as client:
+        own_redis.stop()
+        await until(lambda: app.socket_manager.backplane.state == "degraded", "it is noticed")
+        status, answer = await post(client, {"to": "everyone", "data": 1})
+        assert status == 503
+        assert "the message was not sent" in answer["error"]

@@ -3,7 +3,6 @@
 import json
 import signal
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import trio
@@ -11,9 +10,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.cluster.nodes import counts, heard, node, present
+from tests.pages import ROOT
 from tests.processes import finch
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 @contextmanager
@@ -75,42 +73,47 @@ class Client:
 
 def test_every_verb_of_every_audience_across_two_processes(redis_server):
     with process(redis_server.url("twoprocs")) as one, process(redis_server.url("twoprocs")) as two:
-        ann, bob = Client(one, "ann"), Client(two, "bob")
-        for room in ("chat/a", "plain/a"):
-            for client in (ann, bob):
-                client.ask("finch.join", room=room)
-        for to in (
-            ("everyone", ""),
-            ("user", "bob"),
-            ("room", "chat/a"),
-            ("room", "plain/a"),
-            ("client", bob.id),
-        ):
-            for volatile in (False, True):
-                data = {"to": to, "data": [*to, volatile], "volatile": volatile}
-                ann.ask("send", data)
-                assert bob.hears() == data["data"]
-                if to[0] in ("everyone", "room"):
-                    assert ann.hears() == data["data"]
-        # numbered in both, and read in the other one
-        for number, client in enumerate((ann, bob, ann, bob)):
-            assert client.ask("send", {"to": ("room", "chat/a"), "data": number}) == number + 2
-        assert bob.ask("history", {"to": ("room", "chat/a")})[-4:] == [0, 1, 2, 3]
-        # who comes back in the other process has missed nothing
-        position = ann.ask("finch.join", room="chat/a")
-        since = f"{position['epoch']}:{position['seq'] - 2}"
-        ann_again = Client(two, "ann")
-        joined = ann_again.ask("finch.join", room="chat/a", since=since)
-        assert (joined["data"]["recovered"], joined["data"]["missed"]) == (True, 2)
-        assert [ann_again.hears() for _ in "ab"] == [2, 3]
-        # logged out everywhere
-        bob.ask("close", {"to": ("user", "ann")})
-        assert [ann.is_closed(), ann_again.is_closed()] == [4401, 4401]
-        ann = Client(one, "ann")
-        ann.ask("close", {"to": ("everyone", "")})
-        assert bob.is_closed() == 4401
-        assert ann.ask("who") == ann.id
-        ann.leave()
+        every_verb(one, two)
+
+
+def every_verb(one, two):
+    """All that an audience can do, from each of two processes to the other one."""
+    ann, bob = Client(one, "ann"), Client(two, "bob")
+    for room in ("chat/a", "plain/a"):
+        for client in (ann, bob):
+            client.ask("finch.join", room=room)
+    for to in (
+        ("everyone", ""),
+        ("user", "bob"),
+        ("room", "chat/a"),
+        ("room", "plain/a"),
+        ("client", bob.id),
+    ):
+        for volatile in (False, True):
+            data = {"to": to, "data": [*to, volatile], "volatile": volatile}
+            ann.ask("send", data)
+            assert bob.hears() == data["data"]
+            if to[0] in ("everyone", "room"):
+                assert ann.hears() == data["data"]
+    # numbered in both, and read in the other one
+    for number, client in enumerate((ann, bob, ann, bob)):
+        assert client.ask("send", {"to": ("room", "chat/a"), "data": number}) == number + 2
+    assert bob.ask("history", {"to": ("room", "chat/a")})[-4:] == [0, 1, 2, 3]
+    # who comes back in the other process has missed nothing
+    position = ann.ask("finch.join", room="chat/a")
+    since = f"{position['epoch']}:{position['seq'] - 2}"
+    ann_again = Client(two, "ann")
+    joined = ann_again.ask("finch.join", room="chat/a", since=since)
+    assert (joined["data"]["recovered"], joined["data"]["missed"]) == (True, 2)
+    assert [ann_again.hears() for _ in "ab"] == [2, 3]
+    # logged out everywhere
+    bob.ask("close", {"to": ("user", "ann")})
+    assert [ann.is_closed(), ann_again.is_closed()] == [4401, 4401]
+    ann = Client(one, "ann")
+    ann.ask("close", {"to": ("everyone", "")})
+    assert bob.is_closed() == 4401
+    assert ann.ask("who") == ann.id
+    ann.leave()
 
 
 async def test_of_a_process_that_is_killed_nothing_is_left_after_its_lease(url):

@@ -10,6 +10,7 @@ import trio
 
 from finch import Unavailable
 from finch.cluster.backplane import Channel
+from finch.cluster.connection import ENOUGH
 from finch.cluster.layout import NUMBER, Names
 from finch.testing import HandshakeRefused, Refused, SocketClosed
 from tests.cluster.nodes import counts, heard, node, until
@@ -132,7 +133,7 @@ async def test_a_numbered_message_that_cannot_be_read_is_missing_and_the_rest_go
     ann, room = await place.node.connect(), place.node.app.room("chat/a")
     joined = await ann.join("chat/a")
     first = await room.send("before", path="said")
-    place.number(Channel("room", "chat/a"), text, run=place.node.backplane._line.run_id)
+    place.number(Channel("room", "chat/a"), text, run=place.node.backplane._line._run_of(b""))
     await room.send("after", path="said")
     assert [(await heard(ann, "said")).seq for _ in "ab"] == [1, 3]
     bob = await place.node.connect()
@@ -207,6 +208,24 @@ async def test_while_redis_is_paused_volatile_messages_replace_each_other(own_re
         own_redis.go_on()
         while (await heard(bob, "moved")).data != 4999:
             pass
+
+
+async def test_while_redis_is_paused_few_bytes_wait_to_be_sent_and_the_rest_follows(own_redis):
+    url = own_redis.url()
+    async with node(url, patience=5.0) as one, node(url, patience=5.0) as two:
+        bob = await two.connect()
+        await bob.join("plain/a")
+        room, line, long = one.app.room("plain/a"), one.backplane._line, "x" * 200_000
+        own_redis.pause()
+        for number in range(100):  # more than both sockets take
+            await room.send([number, long], path="said")
+            await trio.lowlevel.checkpoint()
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert line.is_full
+        assert line._connection.pending < ENOUGH + 2 * len(long)
+        own_redis.go_on()
+        for number in range(100):
+            assert (await heard(bob, "said")).data[0] == number
 
 
 async def test_its_figures_show_who_and_what_it_knows(own_redis):

@@ -370,6 +370,16 @@ def test_a_sigterm_for_all_processes_counts_once_and_a_second_ends_them_at_once(
         assert process.wait()[0] == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_for_all_processes_while_they_import_the_application_ends_them(folder, number):
+    (folder / "slow.py").write_text("import time\nprint('imports', flush=True)\ntime.sleep(60)\n")
+    with workers(folder, name="slow", process_group=0, says="imports") as process:
+        process.wait_for("imports")
+        os.killpg(process.popen.pid, number)
+        code, out = process.wait()
+    assert (code, "Traceback" in out) == (0, False)
+
+
 def test_the_end_of_its_terminal_is_the_end_of_all(folder):
     code = (
         "import os, sys\nfrom finch.cli import main\n"

@@ -3,16 +3,7 @@
 import pytest
 
 from finch import ConfigurationError, FinchApp, converter
-from finch.http.paths import CONVERTERS
 from finch.testing import TestClient
-
-
-@pytest.fixture
-def own():
-    before = dict(CONVERTERS)
-    yield
-    CONVERTERS.clear()
-    CONVERTERS.update(before)
 
 
 @pytest.mark.parametrize(
@@ -23,17 +14,17 @@ def own():
         ("int", "the converter 'int' is already registered; there are str, int"),
     ],
 )
-def test_a_wrong_name_is_refused(name, said, own):
+def test_a_wrong_name_is_refused(name, said):
     with pytest.raises(ConfigurationError, match=said):
         converter(name)
 
 
-def test_what_is_no_function_is_refused(own):
+def test_what_is_no_function_is_refused():
     with pytest.raises(ConfigurationError, match="the converter 'odd' is a function, not 5"):
         converter("odd")(5)
 
 
-async def test_what_it_raises_beside_value_error_is_logged_and_does_not_match(own, caplog):
+async def test_what_it_raises_beside_value_error_is_logged_and_does_not_match(caplog):
     @converter("odd")
     def odd(text):
         raise KeyError(text)
@@ -47,7 +38,7 @@ async def test_what_it_raises_beside_value_error_is_logged_and_does_not_match(ow
     assert "KeyError" in caplog.text
 
 
-async def test_rooms_may_use_it(own):
+async def test_rooms_may_use_it():
     converter("low")(lambda text: text.lower() if text != "bad" else int(text))
     app = FinchApp()
     rooms = app.rooms("chat/{name:low}")
@@ -56,7 +47,7 @@ async def test_rooms_may_use_it(own):
     assert rooms.match("chat/bad") is None
 
 
-def test_two_routes_that_differ_in_converters_of_ones_own_are_two_routes(own):
+def test_two_routes_that_differ_in_converters_of_ones_own_are_two_routes():
     converter("one")(int)
     converter("two")(str)
     app = FinchApp()

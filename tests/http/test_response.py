@@ -187,7 +187,8 @@ def test_what_is_no_response_is_a_type_error_that_teaches(value):
 
     said = str(caught.value)
     returned = value[0] if value == (1, 200) else value
-    assert f"the handler of /birds returned {type(returned).__name__}" in said
+    name = "type" if isinstance(returned, type) else type(returned).__name__
+    assert f"the handler of /birds returned {name}" in said
     for word in ("str", "dict", "None", "async generator", "(value, status)"):
         assert word in said
 

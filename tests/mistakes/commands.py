@@ -13,6 +13,7 @@ import trio
 import finch
 from finch import FinchApp
 from finch.finding import Mistake, find_app
+from finch.sources import gather
 from tests.mistakes.book import mistake
 
 APP = "from finch import FinchApp\n\napp = FinchApp()\n"
@@ -107,6 +108,35 @@ def a_neighbour():
 def an_error_of_a_library():
     said = find("app", app="import json\n\njson.loads('')\n")
     return said.replace(str(Path(os.__file__).parent), "/usr/lib/python3")
+
+
+def settings(environment, **files):
+    """What is said of settings: ``files`` are files by name, such as ``finch__toml``."""
+    with folder_with({name.replace("__", "."): text for name, text in files.items()}):
+        try:
+            gather({}, environment=environment)
+        except finch.ConfigurationError as said:
+            return str(said)
+
+
+@mistake("The command line", "FINCH_PROT=8000 in the environment", "did you mean FINCH_PORT?")
+def a_misspelt_variable():
+    return settings({"FINCH_PROT": "8000"})
+
+
+@mistake("The command line", "prot = 8000 in finch.toml", "did you mean port?")
+def a_misspelt_key():
+    return settings({}, finch__toml="prot = 8000")
+
+
+@mistake("The command line", "port = '8000' in finch.toml", "write port = 8000")
+def a_number_in_quotes():
+    return settings({}, finch__toml="port = '8000'")
+
+
+@mistake("The command line", "FINCH_SERVICE_HOST, set by Kubernetes", "enableServiceLinks: false")
+def a_service_named_finch():
+    return settings({"FINCH_SERVICE_HOST": "10.0.0.1"})
 
 
 @mistake("The command line", "finch.run(app) at the end of app.py", '__name__ == "__main__"')

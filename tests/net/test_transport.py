@@ -1,11 +1,15 @@
 """The door: what is written leaves in order, at the end of the turn, and nobody waits for it."""
 
+import os
 import socket
 
 import pytest
 import trio
+import trio.testing
 
-from finch.net.transport import Flusher, SocketTransport
+from finch.net.flusher import Flusher
+from finch.net.slices import FileEnded, FileSlice
+from finch.net.transport import SocketTransport
 
 
 @pytest.fixture
@@ -102,3 +106,114 @@ async def test_closing_tells_with_the_descriptor_while_it_is_still_ours(door):
     transport.close()
     transport.close()
     assert told == [number]
+
+
+# Files
+
+
+@pytest.fixture
+def numbers(tmp_path):
+    """A file of 3 MB, open: more than the kernel takes for a peer that reads nothing."""
+    path = tmp_path / "numbers"
+    path.write_bytes(b"".join(b"%07d\n" % number for number in range(375_000)))
+    with path.open("rb") as file:
+        yield file
+
+
+def part_of(file, offset, size):
+    return FileSlice(file.fileno(), offset, size, "numbers")
+
+
+async def read_all(peer, size):
+    data = b""
+    with trio.fail_after(10):
+        while len(data) < size:
+            piece = read(peer)
+            assert piece != b""
+            data += piece or b""
+            await trio.sleep(0)
+    return data
+
+
+async def test_a_part_of_a_file_leaves_after_what_was_written_and_before_what_is(door, numbers):
+    transport, peer = door
+    transport.write(b"before ")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(transport.send_file, part_of(numbers, 80, 2_000_000))
+        await trio.testing.wait_all_tasks_blocked()
+        transport.write(b" after")
+        assert transport.pending > 1_000_000
+        data = await read_all(peer, 2_000_013)
+    numbers.seek(80)
+    assert data == b"before " + numbers.read(2_000_000) + b" after"
+    assert transport.pending == 0
+
+
+async def test_a_peer_that_takes_nothing_of_a_file_is_known_for_it(door, numbers):
+    transport, _peer = door
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(transport.send_file, part_of(numbers, 0, 3_000_000))
+        await trio.testing.wait_all_tasks_blocked()
+        now = trio.current_time()
+        assert not transport.stalled(now, 20)
+        assert transport.stalled(now + 20, 20)
+        transport.close()
+    assert transport.pending == 0
+
+
+async def test_sending_a_file_goes_on_when_the_reader_is_interrupted(door, numbers):
+    transport, peer = door
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(transport.send_file, part_of(numbers, 0, 3_000_000))
+        await trio.testing.wait_all_tasks_blocked()
+        transport.interrupt()
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(await read_all(peer, 3_000_000)) == 3_000_000
+
+
+async def test_a_peer_that_leaves_while_a_file_is_sent_is_lost(door, numbers):
+    transport, peer = door
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(transport.send_file, part_of(numbers, 0, 3_000_000))
+        await trio.testing.wait_all_tasks_blocked()
+        peer.close()
+    assert transport.lost
+    assert transport.pending == 0
+    await transport.send_file(part_of(numbers, 0, 10))  # nothing raises
+
+
+async def test_what_is_written_while_a_file_is_sent_leaves_if_that_is_cancelled(door, numbers):
+    transport, peer = door
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(transport.send_file, part_of(numbers, 0, 3_000_000))
+        await trio.testing.wait_all_tasks_blocked()
+        transport.write(b"the end")
+        nursery.cancel_scope.cancel()
+    assert transport.pending == len(b"the end")
+    data = b""
+    with trio.fail_after(10):
+        while not data.endswith(b"the end"):
+            data += read(peer) or b""
+            await trio.sleep(0)
+    assert transport.pending == 0
+
+
+async def test_a_file_that_is_shorter_than_its_part_is_an_error(door, numbers):
+    transport, peer = door
+    with pytest.raises(FileEnded, match="numbers became shorter"):
+        await transport.send_file(part_of(numbers, 2_999_990, 20))
+    assert read(peer) == b"8\n0374999\n"
+    assert transport.pending == 0
+
+
+async def test_a_file_that_cannot_be_read_is_an_error_and_the_peer_stays(door, tmp_path):
+    transport, peer = door
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with pytest.raises(OSError, match=r"Invalid argument|Is a directory"):
+            await transport.send_file(FileSlice(folder, 0, 10, "folder"))
+    finally:
+        os.close(folder)
+    transport.write(b"still here")
+    await trio.sleep(0)
+    assert read(peer) == b"still here"

@@ -262,7 +262,7 @@ async def test_a_body_says_what_it_is_unless_the_test_does(app):
         ("/", {"headers": [("x", "a")]}, "headers are a dict of names and values"),
         ("/", {"headers": {"x": "\u20ac"}}, "'\u20ac' cannot be sent in a header"),
         ("/", {"content": {"a": 1}}, "content is bytes or text, not dict; write json= for JSON"),
-        ("/", {"content": "a", "json": 1}, "give content or json"),
+        ("/", {"content": "a", "json": 1}, "give content, or json, or data and files"),
     ],
 )
 async def test_what_cannot_be_sent_is_named(app, path, options, says):
