@@ -259,7 +259,7 @@ gallery
 
 commands.output
 commands.parser
-commands.types
+commands.describe
 commands.new
 commands.load
 commands.serve

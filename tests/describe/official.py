@@ -3,7 +3,7 @@
 import json
 from functools import cache
 
-import jsonschema
+import jsonschema_rs
 import msgspec
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
@@ -34,7 +34,7 @@ def checked_asyncapi(app):
 @cache
 def asyncapi_schema():
     schema = package("@asyncapi/specs") / "schemas" / "3.0.0.json"
-    return jsonschema.Draft7Validator(json.loads(schema.read_text(encoding="utf-8")))
+    return jsonschema_rs.Draft7Validator(json.loads(schema.read_text(encoding="utf-8")))
 
 
 def check_references(document):

@@ -127,7 +127,7 @@ def model(cls, value):
     return cls.model_validate(value)
 
 
-@settings(max_examples=40, derandomize=True, database=None, deadline=None)
+@settings(max_examples=80, derandomize=True, database=None, deadline=None)
 @given(MARKERS, ANNOTATIONS, ANNOTATIONS, st.sampled_from([None, model]))
 def test_whatever_annotations_say_the_description_is_valid_or_the_handler_is_refused(
     marker, taken, given, hook
