@@ -11,14 +11,15 @@ import threading
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import trio
 
 from finch.describe.asyncapi import servers_at
 from finch.describe.description import Description
+from finch.encoding import encode
 from finch.http.request import Request
-from finch.http.response import HTMLResponse, JSONResponse, Response
+from finch.http.response import JSON, HTMLResponse, JSONResponse, Response
 from finch.http.routing import FinchRoute
 
 _STATIC: Final = Path(__file__).parents[1] / "static"
@@ -34,6 +35,7 @@ _SCRIPT: Final = "text/javascript; charset=utf-8"
 _STYLE: Final = "text/css; charset=utf-8"
 
 Make = Callable[[], dict[str, Any]]
+T = TypeVar("T")
 
 
 def description_routes(about: Description, openapi: Make, asyncapi: Make) -> list[FinchRoute]:
@@ -46,7 +48,8 @@ def description_routes(about: Description, openapi: Make, asyncapi: Make) -> lis
     """
     routes = []
     if about.openapi is not None:
-        routes.append(FinchRoute(about.openapi, _Routes(openapi).respond, auth=about.auth))
+        whole = _Routes(lambda: encode(openapi()))
+        routes.append(FinchRoute(about.openapi, whole.respond, auth=about.auth))
     if about.asyncapi is not None:
         sockets = _Sockets(asyncapi, has_servers=bool(about.servers))
         routes.append(FinchRoute(about.asyncapi, sockets.respond, auth=about.auth))
@@ -55,34 +58,34 @@ def description_routes(about: Description, openapi: Make, asyncapi: Make) -> lis
     return routes
 
 
-class _Made:
+class _Made(Generic[T]):
     """Makes a description once."""
 
-    def __init__(self, make: Make) -> None:
+    def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        self._made: dict[str, Any] | None = None
+        self._made: T | None = None
         self._lock = threading.Lock()
 
-    async def document(self) -> dict[str, Any]:
+    async def document(self) -> T:
         if self._made is None:
             return await trio.to_thread.run_sync(self._read)
         return self._made
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> T:
         with self._lock:
             if self._made is None:
                 self._made = self._make()
             return self._made
 
 
-class _Routes(_Made):
+class _Routes(_Made[bytes]):
     """Answers with OpenAPI."""
 
     async def respond(self, request: Request) -> Response:
-        return JSONResponse(await self.document(), headers=_HEADERS)
+        return Response(await self.document(), headers=_HEADERS, content_type=JSON)
 
 
-class _Sockets(_Made):
+class _Sockets(_Made[dict[str, Any]]):
     """Answers with AsyncAPI. If the application does not say where its servers are, it is where the
     client has asked."""
 

@@ -21,9 +21,11 @@ from finch import (
     Query,
     RedirectResponse,
     Response,
+    Upload,
     converter,
     named,
 )
+from finch.guards import Basic, Bearer
 from finch.http.paths import CONVERTERS
 from tests.describe.birds import app as birds
 from tests.describe.official import checked_openapi
@@ -308,13 +310,16 @@ def test_a_form():
 
 
 def test_files():
-    found = taking(one=File[bytes], two=File[list[bytes]])["requestBody"]
+    annotations = {"one": File[Upload], "two": File[list[Upload]], "three": File[Upload | None]}
+    found = taking(**annotations)["requestBody"]
     [media] = found["content"].items()
     assert media[0] == "multipart/form-data"
     assert media[1]["schema"]["properties"] == {
         "one": {"type": "string", "format": "binary"},
         "two": {"type": "array", "items": {"type": "string", "format": "binary"}},
+        "three": {"type": "string", "format": "binary"},
     }
+    assert media[1]["schema"]["required"] == ["one"]
 
 
 # Responses
@@ -385,22 +390,13 @@ def test_errors_are_problems_or_text():
 # Who may ask
 
 
-class Guard:
-    """As finch.guards.Bearer."""
-
-    scheme = "Bearer"
-
-    async def __call__(self, request, call_next=None):
-        return "ann" if call_next is None else await call_next(request)
-
-
 async def session(request):
     return "ann"
 
 
 def test_a_route_with_auth_may_be_401_and_says_which_credentials_it_takes():
     app = FinchApp(auth=session)
-    api = app.group("/api", auth=Guard())
+    api = app.group("/api", auth=Bearer("secret"))
     api.get("/in")(lambda request: None)
     api.get("/out", auth=False)(lambda request: None)
     app.get("/session")(lambda request: None)
@@ -418,9 +414,9 @@ def test_a_route_with_auth_may_be_401_and_says_which_credentials_it_takes():
 
 
 def test_credentials_may_be_the_matter_of_a_middleware():
-    app = FinchApp(middleware=[Guard()])
+    app = FinchApp(middleware=[Basic({"ann": "secret"})])
     app.get("/")(lambda request: None)
-    assert operation(app)["security"] == [{"Bearer": []}]
+    assert operation(app)["security"] == [{"Basic": []}]
 
 
 # The document

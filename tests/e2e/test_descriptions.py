@@ -1,4 +1,4 @@
-"""The page of descriptions in a real browser: what it shows and tries, and what axe-core says of it."""
+"""The page of descriptions in a real browser: what it shows and tries, and what axe-core says."""
 
 import pytest
 from selenium.webdriver.common.by import By
