@@ -7,6 +7,7 @@ Content-Security-Policy says so to browsers.
 from __future__ import annotations
 
 import functools
+import hashlib
 import threading
 from collections.abc import Callable
 from html import escape
@@ -18,15 +19,12 @@ import trio
 from finch.describe.asyncapi import servers_at
 from finch.describe.description import Description
 from finch.encoding import encode
+from finch.http.conditional import is_known
 from finch.http.request import Request
-from finch.http.response import JSON, HTMLResponse, JSONResponse, Response
+from finch.http.response import HTML, JSON, Response
 from finch.http.routing import FinchRoute
 
 _STATIC: Final = Path(__file__).parents[1] / "static"
-_HEADERS: Final = {
-    "cache-control": "no-cache",
-    "x-content-type-options": "nosniff",
-}
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -82,7 +80,7 @@ class _Routes(_Made[bytes]):
     """Answers with OpenAPI."""
 
     async def respond(self, request: Request) -> Response:
-        return Response(await self.document(), headers=_HEADERS, content_type=JSON)
+        return _respond(request, await self.document(), JSON)
 
 
 class _Sockets(_Made[dict[str, Any]]):
@@ -97,7 +95,7 @@ class _Sockets(_Made[dict[str, Any]]):
         document = await self.document()
         if not self._has_servers and request.host:
             document = document | servers_at([f"{request.scheme}://{request.host}"])
-        return JSONResponse(document, headers=_HEADERS)
+        return _respond(request, encode(document), JSON)
 
 
 def _page(about: Description, path: str) -> list[FinchRoute]:
@@ -110,17 +108,27 @@ def _page(about: Description, path: str) -> list[FinchRoute]:
         values |= {"asyncapi": about.asyncapi or ""}
         for name, value in values.items():
             text = text.replace(f"{{{name}}}", escape(value))
-        headers = _HEADERS | {"content-security-policy": _POLICY}
-        return HTMLResponse(text, headers=headers)
+        return _respond(request, text.encode(), HTML)
 
     async def script(request: Request) -> Response:
-        return Response(await _read_in_thread("docs.js"), 200, _HEADERS, _SCRIPT)
+        return _respond(request, await _read_in_thread("docs.js"), _SCRIPT)
 
     async def style(request: Request) -> Response:
-        return Response(await _read_in_thread("docs.css"), 200, _HEADERS, _STYLE)
+        return _respond(request, await _read_in_thread("docs.css"), _STYLE)
 
     handlers = {path: show, files["script"]: script, files["style"]: style}
     return [FinchRoute(one, handler, auth=about.auth) for one, handler in handlers.items()]
+
+
+def _respond(request: Request, body: bytes, content_type: str) -> Response:
+    """A response that browsers keep, and ask for again each time."""
+    tag = f'"{hashlib.sha256(body).hexdigest()[:12]}"'
+    headers = {"cache-control": "no-cache", "etag": tag, "x-content-type-options": "nosniff"}
+    if content_type == HTML:
+        headers["content-security-policy"] = _POLICY
+    if is_known(request.headers.get("if-none-match", ""), tag):
+        return Response(b"", 304, headers)
+    return Response(body, 200, headers, content_type)
 
 
 @functools.cache

@@ -7,10 +7,12 @@ from threading import get_ident
 
 import pytest
 import trio
+from httplint.note import levels
 
 from finch import ConfigurationError, Description, FinchApp
 from finch.testing import TestClient
 from tests.describe.official import asyncapi_schema
+from tests.linting import findings
 
 PATHS = ["/docs", "/docs/page.js", "/docs/page.css", "/openapi.json", "/asyncapi.json"]
 
@@ -140,3 +142,24 @@ def test_a_wrong_description_is_an_error(options, said):
 def test_describe_is_a_switch_or_a_description(wrong):
     with pytest.raises(ConfigurationError, match="describe is True, False or a Description"):
         FinchApp(describe=wrong)
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_what_a_browser_has_already_is_not_sent_again(path):
+    async with TestClient(FinchApp(describe=True)) as client:
+        first = await client.get(path)
+        again = await client.get(path, headers={"if-none-match": first.headers["etag"]})
+    assert (again.status, again.body) == (304, b"")
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_httplint_finds_nothing_wrong(path):
+    async with TestClient(FinchApp(describe=True)) as client:
+        stream = client.connect()
+        asked = f"GET {path} HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\r\n".encode()
+        await stream.send_all(asked)
+        answered = b""
+        while data := await stream.receive_some():
+            answered += data
+    assert findings(asked, answered) == []  # what is bad
+    assert findings(asked, answered, level=levels.WARN) == []
