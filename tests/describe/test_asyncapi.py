@@ -2,8 +2,9 @@
 each document."""
 
 from collections.abc import AsyncIterator
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from finch import Description, FinchApp, SocketController, SocketEvent, SocketManager
 from tests.describe.official import checked_asyncapi
@@ -14,6 +15,10 @@ class Said(Struct):
 
     text: str
     at: tuple[int, int] = (0, 0)
+
+
+class Reply(Struct):
+    to: Annotated[Said, Meta(description="the first")]
 
 
 class Cat(Struct, tag=True):
@@ -87,6 +92,7 @@ def test_rooms_are_channels_with_the_parameters_of_their_names():
     async def say(socket, data: str) -> AsyncIterator[Said]: ...
 
     chat.sends("said", str)
+    app.rooms("quiet")
     document = checked_asyncapi(app)
     channel = document["channels"]["ws_chat_name_floor_int"]
     assert channel["address"] == "chat/{name}/{floor}"
@@ -106,6 +112,8 @@ def test_rooms_are_channels_with_the_parameters_of_their_names():
         "finch.leave": "receive",
         "send.finch.presence": "send",
     }
+    assert "ws_quiet.finch.join" in document["operations"]
+    assert "ws_quiet.send.finch.presence" not in document["operations"]
 
 
 def test_messages_of_any_path():
@@ -149,7 +157,7 @@ def test_a_manager_whose_path_nobody_knows_has_no_address():
 def test_schemas_are_those_of_draft_7():
     app = FinchApp()
 
-    async def handler(socket, data: Cat | Dog) -> Said: ...
+    async def handler(socket, data: Cat | Dog) -> Reply: ...
 
     app.socket("one")(handler)
     document = checked_asyncapi(app)
@@ -160,6 +168,10 @@ def test_schemas_are_those_of_draft_7():
         "minItems": 2,
         "maxItems": 2,
         "default": [0, 0],
+    }
+    assert document["components"]["schemas"]["Reply"]["properties"]["to"] == {
+        "description": "the first",
+        "allOf": [{"$ref": "#/components/schemas/Said"}],  # nothing counts beside a $ref
     }
     assert list(data_of(document, "ws", "one")) == ["anyOf"]  # its discriminator is no text
 

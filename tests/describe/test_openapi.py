@@ -179,6 +179,12 @@ def test_finchs_own_routes_sockets_and_hidden_routes_are_not_described():
     assert list(checked_openapi(app)["paths"]) == ["/seen"]
 
 
+def test_the_examples_of_finch_are_applications_as_any_other():
+    from finch.examples.hello import app
+
+    assert "/" in checked_openapi(app)["paths"]
+
+
 def test_a_docstring_is_summary_and_description():
     app = FinchApp()
 

@@ -3,10 +3,11 @@
 import html
 import re
 from pathlib import Path
-from threading import get_ident
+from threading import Event, get_ident
 
 import pytest
 import trio
+import trio.testing
 from httplint.note import levels
 
 from finch import ConfigurationError, Description, FinchApp
@@ -54,11 +55,12 @@ def test_a_path_that_the_application_has_already_is_an_error_that_names_both():
 
 
 async def test_a_description_is_made_once_in_a_thread_when_somebody_asks(monkeypatch):
-    made = []
+    made, all_wait = [], Event()
     make = FinchApp.openapi
 
     def openapi(app):
         made.append(get_ident())
+        all_wait.wait(5)
         return make(app)
 
     monkeypatch.setattr(FinchApp, "openapi", openapi)
@@ -69,6 +71,8 @@ async def test_a_description_is_made_once_in_a_thread_when_somebody_asks(monkeyp
         async with trio.open_nursery() as nursery:
             for _ in range(3):
                 nursery.start_soon(client.get, "/openapi.json")
+            await trio.testing.wait_all_tasks_blocked()
+            all_wait.set()
         answer = await client.get("/openapi.json")
     assert list(answer.json()["paths"]) == ["/late"]
     assert len(made) == 1
