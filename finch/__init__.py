@@ -42,6 +42,7 @@ from finch.errors import (
 from finch.headers import Headers, QueryParams
 from finch.http.arguments import Body, Cookie, File, Form, Header, Query, named
 from finch.http.converters import converter
+from finch.http.events import EventStream, ServerEvent
 from finch.http.files import FileResponse
 from finch.http.methods import Methods
 from finch.http.request import Request
@@ -92,6 +93,7 @@ __all__ = [
     "Description",
     "Disconnected",
     "Entry",
+    "EventStream",
     "Everyone",
     "File",
     "FileResponse",
@@ -124,6 +126,7 @@ __all__ = [
     "Room",
     "Rooms",
     "Sent",
+    "ServerEvent",
     "SocketClient",
     "SocketController",
     "SocketEvent",

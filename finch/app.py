@@ -215,7 +215,7 @@ class FinchApp(Described, Beside, Shortcuts):
         """Add a new manager to this application. Called by :class:`finch.SocketManager`."""
         self._backplanes.add(manager)
         if manager.path is not None:
-            self._add_leaves(FinchRoute(manager.path, manager.handle), "", (manager.level,))
+            self._add_leaves(manager.mount(manager.path), "", (manager.level,))
             self._served.append(manager)
             self._serve_client()
             return
@@ -229,11 +229,14 @@ class FinchApp(Described, Beside, Shortcuts):
         if implicit is not None:
             self._implicit = None
             manager.adopt(implicit)
+            if (mount := self._own.pop(self.socket_path or "", None)) is not None:
+                self._router.remove(mount)  # it has the guards of the manager before
+                self.mount_manager(manager)
 
     def mount_manager(self, manager: SocketManager) -> None:
         """Called when a manager has a handler. Mounts the app's own manager, unless you did."""
         if manager is self.socket_manager and self.socket_path is not None:
-            mount = FinchRoute(self.socket_path, self._upgrade_own, key="finch.socket")
+            mount = manager.mount(self.socket_path, key="finch.socket")
             mount.levels = tuple(self._behind(manager.level))
             self._add_own(mount)
         if manager not in self._served:
@@ -274,9 +277,6 @@ class FinchApp(Described, Beside, Shortcuts):
     @backplane.setter
     def backplane(self, url: str | None) -> None:
         self._backplanes.use(url)
-
-    async def _upgrade_own(self, request: Request, **params: object) -> Response:
-        return await self.socket_manager.request_handle(request)
 
     def stats_by_path(self) -> dict[str, Stats]:
         """The figures of each manager by its path."""

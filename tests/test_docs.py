@@ -70,6 +70,7 @@ SERVERS = [
     "routes",
     "typed-handlers",
     "descriptions",
+    "sse",
     "coming-from-socketio",
     "coming-from-fastapi",
 ]

@@ -14,7 +14,7 @@ from finch.http.guarding import Auth, Level, Middleware, Next
 from finch.http.methods import Methods, check_methods
 from finch.http.paths import Element, parse_path
 from finch.http.patterns import Found, Pattern, Shape
-from finch.http.request import NO_PARAMETERS
+from finch.http.request import NO_PARAMETERS, Request
 from finch.http.signatures import NotInPath, check_handler, name_of
 
 
@@ -67,6 +67,7 @@ class FinchRoute:
         "pattern",
         "plan",
         "prefix",
+        "preflight",
     )
 
     def __init__(
@@ -96,6 +97,9 @@ class FinchRoute:
         self.chain: Next | None = None
         """What calls its guards and then the handler; None if it has no guards. Made by the
         pipeline."""
+        self.preflight: Callable[[Request], Mapping[str, str]] | None = None
+        """The headers of the answer to OPTIONS, if the handler decides about pages of other origins
+        itself."""
         self._fault: ConfigurationError | None = None
         self.gives_way = False
         """Whether it is left out if the application has a route for its path and method."""
