@@ -24,6 +24,7 @@ from finch.app import FinchApp
 from finch.cluster.backplane import Sent
 from finch.cluster.history import History, Position
 from finch.config import Limits
+from finch.describe.description import Description
 from finch.errors import (
     CallFailed,
     ClientGone,
@@ -41,6 +42,7 @@ from finch.errors import (
 from finch.headers import Headers, QueryParams
 from finch.http.arguments import Body, Cookie, File, Form, Header, Query, named
 from finch.http.converters import converter
+from finch.http.events import EventStream, ServerEvent
 from finch.http.files import FileResponse
 from finch.http.methods import Methods
 from finch.http.request import Request
@@ -88,8 +90,10 @@ __all__ = [
     "ConnectionLost",
     "Controller",
     "Cookie",
+    "Description",
     "Disconnected",
     "Entry",
+    "EventStream",
     "Everyone",
     "File",
     "FileResponse",
@@ -122,6 +126,7 @@ __all__ = [
     "Room",
     "Rooms",
     "Sent",
+    "ServerEvent",
     "SocketClient",
     "SocketController",
     "SocketEvent",

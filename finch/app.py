@@ -8,10 +8,12 @@ from typing import Any, TypeVar, Unpack
 
 from finch.backplanes import Backplanes
 from finch.beside import Beside
-from finch.browser import BrowserClient, read_declarations
+from finch.browser import BrowserClient
 from finch.config import Limits
 from finch.conversions import DecHook, check_hook
 from finch.declaring import bare
+from finch.describe.description import Description
+from finch.described import Described
 from finch.errors import ConfigurationError
 from finch.explain import kind
 from finch.health import health_routes
@@ -24,7 +26,6 @@ from finch.http.response import Response
 from finch.http.routing import FinchRoute, Router
 from finch.lifespan import Lifespan, Time
 from finch.metrics import metrics_route
-from finch.routes import Routes
 from finch.shortcuts import Shortcuts
 from finch.sockets.manager import SocketManager
 from finch.sockets.options import OfApplication, SocketOptions, takes_options
@@ -33,7 +34,7 @@ from finch.sockets.stats import Stats
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class FinchApp(Routes, Beside, Shortcuts):
+class FinchApp(Described, Beside, Shortcuts):
     """A web application: routes, sockets, middleware and background tasks.
 
     Parameters:
@@ -50,6 +51,10 @@ class FinchApp(Routes, Beside, Shortcuts):
         health: whether ``/healthz`` and ``/readyz`` are served, for probes: see ``finch.health``.
         debug: whether a client on this machine sees the traceback of what a handler raised, and
             ``finch.d.ts`` has the types of this application's handlers.
+        describe: whether OpenAPI and AsyncAPI of the application are served, at ``/openapi.json``
+            and ``/asyncapi.json``, and a page that shows both, at ``/docs``. A
+            :class:`finch.Description` says it better: title, version, other paths, who may read
+            them.
         languages: the language tags that the application speaks, the default first.
         limits: the limits; ``Limits()`` if left out.
         backplane: the URL of the Redis that joins several processes into one application, such as
@@ -90,6 +95,7 @@ class FinchApp(Routes, Beside, Shortcuts):
         client_path: str | None = "/finch.js",
         health: bool = False,
         debug: bool = False,
+        describe: Description | bool = False,
         languages: Iterable[str] = ("en",),
         limits: Limits | None = None,
         backplane: str | None = None,
@@ -143,6 +149,8 @@ class FinchApp(Routes, Beside, Shortcuts):
 
             most = self.limits.max_message_size
             self.add_routes([publish_route(publish_path, publish_token, self, most)])
+        if describe is not False:
+            self._describe(describe)
 
     # Routes
 
@@ -207,7 +215,7 @@ class FinchApp(Routes, Beside, Shortcuts):
         """Add a new manager to this application. Called by :class:`finch.SocketManager`."""
         self._backplanes.add(manager)
         if manager.path is not None:
-            self._add_leaves(FinchRoute(manager.path, manager.handle), "", (manager.level,))
+            self._add_leaves(manager.mount(manager.path), "", (manager.level,))
             self._served.append(manager)
             self._serve_client()
             return
@@ -221,11 +229,14 @@ class FinchApp(Routes, Beside, Shortcuts):
         if implicit is not None:
             self._implicit = None
             manager.adopt(implicit)
+            if (mount := self._own.pop(self.socket_path or "", None)) is not None:
+                self._router.remove(mount)  # it has the guards of the manager before
+                self.mount_manager(manager)
 
     def mount_manager(self, manager: SocketManager) -> None:
         """Called when a manager has a handler. Mounts the app's own manager, unless you did."""
         if manager is self.socket_manager and self.socket_path is not None:
-            mount = FinchRoute(self.socket_path, self._upgrade_own, key="finch.socket")
+            mount = manager.mount(self.socket_path, key="finch.socket")
             mount.levels = tuple(self._behind(manager.level))
             self._add_own(mount)
         if manager not in self._served:
@@ -257,15 +268,6 @@ class FinchApp(Routes, Beside, Shortcuts):
         """
         return None if self._client is None else self._client.url
 
-    def types(self) -> str:
-        """``finch.d.ts`` with the types of the application's sockets: what they take, and what they
-        send, as far as annotations and ``sends`` say it. ``python -m finch types app:app`` prints
-        it.
-        """
-        from finch.describe.typescript import whole_file  # few processes need it
-
-        return whole_file(read_declarations(), self.socket_manager)
-
     @property
     def backplane(self) -> str | None:
         """The URL of the backplane. It may be changed before the application is served, as
@@ -275,9 +277,6 @@ class FinchApp(Routes, Beside, Shortcuts):
     @backplane.setter
     def backplane(self, url: str | None) -> None:
         self._backplanes.use(url)
-
-    async def _upgrade_own(self, request: Request, **params: object) -> Response:
-        return await self.socket_manager.request_handle(request)
 
     def stats_by_path(self) -> dict[str, Stats]:
         """The figures of each manager by its path."""

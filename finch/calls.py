@@ -18,11 +18,13 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable
 from contextvars import Context, ContextVar, copy_context
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import trio
 
 from finch.failures import failure_of
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Attempt(NamedTuple):
@@ -50,12 +52,20 @@ async def attempt(function: Callable[..., Any], /, *args: Any) -> Attempt:
         return Attempt(error=failure_of(raised))
 
 
+def never_blocks(function: F) -> F:
+    """Mark a ``def`` function of Finch's own: it is called on the event loop, without a thread."""
+    _NEVER_BLOCK.add(function)
+    return function
+
+
 def runs_inline(function: Callable[..., Any]) -> bool:
     """Whether the function can be called on the event loop: it is an ``async def`` function or an
-    async generator, or ``functools.wraps`` marks it as a wrapper of one."""
+    async generator, ``functools.wraps`` marks it as a wrapper of one, or it never blocks."""
     while True:
         while isinstance(function, functools.partial):
             function = function.func
+        if inspect.isfunction(function) and function in _NEVER_BLOCK:
+            return True
         if not inspect.isroutine(function) and not inspect.isclass(function):
             function = type(function).__call__  # an object with a __call__ method
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
@@ -121,6 +131,7 @@ def _between_contexts(function: Callable[[], Any]) -> tuple[Any, Context, Contex
     return function(), before, copy_context()
 
 
+_NEVER_BLOCK: Final[set[Callable[..., Any]]] = set()
 _NOTHING: Final = object()
 _threads: ContextVar[Threads] = ContextVar("finch threads")
 

@@ -19,7 +19,12 @@ from finch.logs import Seldom
 _log = logging.getLogger("finch.server")
 
 _SETTLED: Final = 0.1  # seconds; by then, clients that were waiting have been answered
-_DEFERRED: Final = ("finch.wire.authority", "finch.wire.body", "finch.wire.extensions")
+_DEFERRED: Final = (
+    "finch.sockets.posts",
+    "finch.wire.authority",
+    "finch.wire.body",
+    "finch.wire.extensions",
+)
 
 
 async def import_the_rest(pause: float, seldom: Seldom) -> None:

@@ -27,6 +27,27 @@ def need(program, how):
     return found
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable():
+    """What a process of pytest-xdist reports is sent as UTF-8, which cannot hold half a character.
+    Some tests let one be logged."""
+    data = yield
+    if data is not None:
+        for name in ("sections", "longrepr"):
+            data[name] = _sendable(data.get(name))
+    return data
+
+
+def _sendable(value):
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, list | tuple):
+        return [_sendable(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _sendable(one) for name, one in value.items()}
+    return value
+
+
 @pytest.fixture(autouse=True)
 def _converters_as_before():
     """A converter that a test registers is known to the whole process."""

@@ -22,6 +22,7 @@ import trio.testing
 
 import finch
 from finch import (
+    EventStream,
     FinchApp,
     HTTPError,
     Limits,
@@ -306,6 +307,22 @@ def iterator_of_a_stream(app, thrower):
     @app.get("/bad")
     async def bad(request):
         return StreamingResponse(Chunks())
+
+
+@place(ask)
+def generator_of_events(app, thrower):
+    async def events():
+        yield "first"
+        try:
+            await trio.sleep(0.001)
+            await thrower.throw()
+        finally:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            await thrower.throw()
+
+    @app.get("/bad")
+    async def bad(request):
+        return EventStream(events())
 
 
 @place(ask, moments=("at once",))
@@ -934,6 +951,8 @@ SITES = {
         "generator_between_chunks",
         "iterator_of_a_stream",
     ],
+    "http.events.__anext__: anext": ["generator_of_events"],
+    "http.events.aclose: close_iterator": ["generator_of_events"],
     "http.streaming.aclose: close_iterator": ["iterator_of_a_stream"],
     "http.streaming._run: close_iterator": [
         "generator_that_is_closed",

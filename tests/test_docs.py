@@ -69,6 +69,8 @@ SERVERS = [
     "guards",
     "routes",
     "typed-handlers",
+    "descriptions",
+    "sse",
     "coming-from-socketio",
     "coming-from-fastapi",
 ]

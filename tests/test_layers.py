@@ -40,7 +40,9 @@ wire.websocket
 wire.handshake
 wire.origins
 wire.numbers
+wire.eventstream
 wire.envelope
+wire.posted
 wire.message
 wire.forwarded
 wire.proxy
@@ -56,6 +58,7 @@ net.notify
 net.acceptor
 net.proxies
 net.readers
+net.silence
 
 http.date
 http.body
@@ -72,6 +75,7 @@ http.opened
 http.advice
 http.response
 http.streaming
+http.events
 http.takeover
 http.returned
 http.spool
@@ -126,6 +130,7 @@ cluster.attendance
 cluster.posting
 cluster.hearing
 cluster.calling
+cluster.passing
 cluster.election
 cluster.redis
 cluster.outside
@@ -149,6 +154,7 @@ sockets.outlet
 sockets.spawned
 sockets.refusals
 sockets.link
+sockets.eventlink
 sockets.annotations
 sockets.event
 sockets.guarding
@@ -175,6 +181,8 @@ sockets.delivery
 sockets.audience
 sockets.room
 sockets.identities
+sockets.posts
+sockets.entrance
 sockets.registry
 sockets.stats
 sockets.manager
@@ -218,9 +226,18 @@ loading.clients
 loading.conductor
 loading.picture
 
+describe.schemas
+describe.words
+describe.description
 describe.surface
 describe.listing
 describe.typescript
+describe.answers
+describe.parameters
+describe.openapi
+describe.envelopes
+describe.asyncapi
+describe.page
 
 lifespan
 beside
@@ -234,6 +251,7 @@ bearer
 metrics
 endpoint
 backplanes
+described
 app
 watchdog
 deferred
@@ -249,7 +267,7 @@ gallery
 
 commands.output
 commands.parser
-commands.types
+commands.describe
 commands.new
 commands.load
 commands.serve
@@ -260,6 +278,7 @@ testing.answers
 testing.forms
 testing.asking
 testing.cookies
+testing.exchange
 testing.streamed
 testing.socket
 testing.client

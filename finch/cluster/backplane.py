@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import trio
 
@@ -19,6 +19,9 @@ from finch.cluster.history import History, Position
 from finch.cluster.leader import Leader
 from finch.cluster.views import People, Seen, Who
 from finch.wire.envelope import Envelope
+
+if TYPE_CHECKING:
+    from finch.wire.posted import Belongs
 
 
 class Channel(NamedTuple):
@@ -203,6 +206,21 @@ class Backplane(ABC):
             What gives up waiting for the answers; None if there are no other processes.
         """
 
+    async def pass_on(self, belongs: Belongs, lines: str) -> int:
+        """Pass the messages of a POST on to the process that has the stream of its client.
+
+        Parameters:
+            belongs: to which stream they belong.
+            lines: the messages, one a line.
+
+        Returns:
+            The status of its answer: 410 if no process has the stream.
+
+        Raises:
+            Unavailable: if the others cannot be reached.
+        """
+        return 410
+
     @abstractmethod
     async def farewell(self) -> None:
         """The application ends."""
@@ -289,6 +307,9 @@ class Local(Protocol):
         self, channel: Channel, path: str, data: bytes, asking: Asking
     ) -> tuple[list[str], Callable[[], None]]:
         """Ask those who hear a channel. Returns their ids, and what gives up waiting for them."""
+
+    async def take(self, belongs: Belongs, lines: str, patience: float) -> int | None:
+        """Take the messages of a POST; None if its client is not here."""
 
     def attended(self, channel: Channel) -> None:
         """Who is present elsewhere has changed: those who hear a channel must be told."""

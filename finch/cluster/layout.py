@@ -35,7 +35,8 @@ class Note(msgspec.Struct, omit_defaults=True, kw_only=True):
         ref: the sender's own number of it; 0 for none.
         do: what to do: empty for a message to clients, ``close`` for closing their connections,
             ``attend`` for who hears the channel in the sender; ``ask`` for a call of clients,
-            ``unask`` for the end of it, ``asked`` and ``answer`` for what comes back. What is
+            ``unask`` for the end of it, ``asked`` and ``answer`` for what comes back; ``post`` for
+            messages of a client without a WebSocket, ``posted`` for what became of them. What is
             unknown is ignored.
         client: if it is for one client, its id.
         path, status, timestamp, data, volatile, key, skip: as of

@@ -42,10 +42,12 @@ from finch.cluster.layout import (
 )
 from finch.cluster.leader import Leader
 from finch.cluster.line import Broken, Line
+from finch.cluster.passing import Passing
 from finch.cluster.posting import PATIENCE, Post, Posting
 from finch.cluster.views import People, Seen, Who
 from finch.errors import Unavailable
 from finch.logs import Seldom
+from finch.wire.posted import Belongs
 
 _log = logging.getLogger("finch.cluster")
 
@@ -97,6 +99,7 @@ class Redis(Backplane):
         )
         self._calls = Calls(self.node, self._posting, local, self._names, self._hearing)
         self._attendance.on_death = self._calls.bury
+        self._passing = Passing(self.node, self._posting, local, self._names, patience)
         self._nursery: trio.Nursery | None = None
         self._own: dict[int, Numbered] = {}  # messages of this process that wait for their number
         self._last_ref = 0
@@ -203,6 +206,9 @@ class Redis(Backplane):
             return None
         return self._calls.ask(channel, path, data, asking)
 
+    async def pass_on(self, belongs: Belongs, lines: str) -> int:
+        return await self._passing.pass_on(belongs, lines)
+
     def candidate(self, leader: Leader) -> Callable[[], Awaitable[None]]:
         return Election(self._line, self._names, self.node, self._lease, leader).run
 
@@ -299,7 +305,8 @@ class Redis(Backplane):
         channel = heard.channel if note.client is None else Channel("client", note.client)
         if note.node:
             self._attendance.met(note.node)
-        if self._calls.heard(channel, note):
+        assert self._nursery is not None  # it is heard over a connection
+        if self._calls.heard(channel, note) or self._passing.heard(note, self._nursery.start_soon):
             return
         if note.do == "attend":
             self._attendance.heard(channel, note)
@@ -307,7 +314,6 @@ class Redis(Backplane):
             draft = note.draft(self._local.label(channel), _now())
             self._local.deliver(channel, draft.make(), draft)
         elif note.do == "close":
-            assert self._nursery is not None  # it is heard over a connection
             self._nursery.start_soon(self._local.close, channel, note.code, note.reason, note.skip)
         else:
             self._seldom.warning("a process asks for %r, which this one does not know", note.do)

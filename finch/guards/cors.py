@@ -28,6 +28,7 @@ from finch.http.response import Response, TextResponse
 from finch.http.takeover import TakeOver
 from finch.logs import Seldom
 from finch.wire.origins import Origin, listed_origin, read_origin
+from finch.wire.posted import HEADER
 
 _log: Final = logging.getLogger("finch.app")
 
@@ -166,8 +167,10 @@ class CORS:
         origin = b", ".join(lines).decode("latin-1") if lines else None
         if request.method == "OPTIONS" and origin is not None:
             method = request.headers.get("access-control-request-method")
-            if method is not None:
-                return self._preflight(request, origin, method)
+            asked = _asked(request)
+            # a socket without a WebSocket: its path decides by itself, with cookies
+            if method is not None and not (self._sockets and HEADER in asked):
+                return self._preflight(request, origin, method, asked)
         response = await answered(request, call_next)
         if not isinstance(response, TakeOver):
             self._mark(response, origin)
@@ -187,13 +190,7 @@ class CORS:
 
     # Preflights
 
-    def _preflight(self, request: Request, origin: str, method: str) -> Response:
-        asked = [
-            name.strip(" \t").lower()
-            for line in request.headers.getlist("access-control-request-headers")
-            for name in line.split(",")
-        ]
-        asked = [name for name in asked if name]
+    def _preflight(self, request: Request, origin: str, method: str, asked: list[str]) -> Response:
         refusal = self._refusal(origin, method, asked)
         if refusal is not None:
             why, option = refusal
@@ -238,6 +235,16 @@ class CORS:
                 said = ascii(name[:_SHOWN])
                 return f"pages may not send the header {said}", f"headers=[{said}]"
         return None
+
+
+def _asked(request: Request) -> list[str]:
+    """The names of the headers that a preflight asks for."""
+    names = [
+        name.strip(" \t").lower()
+        for line in request.headers.getlist("access-control-request-headers")
+        for name in line.split(",")
+    ]
+    return [name for name in names if name]
 
 
 def _wildcard(origin: str) -> Origin:

@@ -92,6 +92,17 @@ def stream_advice(chunks: object) -> str:
     return "write an async generator, 'async def' with 'yield', and call it"
 
 
+def events_advice(events: object) -> str:
+    """What to write instead of a value that is no event, or no iterator of events."""
+    if events is None:
+        return "write ServerEvent(comment='...') for something that browsers ignore"
+    if isinstance(events, bytes | bytearray | memoryview):
+        return "write .decode() behind it: events are text"
+    if isinstance(events, str | Mapping):
+        return "write an async generator that yields it"
+    return stream_advice(events)
+
+
 def return_advice(value: object) -> str:
     """What to return instead of a value that cannot be a response; empty if unknown."""
     if isinstance(value, tuple):

@@ -356,5 +356,6 @@ class Connection:
             code, reason: for WebSockets; not needed here.
         """
         self._stopping = True
+        self._sender.stop_events()
         if self._waiting is _Waiting.REQUEST:
             self._interrupt()

@@ -23,7 +23,7 @@ from finch.http.response import Response, TextResponse
 from finch.http.returned import chunk_to_bytes, to_response
 from finch.http.routing import FinchRoute, Match, Router
 from finch.http.streaming import StreamingResponse
-from finch.http.takeover import TakeOver
+from finch.http.takeover import Prepared
 
 _log = logging.getLogger("finch.app")
 
@@ -49,6 +49,11 @@ class Pipeline:
         """
         self._middleware.append(check_middleware(function))
         self._chain = through(self._middleware, self._endpoint)
+
+    @property
+    def middleware(self) -> tuple[Middleware, ...]:
+        """The functions around every handler, the outermost first."""
+        return tuple(self._middleware)
 
     def prepare(self, route: FinchRoute) -> None:
         """Make the chain of a route's guards, before it is served."""
@@ -78,7 +83,7 @@ class Pipeline:
         """
         try:
             response = await self._chain(request)
-            if isinstance(response, TakeOver):  # a middleware may have made it
+            if isinstance(response, Prepared):  # a middleware may have made it
                 await response.prepare()
         except BaseException as raised:
             error = failure_of(raised)
@@ -178,7 +183,12 @@ class Pipeline:
         answer = to_response((None, 204, {"allow": allow}))
         asked = request.headers.get("access-control-request-method", "")
         match = self._router.match(asked or next(iter(sorted(allowed)), ""), request.path)
-        if not isinstance(match, Match) or not match.route.levels:
+        if not isinstance(match, Match):
+            return answer
+        if match.route.preflight is not None:
+            for name, value in match.route.preflight(request).items():
+                answer.set_header(name, value)
+        if not match.route.levels:
             return answer
 
         async def answered(_: Request) -> Response:
@@ -202,7 +212,7 @@ class Pipeline:
                 "'return request.render_socket()' at its end"
             )
         response = to_response(value, origin=route.index)
-        if isinstance(response, TakeOver):
+        if isinstance(response, Prepared):
             await response.prepare()
         elif isinstance(response, FileResponse):
             return await _open(request, response)

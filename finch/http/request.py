@@ -181,6 +181,15 @@ class Request(Readable):
         return self._headers
 
     @property
+    def last_event_id(self) -> str | None:
+        """The id of the last event that a client of an :class:`finch.EventStream` has got before
+        it came back, from its ``Last-Event-ID``; None if it is new, or has got none."""
+        for name, value in self.raw_headers:
+            if name == b"last-event-id":
+                return value.decode("utf-8", "replace") or None
+        return None
+
+    @property
     def cookies(self) -> Mapping[str, str]:
         """The cookies, by name. If a name comes twice, the first one counts.
 
@@ -212,7 +221,8 @@ class Request(Readable):
         It stays in memory as long as the socket is open."""
         self._raw = b"\n".join([b"%b:%b" % item for item in self.raw_headers])
         # A handshake always has these values. Literals are one object for all clients.
-        self.method, self.http_version = "GET", "1.1"
+        self.method = "GET"
+        self.http_version = "1.1" if self.http_version == "1.1" else "1.0"
         self._path = None
         self._headers = self._cookies = self._query = None
         self._source = self._spawn = self.accepted = None

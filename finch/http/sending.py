@@ -29,6 +29,7 @@ from finch.net.address import Address
 from finch.net.slices import FileSlice
 from finch.net.transport import Transport
 from finch.turns import account
+from finch.wire.eventstream import BEAT
 from finch.wire.head import RawHeaders
 from finch.wire.http import HTTPConnection
 
@@ -58,9 +59,11 @@ class Sender:
 
     __slots__ = (
         "_access_log",
+        "_beats",
         "_gone_since",
         "_http",
         "_limits",
+        "_steps",
         "_stream",
         "_transport",
         "_wait_until",
@@ -85,6 +88,8 @@ class Sender:
         self.begun = 0.0
         self.sent = 0
         self._gone_since = math.inf  # since when the peer's side is known to be closed
+        self._beats: Beats | None = None  # of a stream of events
+        self._steps = 0  # grows when a chunk begins and when it is sent: odd within a chunk
 
     @property
     def streaming(self) -> bool:
@@ -114,7 +119,7 @@ class Sender:
         self.sent = 0
         try:
             if isinstance(response, StreamingResponse):
-                await self._send_stream(head, request, response)
+                await self._send_stream(head, request, response, ending)
                 self._wait_until(math.inf)
             elif len(content) <= _SLICE:
                 transport.write(head + http.send_body(content) + http.send_end())
@@ -155,9 +160,14 @@ class Sender:
 
     def hand_over(self, request: Request, taken: TakeOver) -> None:
         """Send the response after which the connection no longer speaks HTTP."""
-        self._transport.write(self._http.send_upgrade(taken.raw_headers(), date_now()))
+        headers, status = taken.raw_headers(), taken.status
+        if status == 101:
+            head = self._http.send_upgrade(headers, date_now())
+        else:
+            head = self._http.send_head(status, headers, date=date_now(), until_closed=True)
+        self._transport.write(head)
         if self._access_log is not None:
-            self._note(self._access_log, request, 101)
+            self._note(self._access_log, request, status)
 
     def refuse(self, error: HTTPError, client: Address) -> None:
         """Answer a request that is too broken for a handler to see. The connection then ends."""
@@ -230,9 +240,12 @@ class Sender:
             await trio.lowlevel.checkpoint()
 
     async def _send_stream(
-        self, head: bytes, request: Request, response: StreamingResponse
+        self, head: bytes, request: Request, response: StreamingResponse, ending: bool
     ) -> None:
         """Send a response while its body is made.
+
+        Parameters:
+            ending: whether the server stops, so that a stream of events ends at once.
 
         Raises:
             Disconnected: if the peer has left, or the iterator raises. Nothing more can be sent
@@ -244,12 +257,14 @@ class Sender:
             stream = request.stream_in_task(stream)
         try:
             transport.write(head)
-            if not http.has_content:
+            if not http.has_content or (ending and response.keep_alive is not None):
                 await stream.aclose()
             else:
                 self._stream = stream
                 if transport.sends_files and http.counts and hasattr(stream.source, "by_kernel"):
                     stream.source.by_kernel = True  # see FileChunks
+                if response.keep_alive is not None:
+                    self._beats = Beats(response.keep_alive)
                 self.look(trio.current_time())
                 await stream.send_to(partial(self._send_chunk, response.origin))
                 if self._stream is None:  # cancelled
@@ -271,7 +286,7 @@ class Sender:
                     transport.drop()
             raise Disconnected("the response could not be completed") from None
         finally:
-            self._stream = None
+            self._stream = self._beats = None
 
     async def _send_chunk(self, origin: object, chunk: Any) -> None:
         if type(chunk) is FileSlice:
@@ -281,29 +296,70 @@ class Sender:
             await self._go_on(chunk.size)
             return
         data = chunk if type(chunk) is bytes else chunk_to_bytes(chunk, origin)
+        self._steps += 1
         if len(data) > _SLICE:
             await self._send_slices(data)
         else:
             await self._send_piece(data)
+        self._steps += 1
+
+    def stop_events(self) -> None:
+        """The server stops: end a stream of events as if its iterator had ended. ``EventSource``
+        comes back by itself."""
+        if self._stream is not None and self._beats is not None:
+            self._stream.cancel()
 
     def look(self, now: float) -> None:
         """Check whether the peer of a stream is still there. A stream may send nothing for long.
 
         A peer that has closed its own side may still read. But if nothing is sent to it for
-        ``Limits.leave_grace`` after that, it counts as gone. (If a peer takes nothing of what is
-        sent, it is dropped by the server, not by this method.)
+        ``Limits.leave_grace`` after that, it counts as gone. Whoever reads events does not close
+        its side, so it counts as gone at once. (If a peer takes nothing of what is sent, it is
+        dropped by the server, not by this method.)
         """
         assert self._stream is not None
-        transport, grace = self._transport, self._limits.leave_grace
+        transport, grace, beats = self._transport, self._limits.leave_grace, self._beats
         if transport.pending or not transport.hung_up():
             self._gone_since = math.inf
         else:
             self._gone_since = min(self._gone_since, now)
-        if transport.closed or now - self._gone_since >= grace:
+        if transport.closed or now - self._gone_since >= (0 if beats is not None else grace):
             stream, self._stream = self._stream, None
             stream.cancel()
-        else:
-            self._wait_until(now + grace)
+            return
+        if beats is not None and beats.due(now, self._steps):
+            transport.write(self._http.send_body(BEAT))
+        self._wait_until(now + grace)
+
+
+class Beats:
+    """Says when a comment must be sent in a stream of events. Plain data.
+
+    Parameters:
+        every: seconds of silence before a comment.
+    """
+
+    __slots__ = ("_every", "_since", "_steps")
+
+    def __init__(self, every: float) -> None:
+        self._every = every
+        self._steps = -1
+        self._since = 0.0
+
+    def due(self, now: float, steps: int) -> bool:
+        """Whether a comment is due.
+
+        Parameters:
+            now: trio's time.
+            steps: how often a chunk was begun or ended so far.
+        """
+        if steps != self._steps:  # something was sent since the last look
+            self._steps, self._since = steps, now
+        # not within an event: the comment would become a part of it
+        if steps % 2 or now - self._since < self._every:
+            return False
+        self._since = now
+        return True
 
 
 def _said_length(headers: RawHeaders) -> int | None:

@@ -32,6 +32,8 @@ class StreamingResponse(Response):
 
     Attributes:
         origin: the iterator or function that makes the chunks; error messages name it.
+        keep_alive: None, except for a stream of events: seconds of silence after which a comment
+            is sent.
 
     Raises:
         TypeError: if ``chunks`` is not an async iterable.
@@ -40,11 +42,13 @@ class StreamingResponse(Response):
 
         async def ticks():
             while True:
-                yield f"data: {time()}\\n\\n"
+                yield f"{time()}\\n"
                 await trio.sleep(1)
 
-        return StreamingResponse(ticks(), content_type="text/event-stream")
+        return StreamingResponse(ticks(), content_type="text/csv")
     """
+
+    keep_alive: float | None = None
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from finch.calls import never_blocks
 from finch.errors import Unavailable
 from finch.explain import kind
 from finch.http.request import Request
@@ -74,6 +75,7 @@ async def logout(request: Request) -> None:
         raise unavailable
 
 
+@never_blocks
 def session_user(request: Request) -> UserId | None:
     """The id of the user who is logged in; None if nobody is. It becomes ``request.user``, too.
 

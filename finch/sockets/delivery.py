@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -15,6 +15,9 @@ from finch.sockets.members import EVERYONE, USER, Members
 from finch.sockets.outgoing import joined_envelope
 from finch.turns import account
 from finch.wire.envelope import Envelope
+
+if TYPE_CHECKING:
+    from finch.wire.posted import Belongs
 
 
 class Delivery:
@@ -146,6 +149,17 @@ class Delivery:
                 scope.cancel()
 
         return [client.id for client in asked], cancel
+
+    async def take(self, belongs: Belongs, lines: str, patience: float) -> int | None:
+        """Take the messages of a POST, if this process has the stream to which it belongs.
+
+        Returns:
+            The status of its answer; None if there is no such client here.
+        """
+        client = self._members.get(belongs.client)
+        if client is None:
+            return None
+        return await client._outlet.take(belongs, lines, patience)
 
     def attended(self, channel: Channel) -> None:
         """Who is present elsewhere has changed: those who hear a channel must be told."""

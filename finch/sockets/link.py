@@ -1,4 +1,4 @@
-"""One open WebSocket connection: from bytes to messages, keep-alive, and every way it can end.
+"""One open connection of a client: from bytes to messages, keep-alive, and every way it can end.
 
 A link stands between a reader and an owner. The reader gives it bytes; the owner, which is a
 manager's client or a raw socket, gets the messages. The link itself never waits. Its states, and
@@ -17,8 +17,13 @@ from finch.sockets.outlet import Host, Outlet, Owner
 from finch.sockets.states import LINK, Event, State
 from finch.turns import HEAVY, TURN
 from finch.wire.envelope import Envelope
-from finch.wire.events import CloseReceived, Failed, PingReceived, PongReceived
-from finch.wire.websocket import WebSocketProtocol
+from finch.wire.events import (
+    CloseReceived,
+    Failed,
+    PingReceived,
+    PongReceived,
+    SocketInput,
+)
 
 MESSAGE: Final = (str, bytes)  # a union costs more at every isinstance
 _FRAMING: Final = 1024  # bytes that a frame's header and, at worst, deflate add to a message
@@ -34,12 +39,41 @@ class Reader(Protocol):
         """Read for this link again. ``more``: it still has received bytes to process."""
 
 
+class Framing(Protocol):
+    """What stands between bytes and messages: a WebSocket, or what is used in its place."""
+
+    @property
+    def compressed(self) -> bool:
+        """Whether messages must be given to :meth:`send_message`, and cannot be sent as frames."""
+
+    @property
+    def unread(self) -> bool:
+        """Whether there are received bytes that are not handled yet."""
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes from the peer."""
+
+    def next_event(self) -> SocketInput | None:
+        """The next event from the peer; None if there is none yet."""
+
+    def send_message(self, data: str | bytes) -> bytes: ...
+    def send_ping(self, payload: bytes = b"") -> bytes: ...
+    def send_pong(self, payload: bytes) -> bytes: ...
+    def send_close(self, code: int, reason: str) -> bytes: ...
+
+    def rest(self) -> None:
+        """The connection is idle: keep as little as possible."""
+
+    def end(self) -> None:
+        """The connection is over."""
+
+
 class Link(Outlet):
-    """One open WebSocket connection.
+    """One open connection, a WebSocket or what stands in its place.
 
     Parameters:
-        transport: the upgraded connection.
-        protocol: reads and writes its frames.
+        transport: the connection, which is no longer HTTP.
+        protocol: reads and writes its messages.
         host: the server.
 
     Attributes:
@@ -65,7 +99,7 @@ class Link(Outlet):
 
     _owner: Owner
 
-    def __init__(self, transport: Transport, protocol: WebSocketProtocol, host: Host) -> None:
+    def __init__(self, transport: Transport, protocol: Framing, host: Host) -> None:
         now = trio.current_time()
         self.transport = transport
         self.protocol = protocol

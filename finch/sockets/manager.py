@@ -15,27 +15,23 @@ from finch.conversions import DecHook
 from finch.errors import ConfigurationError
 from finch.explain import kind
 from finch.http.guarding import Auth, Level, Middleware
-from finch.http.request import Request
-from finch.sockets.asked import positions
 from finch.sockets.audience import Audience, Everyone, User
 from finch.sockets.calls import call_client
 from finch.sockets.checks import check_app, check_client_id, check_user, not_a_client
 from finch.sockets.client import SocketClient
 from finch.sockets.delivery import Delivery
+from finch.sockets.entrance import Entrance
 from finch.sockets.event import Handlers, SocketEvent
 from finch.sockets.identities import Identities
-from finch.sockets.identity import Identity, check_user_id, found_by_guard
 from finch.sockets.members import Members, UserId
-from finch.sockets.options import OfSocket, SocketOptions, takes_options
+from finch.sockets.options import OfManager, SocketOptions, takes_options
 from finch.sockets.outgoing import drafted
-from finch.sockets.outlet import Outlet
 from finch.sockets.registry import Registry, not_routes
 from finch.sockets.repeats import Repeats
 from finch.sockets.room import Halls, Room
 from finch.sockets.rooms import Rooms, SocketRooms, find_rooms, made_rooms
 from finch.sockets.stats import Measured
 from finch.sockets.table import Table
-from finch.sockets.upgrade import Upgrade, accept
 from finch.turns import account
 from finch.wire.websocket import check_close
 
@@ -56,7 +52,7 @@ class Application(Protocol):
         """A manager has handlers, so its path must be served."""
 
 
-class SocketManager(Registry, Measured):
+class SocketManager(Registry, Entrance, Measured):
     """Manages the WebSocket connections of one path, and gives their messages to handlers.
 
     Parameters:
@@ -91,7 +87,7 @@ class SocketManager(Registry, Measured):
         )
     """
 
-    @takes_options(OfSocket)
+    @takes_options(OfManager)
     def __init__(
         self,
         app: Application,
@@ -106,7 +102,7 @@ class SocketManager(Registry, Measured):
         sends: Mapping[str, Any] | None = None,
         auth: Auth | None = None,
         middleware: Iterable[Middleware] = (),
-        **options: Unpack[OfSocket],
+        **options: Unpack[OfManager],
     ) -> None:
         check_app(app)
         if routes is not None and not isinstance(routes, Mapping):
@@ -177,58 +173,6 @@ class SocketManager(Registry, Measured):
     def paths(self) -> list[str]:
         """Every named path."""
         return self.table.paths()
-
-    # Connecting
-
-    def request_handle(self, request: Request, user_id: UserId | None = None) -> Upgrade:
-        """Upgrade a request to a WebSocket of this manager.
-
-        Parameters:
-            request: a handler's request.
-            user_id: the id of the client's user; ``send_to_user`` reaches all clients of a user.
-
-        Returns:
-            The response that the handler must return. Awaiting it gives the same response, and so
-            does ``request.render_socket()``.
-
-        Raises:
-            HTTPError: 426 if the request asks for no upgrade, 403 if its origin is not allowed, 400
-                if the handshake is wrong.
-            TypeError: if ``request`` is not a Request, or ``user_id`` is not str, int or None.
-
-        Source: the seed, ``requestHandle``.
-        """
-        if not isinstance(request, Request):
-            raise TypeError(
-                f"request_handle takes the handler's request, not {type(request).__name__}"
-            )
-        check_user_id(user_id)
-        identity = Identity(user_id) if user_id is not None else found_by_guard(request.user)
-
-        async def identify() -> None:
-            nonlocal identity
-            identity = await self.identities.identify(request)
-
-        def attach(outlet: Outlet, subprotocol: str | None) -> SocketClient:
-            key = self.backplane.new_client_id()
-            client = SocketClient(key, request, self, identity, subprotocol, outlet)
-            self.members.add(key, client, client.user_id)
-            client.recount()
-            if identity is not None:
-                self.identities.watch(client)
-            return client
-
-        if self.history is not None or self.user_history is not None:
-            positions(request)  # refuses what is malformed, before the 101
-        upgrade = accept(request, self._options, attach)
-        if user_id is None and self.identities.authorize is not None:
-            upgrade.identify = identify
-        request.accepted = upgrade
-        return upgrade
-
-    async def handle(self, request: Request, **params: object) -> Upgrade:
-        """The handler of the route where this manager is mounted."""
-        return self.request_handle(request)
 
     # Sending
 

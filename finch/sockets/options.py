@@ -37,6 +37,7 @@ class OfApplication(TypedDict, total=False):
     allowed_origins: Iterable[str] | str
     compression: bool
     max_message_size: int | None
+    sse: bool
 
 
 class OfSocket(TypedDict, total=False):
@@ -51,6 +52,12 @@ class OfSocket(TypedDict, total=False):
     max_message_size: int | None
 
 
+class OfManager(OfSocket, total=False):
+    """The options of a manager, as they are written; see :class:`SocketOptions`."""
+
+    sse: bool | None
+
+
 class SocketOptions:
     """What the socket of one path accepts.
 
@@ -61,6 +68,8 @@ class SocketOptions:
             always may. One text, or several.
         subprotocols: the WebSocket subprotocols that the server accepts, the preferred one first.
         compression: whether permessage-deflate is accepted. It costs memory for each client.
+        sse: whether clients of a manager may connect without a WebSocket: by server-sent events and
+            POST. A raw socket is always a WebSocket.
 
     Raises:
         ConfigurationError: if a value is invalid. The message says what to write.
@@ -76,6 +85,7 @@ class SocketOptions:
         "compression",
         "max_message_size",
         "seldom",
+        "sse",
         "subprotocols",
     )
 
@@ -86,14 +96,17 @@ class SocketOptions:
         allowed_origins: Iterable[str] | str = (),
         subprotocols: Iterable[str] = (),
         compression: bool = False,
+        sse: bool = True,
     ) -> None:
         check_limit("max_message_size", max_message_size)
-        if not isinstance(compression, bool):
-            raise ConfigurationError(f"compression is True or False, not {shown(compression)}")
+        for name, value in (("compression", compression), ("sse", sse)):
+            if not isinstance(value, bool):
+                raise ConfigurationError(f"{name} is True or False, not {shown(value)}")
         self.max_message_size = max_message_size
         self.allowed_origins = _origins(allowed_origins)
         self.subprotocols = _subprotocols(subprotocols)
         self.compression = compression
+        self.sse = sse
         self.seldom = Seldom(_log)
         self._also: list[Callable[[str], bool]] = []
         self._parsed = frozenset(map(listed_origin, self.allowed_origins - {"*", "null"}))
@@ -104,12 +117,12 @@ class SocketOptions:
         default = cls(max_message_size=limits.max_message_size)
         return default._changed(options, {"max_message_size"})
 
-    def varied(self, options: OfSocket) -> SocketOptions:
+    def varied(self, options: OfSocket | OfManager) -> SocketOptions:
         """The options of one path. Those that the path leaves out are taken from this object."""
         return self._changed(options, OfApplication.__optional_keys__)
 
     def _changed(self, options: Mapping[str, Any], may_be_none: Container[str]) -> SocketOptions:
-        said = {name: getattr(self, name) for name in OfSocket.__optional_keys__}
+        said = {name: getattr(self, name) for name in OfManager.__optional_keys__}
         for name, value in options.items():
             if value is not None or name not in may_be_none:
                 said[name] = value
@@ -175,7 +188,9 @@ class _Unsaid:
         return "..."
 
 
-def takes_options(options: type[OfApplication] | type[OfSocket]) -> Callable[[C], C]:
+def takes_options(
+    options: type[OfApplication] | type[OfSocket] | type[OfManager],
+) -> Callable[[C], C]:
     """A decorator for functions that take these options as ``**options``.
 
     Their signature then names each option, so that ``help`` shows them. Other keywords are refused

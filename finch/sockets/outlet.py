@@ -10,12 +10,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from finch.config import Limits
 from finch.net.transport import Transport
 from finch.sockets.workers import WorkerPool
 from finch.wire.envelope import Envelope
+
+if TYPE_CHECKING:
+    from finch.wire.posted import Belongs
+
+PATIENCE: Final = 10.0
+"""Seconds that a POST waits until the messages before it are handled. Networks that cut upgrades
+also cut answers that take long."""
 
 
 class Prober(Protocol):
@@ -113,6 +120,19 @@ class Outlet(ABC):
     @abstractmethod
     def resume(self) -> None:
         """Read again."""
+
+    async def take(self, belongs: Belongs, lines: str, patience: float) -> int:
+        """Take the messages of a POST, if the peer speaks in POSTs.
+
+        Parameters:
+            belongs: the header of the POST.
+            lines: its body, at most ``max_message_size`` bytes.
+            patience: seconds that it may wait until the messages before it are handled.
+
+        Returns:
+            The status of its answer. All its messages were taken, or none.
+        """
+        return 410
 
     @abstractmethod
     def close(self, code: int, reason: str) -> None:

@@ -6,8 +6,8 @@ becomes a WebSocket only after the response is sent.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
 
 from finch.errors import HTTPError
 from finch.explain import shown as value_shown
@@ -29,10 +29,43 @@ _SHOWN: Final = 200  # characters of what a client sent, in the log and in the a
 
 
 class Upgrade(TakeOver):
-    """The response that accepts a WebSocket: sends the 101, and then starts the socket.
+    """The response that accepts a socket: sends its head, and then starts the socket.
 
     ``manager.request_handle(request)`` and raw sockets make it; a handler returns it.
+
+    Parameters:
+        request: the request that it answers.
+        status: 101 for a WebSocket.
     """
+
+    def __init__(self, request: Request, status: int) -> None:
+        super().__init__(request, status)
+        self._decided = status
+        self.identify: Callable[[], Awaitable[None]] | None = None
+        """Finds out who the client is, before it is accepted. Raises what refuses the client."""
+
+    async def prepare(self) -> None:
+        if self.identify is not None:
+            identify, self.identify = self.identify, None
+            await identify()
+
+    @property
+    def status(self) -> int:
+        """101 for a WebSocket, 200 for a stream of events. To refuse the client, raise an error
+        instead."""
+        return self._decided
+
+    @status.setter
+    def status(self, status: int) -> None:
+        if hasattr(self, "_decided") and status != self._decided:
+            raise ValueError(
+                f"the status of an upgrade is {self._decided}, not {value_shown(status)}; to "
+                "refuse the client, write 'raise HTTPError(403)', or return another response"
+            )
+
+
+class WebSocketUpgrade(Upgrade):
+    """The response that accepts a WebSocket."""
 
     def __init__(
         self,
@@ -47,32 +80,6 @@ class Upgrade(TakeOver):
         self._extensions = extensions
         self._options = options
         self._attach = attach
-        self.identify: Callable[[], Awaitable[None]] | None = None
-        """Finds out who the client is, before the 101. Raises what refuses the client."""
-
-    async def prepare(self) -> None:
-        if self.identify is not None:
-            identify, self.identify = self.identify, None
-            await identify()
-
-    def __await__(self) -> Generator[Any, Any, Upgrade]:
-        """Returns itself. ``request_handle`` never waits, so it works with and without
-        ``await``."""
-        yield from ()
-        return self
-
-    @property
-    def status(self) -> int:
-        """101. To refuse the client, raise an error instead."""
-        return 101
-
-    @status.setter
-    def status(self, status: int) -> None:
-        if status != 101 and hasattr(self, "_attach"):
-            raise ValueError(
-                f"the status of an upgrade is 101, not {value_shown(status)}; to refuse the "
-                "client, write 'raise HTTPError(403)', or return another response"
-            )
 
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
         # an extension that was not agreed on would end the connection
@@ -95,7 +102,7 @@ def accept(
     request: Request,
     options: SocketOptions,
     attach: Callable[[Link, str | None], Owner],
-) -> Upgrade:
+) -> WebSocketUpgrade:
     """Accept an upgrade request.
 
     Parameters:
@@ -112,7 +119,7 @@ def accept(
     handshake = read_handshake(request.method, request.http_version, request.raw_headers)
     origin = handshake.origin
     if origin is not None and not options.allows(origin, request.scheme, request.host):
-        raise _refuse(request, origin, options.seldom)
+        raise refuse(request, origin, options.seldom)
     subprotocol = choose_subprotocol(handshake.subprotocols, options.subprotocols)
     headers = accept_headers(handshake, subprotocol)
     extensions: list[Extension] = []
@@ -123,10 +130,12 @@ def accept(
         if agreed is not None:
             extensions.append(agreed[0])
             headers.append((b"sec-websocket-extensions", agreed[1]))
-    return Upgrade(headers, extensions, options, lambda link: attach(link, subprotocol), request)
+    return WebSocketUpgrade(
+        headers, extensions, options, lambda link: attach(link, subprotocol), request
+    )
 
 
-def _refuse(request: Request, origin: str, log: Seldom) -> HTTPError:
+def refuse(request: Request, origin: str, log: Seldom) -> HTTPError:
     """Log why the socket of a page is refused, and which setting would allow it."""
     shown = origin[:_SHOWN]
     if read_origin(origin) is None and origin != "null":

@@ -63,6 +63,12 @@ export interface Options {
    * of the page. Then the page gets only what is new: use it if the page keeps what it shows, too.
    */
   since?: "memory" | "session";
+  /**
+   * How to connect: `"auto"`, the default, tries a WebSocket, and does without one if the network lets none through: after
+   * two attempts that have failed. Then the messages come as server-sent events, and go in POSTs. The page remembers it,
+   * and tries a WebSocket again after ten minutes, when it next connects.
+   */
+  transport?: Transport | "auto";
   /** The WebSocket to use instead of the global one, such as that of the package `ws`. */
   WebSocket?: new (url: string) => any;
 }
@@ -75,9 +81,12 @@ export interface Options {
  */
 export type State = "connecting" | "open" | "waiting" | "closed";
 
+/** What a connection is made with. */
+export type Transport = "websocket" | "sse";
+
 export interface FinchEvents {
   connecting: null;
-  open: null;
+  open: { transport: Transport };
   /** The connection has ended, or an attempt has failed; the next one begins after `pause` milliseconds. */
   waiting: { code: number; reason: string; pause: number };
   closed: { code: number; reason: string };
@@ -158,6 +167,9 @@ export interface Message<D = any> {
 /** A connection to an application, and what comes after it has been cut. */
 export interface Finch extends Speaker<Calls>, Target<FinchEvents> {
   readonly state: State;
+
+  /** What the connection is made with; while there is none, what was tried last. Undefined before the first attempt. */
+  readonly transport: Transport | undefined;
 
   /**
    * Call a handler for each message with this path. Messages of a room come here only if the Room has no handler for the path.

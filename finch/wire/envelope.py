@@ -125,12 +125,10 @@ class Envelope:
         text = b'%b%b,"client":"' % (self._before, encode(language))
         return frame_header(TEXT, len(text) + length + len(self._tail)) + text
 
+    def json(self, language: str, client: bytes) -> bytes:
+        """The message for one recipient without a frame."""
+        return b'%b%b,"client":"%b%b' % (self._before, encode(language), client, self._tail)
+
     def text(self, language: str, client: bytes) -> str:
-        """The message for one recipient without a frame, for a connection with compression."""
-        text = b'%b%b,"client":"%b%b' % (
-            self._before,
-            encode(language),
-            client,
-            self._tail,
-        )
-        return text.decode()
+        """The same as text, for a connection with compression."""
+        return self.json(language, client).decode()

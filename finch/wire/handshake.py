@@ -108,6 +108,21 @@ def read_handshake(method: str, version: str, headers: RawHeaders) -> Handshake:
     )
 
 
+def wants_events(headers: RawHeaders) -> bool:
+    """Whether a request asks for server-sent events by name: ``*/*`` is not enough.
+
+    Source: RFC 9110, section 12.5.1.
+    """
+    for name, value in headers:
+        if name == b"accept":
+            for accepted in value.lower().split(b","):
+                kind, _, parameters = accepted.partition(b";")
+                if kind.strip() == b"text/event-stream":
+                    weight = parameters.replace(b" ", b"")
+                    return not weight.startswith(b"q=0") or bool(weight[3:].strip(b".0"))
+    return False
+
+
 def choose_subprotocol(offered: Sequence[str], supported: Sequence[str]) -> str | None:
     """The first of the server's subprotocols that the client offers, or None.
 

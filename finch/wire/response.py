@@ -105,6 +105,7 @@ class ResponseWriter:
         date: bytes | None = None,
         close: bool = False,
         length: int | None = None,
+        until_closed: bool = False,
     ) -> bytes:
         """Status line and headers. Only this method decides how the body is framed and whether the
         connection goes on. The headers can only ask for it.
@@ -122,6 +123,8 @@ class ResponseWriter:
             date: sent if the headers have none; else their first one is sent.
             close: whether this is the connection's last response.
             length: bytes of the body, if known.
+            until_closed: whether everything up to the end of the stream is the body. The caller
+                writes it, without :meth:`send_body`.
 
         Source: RFC 9112, sections 4 to 6 and 9.6; RFC 9110, sections 6.6.1, 7.6.1, 7.8 and 15.
         """
@@ -142,11 +145,14 @@ class ResponseWriter:
         date = said.get(b"date", date)
         if date is not None:
             lines.append(b"date: %b\r\n" % date)
-        if length is None and b"content-length" in said:
+        if until_closed:
+            close, length = True, None
+        elif length is None and b"content-length" in said:
             length = int(said[b"content-length"])
         if close:
             self._keep_alive = False
-        self._frame(status, length, lines)
+        if not until_closed:
+            self._frame(status, length, lines)
         options = [] if self._keep_alive else [b"close"]
         if status == 426 and b"upgrade" in said:
             # "A server that sends a 426 ... MUST send an Upgrade header field", and "A sender of

@@ -292,6 +292,43 @@ def test_nginx_that_nobody_believes_is_the_client(folder, certificate, trusting)
         check_sockets(host, trusting, f"http://{host}", client="", https_only=False)
 
 
+def check_socket_without_websocket(host, trusting, url):
+    """Events come at once, and what is posted is answered."""
+    accept = {"accept": "text/event-stream"}
+    target = f"https://{host}/ws"
+    with browser(trusting) as session, session.stream("GET", target, headers=accept) as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == "event: open"
+        secret = json.loads(next(lines).removeprefix("data: "))["stream"]
+        assert next(lines) == ""
+        for number in (1, 2):
+            headers = {"finch-stream": f"{secret} {number}", "origin": f"https://{host}"}
+            posted = session.post(target, headers=headers, content='{"path": "who"}')
+            assert posted.status_code == 204
+            message = json.loads(next(lines).removeprefix("data: "))
+            assert message["data"] == [CLIENT, f"{url}/ws"]
+            assert next(lines) == ""
+
+
+def test_nginx_that_knows_no_websockets_and_buffers(folder, certificate, trusting):
+    """It speaks HTTP/1.0 to the application, as nginx does that was told nothing."""
+    path = folder / "chat.sock"
+    changes = [
+        ("proxy_http_version 1.1;", "proxy_http_version 1.0;"),
+        ("proxy_set_header Upgrade    $http_upgrade;", ""),
+        ("proxy_set_header Connection $chat_connection;", ""),
+        ("proxy_buffering off;", ""),
+        ("proxy_request_buffering off;", ""),
+    ]
+    with (
+        nginx(folder, certificate, path, *changes) as host,
+        finch("app", "--unix", path, "--forwarded-allow-ips", "unix", cwd=folder),
+    ):
+        with browser(trusting) as session:
+            assert session.get(f"https://{host}/ws").status_code == 426
+        check_socket_without_websocket(host, trusting, f"https://{host}")
+
+
 def test_haproxy(folder, certificate, trusting):
     with finch("app", "--port", 0, "--forwarded-allow-ips", "127.0.0.1", cwd=folder) as process:
         file = "/etc/haproxy/haproxy.cfg"
@@ -300,6 +337,7 @@ def test_haproxy(folder, certificate, trusting):
             check_requests(host, trusting, f"https://{host}")
             check_streaming(host, trusting)
             check_sockets(host, trusting, f"https://{host}")
+            check_socket_without_websocket(host, trusting, f"https://{host}")
 
 
 @pytest.mark.parametrize("version", ["send-proxy-v2-ssl", "send-proxy-v2", "send-proxy"])

@@ -12,7 +12,7 @@ test("a client connects at once, and tells when it is open", (t) => {
   assert.equal(finch.state, "connecting");
   socket.accept();
   assert.equal(finch.state, "open");
-  assert.deepEqual(events(), [["open", null]]);
+  assert.deepEqual(events(), [["open", { transport: "websocket" }]]);
 });
 
 test("after a cut it waits, connects again, and tells each state", (t) => {
@@ -25,7 +25,7 @@ test("after a cut it waits, connects again, and tells each state", (t) => {
   pass(1);
   assert.equal(finch.state, "connecting");
   sockets[1].accept();
-  assert.deepEqual(events(), [["connecting", null], ["open", null]]);
+  assert.deepEqual(events(), [["connecting", null], ["open", { transport: "websocket" }]]);
 });
 
 test("statechange tells any of these, and only the state that it has by then", (t) => {

@@ -90,7 +90,7 @@ export function setUp(t, { url = "ws://finch/ws", ...options } = {}) {
   }
   t.mock.timers.enable({ apis: ["setTimeout", "Date"], now: 1_700_000_000_000 });
   const random = t.mock.method(Math, "random", () => 1);
-  const client = connect(url, { WebSocket: Socket, ...options });
+  const client = connect(url, { WebSocket: Socket, transport: "websocket", ...options });
   const events = [];
   for (const type of ["connecting", "open", "waiting", "closed", "gap", "dropped"]) {
     client.addEventListener(type, ({ detail }) => events.push([type, detail]));
@@ -115,6 +115,85 @@ export function setUp(t, { url = "ws://finch/ws", ...options } = {}) {
       return Socket.all.at(-1).accept();
     },
   };
+}
+
+/** The network, as `fetch` sees it. The test is the server: it sees each request, and answers it. */
+export class FakeNetwork {
+  /** Requests that are not answered yet: streams, and POSTs. */
+  streams = [];
+  posts = [];
+
+  fetch(url, { method = "GET", headers, body, credentials, signal }) {
+    assert.equal(credentials, "include");
+    return new Promise((resolve, reject) => {
+      const request = { url, headers, body, signal, refuse: reject };
+      signal.addEventListener("abort", () => reject(signal.reason));
+      if (method === "GET") this.streams.push(new FakeStream(request, resolve));
+      else this.posts.push(Object.assign(request, { answer: (status) => resolve(new Response(null, { status })) }));
+    });
+  }
+
+  /** The next POST: its messages, and its number. Answer it with `answer(status)`. */
+  async post() {
+    await settled();
+    const post = this.posts.shift();
+    assert.ok(post, "nothing was posted");
+    const [stream, number] = post.headers["finch-stream"].split(" ");
+    return { ...post, stream, number: Number(number), messages: post.body.split("\n").map((line) => JSON.parse(line)) };
+  }
+}
+
+/** The request for a stream, and the stream. */
+class FakeStream {
+  constructor(request, resolve) {
+    Object.assign(this, request);
+    this.resolve = resolve;
+  }
+
+  /** Begin the stream, and say how to post. */
+  async accept(most = 1000) {
+    const body = new ReadableStream({ start: (control) => (this.control = control) });
+    this.signal.addEventListener("abort", () => this.control.error(this.signal.reason));
+    this.resolve(new Response(body));
+    await this.raw(`event: open\ndata: ${JSON.stringify({ stream: "id.secret", most })}\n\n`);
+    return this;
+  }
+
+  respond(status) {
+    this.resolve(new Response("no", { status }));
+    return settled();
+  }
+
+  /** Send bytes, or text. */
+  raw(data) {
+    this.control.enqueue(typeof data === "string" ? new TextEncoder().encode(data) : data);
+    return settled();
+  }
+
+  says(path, data = null, more = {}) {
+    return this.raw(`data: ${JSON.stringify({ path, status: 200, data, ...more })}\n\n`);
+  }
+
+  async cut() {
+    this.control.error(new TypeError("network error"));
+    await settled();
+  }
+
+  async end() {
+    this.control.close();
+    await settled();
+  }
+
+  get aborted() {
+    return this.signal.aborted;
+  }
+}
+
+/** Put a network in the place of the real one. */
+export function stubNetwork(t) {
+  const network = new FakeNetwork();
+  stub(t, "fetch", network.fetch.bind(network));
+  return network;
 }
 
 /** Like `setUp`, and connected. */

@@ -219,3 +219,21 @@ async def test_a_stolen_cookie_of_before_the_login_is_not_logged_in():
         await client.post("/login", json={"id": 1})
         assert (await thief.get("/")).json()["user"] is None
         await trio.lowlevel.checkpoint()
+
+
+async def test_the_user_of_a_session_is_looked_up_without_a_thread(monkeypatch):
+    app = FinchApp(middleware=[Sessions(KEY)], auth=session_user)
+
+    @app.get("/in", auth=False)
+    async def enter(request):
+        login(request, 7)
+
+    @app.get("/")
+    async def who(request):
+        return {"user": request.user}
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", None)
+    async with TestClient(app) as client:
+        assert (await client.get("/")).status == 401
+        await client.get("/in")
+        assert (await client.get("/")).json() == {"user": 7}

@@ -5,9 +5,9 @@ import inspect
 import pytest
 
 from finch import ConfigurationError, FinchApp, Limits, SocketManager
-from finch.sockets.options import OfSocket
+from finch.sockets.options import OfManager, OfSocket
 
-ALL = {"allowed_origins", "subprotocols", "compression", "max_message_size"}
+ALL = {"allowed_origins", "subprotocols", "compression", "max_message_size", "sse"}
 
 
 def values(options):
@@ -24,6 +24,7 @@ def test_a_path_has_the_options_of_its_application_unless_it_says_otherwise():
         "subprotocols": ("chat",),
         "compression": True,
         "max_message_size": 7,
+        "sse": True,
     }
 
 
@@ -44,7 +45,7 @@ def test_an_application_has_nobody_to_whom_it_could_leave_an_option(option):
     [
         (FinchApp, ALL - {"subprotocols"}),
         (SocketManager, ALL),
-        (FinchApp.websocket, ALL),
+        (FinchApp.websocket, ALL - {"sse"}),
     ],
 )
 def test_whoever_takes_options_shows_each_with_its_type(taker, options):
@@ -92,4 +93,5 @@ def test_a_misspelt_option_leaves_the_application_as_it_was():
 
 
 def test_every_option_is_declared_for_a_path():
-    assert OfSocket.__optional_keys__ == ALL
+    assert OfManager.__optional_keys__ == ALL
+    assert OfSocket.__optional_keys__ == ALL - {"sse"}

@@ -12,6 +12,7 @@ import websockets.exceptions
 import websockets.sync.client
 
 from finch.testing import HandshakeRefused, SocketClosed, TestClient
+from tests.sockets.posting import Refused, stream_of
 from tests.wire.vectors import EXCHANGES, HEARD_WITHIN, play
 from tests.wire.vectors_app import new_app
 
@@ -150,6 +151,42 @@ def in_thread(function, *args, **options):
 async def test_an_exchange_over_a_real_socket(name, serve):
     async with serve(new_app()) as running, AsyncExitStack() as stack:
         await play(EXCHANGES[name], ForeignDoor(running.ws, stack), lambda number: f"q{number}")
+
+
+class PostingDoor:
+    """Connections without a WebSocket."""
+
+    def __init__(self, client):
+        self._client = client
+
+    async def open(self, target):
+        try:
+            return Posting(await stream_of(self._client, target))
+        except Refused as refused:
+            return refused.status
+
+
+class Posting:
+    """A stream of events, and POSTs."""
+
+    def __init__(self, stream):
+        self._stream = stream
+        self.closed = stream.closed
+
+    async def send(self, payload):
+        await self._stream.send(payload)
+
+    async def receive(self):
+        return json.dumps(await self._stream.receive())
+
+    async def close(self, code):
+        await self._stream.cut()
+
+
+@pytest.mark.parametrize("name", [name for name in EXCHANGES if "binary" not in name])
+async def test_an_exchange_without_a_websocket(name, autojump_clock):
+    async with TestClient(new_app()) as client:
+        await play(EXCHANGES[name], PostingDoor(client), lambda number: number)
 
 
 PAGE = (Path(__file__).parents[2] / "docs" / "wire.md").read_text(encoding="utf-8")

@@ -11,6 +11,8 @@
 import { comesBack, pause } from "./backoff.js";
 import { report } from "./errors.js";
 import { watch } from "./page.js";
+import { EventSocket } from "./posting.js";
+import { Transports } from "./transports.js";
 
 const HANGS = 20_000; // ms for a token and a handshake
 const SILENT = 5_000; // ms for a sign of life, after the page has woken up
@@ -35,11 +37,15 @@ const PING = JSON.stringify({ path: "finch.ping", id: 0 }); // calls have other 
 export class Connection {
   /** @type {State} */
   state = "closed";
-  /** @type {WebSocket | undefined} */
+  /** @type {import("../finch.d.ts").Transport | undefined} of the last attempt that has come so far */
+  transport;
+  /** @type {WebSocket | EventSocket | undefined} */
   #socket;
   #owner;
   #token;
   #WebSocket;
+  #transports;
+  #dialled = false; // whether an attempt has begun to connect, and nothing is open yet
   #turn = {};
   #failures = 0;
   #since = 0; // when the attempt began, or the connection was opened
@@ -53,11 +59,13 @@ export class Connection {
   /**
    * @param {Owner} owner
    * @param {import("../finch.d.ts").Options} options
+   * @param {string} host
    */
-  constructor(owner, { token, WebSocket = globalThis.WebSocket }) {
+  constructor(owner, { token, transport, WebSocket = globalThis.WebSocket }, host) {
     this.#owner = owner;
     this.#token = token;
     this.#WebSocket = WebSocket;
+    this.#transports = new Transports(transport, host);
   }
 
   /** Connect now, unless it is connected or about to be. */
@@ -107,7 +115,9 @@ export class Connection {
 
   /** @param {string} url */
   #dial(url) {
-    const socket = new this.#WebSocket(url);
+    this.#dialled = true;
+    this.transport = this.#transports.next();
+    const socket = this.transport === "sse" ? new EventSocket(url) : new this.#WebSocket(url);
     /** @param {(event: any) => void} listener */
     const ifMine = (listener) => (/** @type {any} */ event) => socket === this.#socket && listener(event);
     this.#socket = socket;
@@ -119,11 +129,13 @@ export class Connection {
 
   #opened() {
     clearTimeout(this.#timer);
+    this.#dialled = false;
+    if (this.transport) this.#transports.opened(this.transport);
     this.state = "open";
     this.#since = Date.now();
     const turn = this.#turn;
     this.#owner.opened();
-    if (turn === this.#turn) this.#owner.changed("open"); // unless a listener has closed the client meanwhile
+    if (turn === this.#turn) this.#owner.changed("open", { transport: this.transport }); // unless a listener has closed the client meanwhile
   }
 
   /** @param {string} text */
@@ -146,6 +158,7 @@ export class Connection {
    * @param {string} reason
    */
   #lost(code, reason) {
+    if (this.#dialled && this.transport) this.#transports.failed(this.transport);
     if (!comesBack(code)) return this.#end(code, reason);
     const wasOpen = this.state === "open";
     if (wasOpen && Date.now() - this.#since >= STEADY) this.#failures = 0;
@@ -181,6 +194,7 @@ export class Connection {
     clearTimeout(this.#timer);
     this.#trust();
     this.#socket = undefined;
+    this.#dialled = false;
     this.state = state;
     socket?.close(); // does nothing if it is closed
     this.#turn = {};

@@ -64,8 +64,13 @@ export class Finch extends Events {
         changed: (state, detail) => this.#changed(state, detail),
       },
       options,
+      host,
     );
     this.#connection.open();
+  }
+
+  get transport() {
+    return this.#connection.transport;
   }
 
   get state() {

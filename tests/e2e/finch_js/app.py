@@ -13,12 +13,14 @@ import trio
 
 from finch import (
     CallFailed,
+    EventStream,
     FinchApp,
     History,
     HTTPError,
     Identity,
     Limits,
     Response,
+    ServerEvent,
     SocketManager,
 )
 
@@ -26,7 +28,7 @@ SENDERS = 4
 SHORT = 5  # messages that a room short/... keeps
 
 # pause: a factor for the pauses before reconnects, which are random; faster: so much faster do the
-# page's timers run. They are set before the client begins.
+# page's timers run. They are set before the client begins. transport: what it connects with.
 PAGE = """<!doctype html>
 <html lang="en">
 <title>finch.js</title>
@@ -45,7 +47,9 @@ PAGE = """<!doctype html>
 </script>
 <script type="module">
   import * as Finch from "/finch.js";
-  Object.assign(window, Finch);
+  const transport = query.get("transport") ?? "auto";
+  const connect = (url, options) => Finch.connect(url, { transport, ...options });
+  Object.assign(window, Finch, { connect });
 </script>
 """
 
@@ -212,6 +216,18 @@ async def typing(socket, data, room):
 @app.get("/")
 async def page(request):
     return Response(PAGE, content_type="text/html; charset=utf-8")
+
+
+@app.get("/events")
+async def events(request):
+    """Two events, each with the id that follows the last one; then the stream ends."""
+
+    async def two():
+        number = int(request.last_event_id or 0)
+        for id in (number + 1, number + 2):
+            yield ServerEvent(f"event\n{id}", event="tick", id=id, retry=1)
+
+    return EventStream(two())
 
 
 @app.get("/report")

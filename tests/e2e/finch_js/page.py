@@ -6,8 +6,14 @@ from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
+import pytest
+
 from tests.e2e.browsing import wait_for
 from tests.processes import finch
+
+TRANSPORTS = ("websocket", "sse")
+BOTH = pytest.mark.parametrize("transport", TRANSPORTS)
+"""Tells a story over WebSockets, and without them."""
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
@@ -49,13 +55,19 @@ class Server:
 
 
 class Page:
-    """The page of the application in a browser, which runs the scripts of a test."""
+    """The page of the application in a browser, which runs the scripts of a test.
 
-    def __init__(self, driver):
+    Parameters:
+        transport: what it connects with, unless it says otherwise.
+    """
+
+    def __init__(self, driver, transport="auto"):
         self.driver = driver
+        self.transport = transport
 
     def open(self, url, **query):
         """Load the page: see ``PAGE`` for what the query means."""
+        query.setdefault("transport", self.transport)
         self.driver.get(f"{url}/?{urlencode(query)}")
 
     def run(self, script, *args):

@@ -18,12 +18,14 @@ class Relay:
         url: its own.
         target: where new connections go.
         down: whether new connections are refused.
+        cuts_upgrades: whether connections that ask for a WebSocket are cut.
         slow: whether bytes are passed on in small pieces, about 50 KB a second.
         cuts: how many connections ``cut_after`` has cut.
     """
 
     def __init__(self, url):
-        self.down = self.slow = False
+        self.down = self.slow = self.cuts_upgrades = False
+        self.upgrades = 0  # that were cut
         self.cuts = 0
         self._cut_after = {}  # bytes that still pass, by direction
         self._pairs = []
@@ -87,6 +89,9 @@ class Relay:
             while data := source.recv(256 if self.slow else 65536):
                 if pair.stalled:
                     continue
+                if self.cuts_upgrades and b"Upgrade: websocket" in data:
+                    self.upgrades += 1
+                    break
                 passing = data[: self._passing(direction, len(data))]
                 sink.sendall(passing)
                 if len(passing) < len(data):

@@ -2,6 +2,10 @@
 
 import pytest
 
+from tests.e2e.finch_js.page import BOTH
+
+pytestmark = BOTH
+
 
 def test_an_identity_is_renewed(page):
     said = page.run("""
@@ -55,7 +59,7 @@ def test_a_close_code_says_whether_to_come_back(page, server, code, state):
         await finch.call("me");
         for (const state of ["waiting", "connecting", "open", "closed"])
           finch.addEventListener(state, ({ detail }) =>
-            states.push(detail ? [state, detail.code, detail.reason] : [state]));
+            states.push(detail?.code ? [state, detail.code, detail.reason] : [state]));
         """,
         f"closed{code}",
     )

@@ -5,9 +5,11 @@ import signal
 from contextlib import closing
 
 from tests.e2e.browsing import wait_for
-from tests.e2e.finch_js.page import serving
+from tests.e2e.finch_js.page import BOTH, serving
 from tests.e2e.finch_js.relay import Relay
 from tests.e2e.finch_js.story import LISTEN, away, comes_back, heard_in, hears, senders, up_to
+
+pytestmark = BOTH
 
 
 def test_connections_cut_at_any_byte(page, server, relay):
@@ -97,6 +99,7 @@ def test_a_history_that_is_long_enough_and_one_that_is_not(page, server, relay):
 def test_a_room_without_history_has_a_gap_after_each_cut(page, server, relay):
     page.run(LISTEN, "plain/room")
     server.post("/send/plain/room/1")
+    page.until("heard.length")
     with away(page, relay):
         server.post("/send/plain/room/1")
     server.post("/send/plain/room/1")

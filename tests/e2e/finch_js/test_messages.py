@@ -1,7 +1,10 @@
 """Messages, calls and streamed answers, both ways; and pages that use finch.js in other ways."""
 
 from tests.e2e.browsing import run_script, wait_for
+from tests.e2e.finch_js.page import BOTH
 from tests.e2e.test_browser import SEED, SEED_SEND
+
+pytestmark = BOTH
 
 
 def test_messages_go_both_ways_and_a_path_may_have_several_handlers(page):
@@ -122,10 +125,11 @@ def test_the_classic_script_is_the_same_client(page):
     assert said == [3, "function"]
 
 
-def test_a_page_of_another_origin_imports_it_and_connects(page, server, elsewhere):
+def test_a_page_of_another_origin_imports_it_and_connects(page, server, elsewhere, transport):
     use = """
       const { connect } = await import(`${args[0]}/finch.js`);
-      window.finch = connect(`${args[0]}/ws`);  // http, as the page knows it
+      const transport = args[1];
+      window.finch = connect(`${args[0]}/ws`, { transport });  // http, as the page knows it
       return await Promise.race([
         finch.call("sum", [1, 2]),
         new Promise((done) => finch.addEventListener("waiting", ({ detail }) => done(detail.code))),
@@ -133,10 +137,10 @@ def test_a_page_of_another_origin_imports_it_and_connects(page, server, elsewher
     """
     page.open(elsewhere)
     assert page.run("return location.origin") == elsewhere
-    assert page.run(use, server.url) == 3
+    assert page.run(use, server.url, transport) == 3
     # localhost is another origin than 127.0.0.1, and one that the application does not allow
     page.open(elsewhere.replace("127.0.0.1", "localhost"))
-    assert page.run(use, server.url) == 1006
+    assert page.run(use, server.url, transport) == 1006
 
 
 def test_the_seeds_javascript_runs_on_the_same_page(page):

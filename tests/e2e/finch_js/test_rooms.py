@@ -1,5 +1,9 @@
 """Rooms, who is in them, and where a page begins to read them."""
 
+from tests.e2e.finch_js.page import BOTH
+
+pytestmark = BOTH
+
 
 def test_a_room_is_joined_spoken_to_and_left(page):
     said = page.run("""

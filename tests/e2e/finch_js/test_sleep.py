@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.e2e.finch_js.page import BOTH
 from tests.e2e.finch_js.story import FASTER, LISTEN, NEVER, comes_back, hears, senders, up_to
 
 
@@ -67,9 +68,11 @@ def test_a_page_that_is_shown_again_looks_after_its_connection(page, server, rel
     assert page.run("return joins.length") == (1 if what == "lives" else 2)
 
 
-def test_a_page_that_is_frozen(page, server, relay):
-    """Chromium closes its connection; it comes back as soon as the page is shown."""
-    page.open(relay.url, pause=NEVER)
+@BOTH
+def test_a_page_that_is_frozen(page, server, relay, transport):
+    """Chromium closes its WebSocket, which comes back as soon as the page is shown. Of a stream of
+    events it brings nothing more, but does not close it: the page must ask."""
+    page.open(relay.url, pause=NEVER, faster=FASTER if transport == "sse" else 1)
     page.run(LISTEN, "numbers/frozen")
     with senders(page, server, "frozen"):
         hears(page)
@@ -141,6 +144,7 @@ def test_a_server_that_is_frozen_while_the_page_comes_back(page, server, relay):
         hears(page)
 
 
+@BOTH
 def test_a_slow_network_brings_everything_in_small_pieces(page, server, relay):
     relay.slow = True
     page.open(relay.url)
@@ -150,6 +154,7 @@ def test_a_slow_network_brings_everything_in_small_pieces(page, server, relay):
     assert page.run("return joins.length") == 1
 
 
+@BOTH
 def test_a_page_that_is_too_slow_is_cut_off_and_gets_the_rest_later(page, server, relay):
     relay.slow = True
     page.open(relay.url)

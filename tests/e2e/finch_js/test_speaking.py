@@ -3,7 +3,10 @@
 import random
 
 from tests.e2e.browsing import wait_for
+from tests.e2e.finch_js.page import BOTH
 from tests.e2e.finch_js.story import FASTER, LISTEN, away
+
+pytestmark = BOTH
 
 
 def test_a_call_that_is_cut_in_the_middle_is_answered_and_handled_once(page, server, relay):
