@@ -21,7 +21,7 @@ from finch.templates import Templates
 
 DATA = Path(os.environ.get("TODO_DATA", "todo-data"))
 SECRET = os.environ.get("TODO_SECRET") or secrets.token_urlsafe(32)  # new at each start
-app = FinchApp(middleware=[Sessions(SECRET), CSRF()])  # /docs describes the API
+app = FinchApp(describe=True, middleware=[Sessions(SECRET), CSRF()])  # /docs shows the API
 site = app.group(auth=lambda request: session_user(request) or Redirect(app.path_for("enter"), 303))
 api = app.group("/api/todos", auth=session_user)
 templates = Templates(Path(__file__).parent)

@@ -72,5 +72,5 @@ async def test_a_response_that_breaks_off_says_so_and_its_cookies_are_kept():
 
 async def test_it_says_how_it_is_used():
     async with TestClient(ticking()) as client:
-        with pytest.raises(TypeError, match="async with client.stream"):
+        with pytest.raises(TypeError, match=r"async with client\.stream"):
             await client.stream("/ticks")
