@@ -73,6 +73,7 @@ SERVERS = [
     "sse",
     "coming-from-socketio",
     "coming-from-fastapi",
+    "coming-from-flask",
 ]
 
 
