@@ -249,8 +249,8 @@ class Request(Readable):
         Parameters: as :meth:`finch.FinchApp.path_for`.
 
         The host is what the client says it is. Let :class:`finch.guards.TrustedHosts` refuse
-        others, before such a URL is sent to anybody else, as in a mail. If a client of HTTP/1.0 names
-        none, the URL is the path alone.
+        others, before such a URL is sent to anybody else, as in a mail. If a client of HTTP/1.0
+        names none, the URL is the path alone.
 
         Raises:
             LookupError: if there is no such route.
