@@ -9,6 +9,7 @@ from jinja2 import DictLoader
 from finch import (
     Body,
     Cookie,
+    EventStream,
     File,
     FileResponse,
     FinchApp,
@@ -19,6 +20,7 @@ from finch import (
     Query,
     RedirectResponse,
     Response,
+    ServerEvent,
     Upload,
 )
 from finch.guards import CORS, Compress, RateLimit, RequestID, SecurityHeaders, TrustedHosts
@@ -68,7 +70,7 @@ def make_app(folder, *, hosts=(HOST,)):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(content, encoding="utf-8")
 
-    app = FinchApp(health=True)
+    app = FinchApp(health=True, describe=True)
     templates = Templates(DictLoader(PAGES))
     for guard in (
         RequestID(),
@@ -94,6 +96,19 @@ def make_app(folder, *, hosts=(HOST,)):
     @app.get("/template/{name:path}")
     async def template(request, name):
         return templates.render(f"{name}.html", request, title="")
+
+    @app.get("/numbers")
+    async def count(request):
+        for number in range(3):
+            yield f"{number}\n"
+
+    @app.get("/events")
+    async def events(request):
+        async def ticks():
+            for number in range(3):
+                yield ServerEvent(number, id=number)
+
+        return EventStream(ticks())
 
     @app.post("/say")
     async def say(request, text: Form[str], category: Form[str] = "info"):

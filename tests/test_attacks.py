@@ -275,6 +275,33 @@ attack("socket: by POST", post("/ws", b"", *UPGRADE, OWN, last=False), 405)
 attack("socket: HTTP/2", request("/me", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQ", ANN), 200)
 attack("socket: on a page", request("/", *UPGRADE, last=False), 200)
 
+# sockets without WebSockets
+
+EVENTS = "Accept: text/event-stream"
+for name, lines in {
+    "another origin": [f"Origin: {EVIL}"],
+    "null": ["Origin: null"],
+    "ours, and another": [f"Origin: http://{HOST}", f"Origin: {EVIL}"],
+    "no origin, from another site": ["Sec-Fetch-Site: cross-site"],
+    "no origin, from the same site": ["Sec-Fetch-Site: same-site"],
+}.items():
+    attack(f"stream: {name}", request("/ws", EVENTS, ANN, *lines), 403, b"event:")
+    stream = f"Finch-Stream: {'A' * 22}.{'A' * 22} 1"
+    attack(f"post: {name}", post("/ws", b'{"path":"say"}', stream, ANN, *lines), 403)
+attack("stream: another host", request("/ws", EVENTS, host="evil.example"), 421)
+attack("stream: with a body", post("/ws", b"GET /", EVENTS, ANN, method="GET"), 400)
+for name, line in {
+    "an unknown stream": f"Finch-Stream: {'A' * 22}.{'A' * 22} 1",
+    "no secret": f"Finch-Stream: {'A' * 22} 1",
+    "an empty secret": f"Finch-Stream: {'A' * 22}. 1",
+    "a star": "Finch-Stream: *.* 1",
+    "a number of 10,000 digits": f"Finch-Stream: {'A' * 22}.{'A' * 22} {'9' * 10_000}",
+    "other digits": f"Finch-Stream: {'A' * 22}.{'A' * 22} \xb9",
+    "nothing": "Finch-Stream:",
+}.items():
+    attack(f"post: {name}", post("/ws", b'{"path":"say"}', line, ANN, OWN), (400, 410), b"heard")
+attack("post: not a stream's", post("/ws", b'{"path":"say"}', JSON, ANN, OWN), 426)
+
 # whose host
 
 for name, host in {
@@ -541,11 +568,13 @@ for name, target, lines in (
     ("not allowed", "/", [OWN]),
     ("without a login", "/me", [OWN]),
     ("with a range", "/assets/site.css", [OWN, "Range: bytes=0-1"]),
+    ("of no stream", "/ws", [OWN, "Finch-Stream: a"]),
+    ("of a foreign page's stream", "/ws", [f"Origin: {EVIL}", stream]),
 ):
     attack(
         f"smuggling: a body that is {name}",
         post(target, HIDDEN, *lines, last=False),
-        (403, 404, 405, 415, 401, 200),
+        (400, 403, 404, 405, 415, 401, 200),
     )
 attack("smuggling: the body of a GET", post("/", HIDDEN, method="GET", last=False), 200)
 attack("smuggling: the body of a HEAD", post("/", HIDDEN, method="HEAD", last=False), 200)

@@ -49,6 +49,15 @@ KINDS = {
         post("/photos", part(b'name="photo"; filename="a.png"') + END, MULTIPART, OWN),
         200,
     ),
+    "a stream": (request("/numbers"), 200),
+    "a stream of events": (request("/events"), 200),
+    "OpenAPI": (request("/openapi.json"), 200),
+    "AsyncAPI": (request("/asyncapi.json"), 200),
+    "a page that shows them": (request("/docs"), 200),
+    "a POST of no stream": (
+        post("/ws", b"{}", OWN, f"Finch-Stream: {'A' * 22}.{'A' * 22} 1"),
+        410,
+    ),
     "JSON": (post("/birds", b'{"name":"a"}', JSON, OWN), 201),
     "with CORS": (request("/search", f"Origin: {FRIEND}"), 200),
     "a preflight": (
