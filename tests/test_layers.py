@@ -244,6 +244,7 @@ lifespan
 beside
 publishing
 routes
+served
 shortcuts
 templates
 browser

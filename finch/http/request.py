@@ -242,6 +242,31 @@ class Request(Readable):
         query = f"?{self.query_string}" if self.query_string else ""
         return f"{self.scheme}://{self.host}{self.raw_path}{query}"
 
+    def render(self, name: str, /, **context: Any) -> Response:
+        """A page of the application's templates.
+
+        Parameters: as :meth:`finch.templates.Templates.render`.
+
+        Raises:
+            RuntimeError: if the application has no templates.
+            BaseException: whatever the template raises.
+
+        Example::
+
+            app = FinchApp(templates="templates")
+
+            @app.get("/birds/{name}")
+            async def bird(request, name):
+                return request.render("bird.html", name=name)
+        """
+        templates = getattr(self.app, "templates", None)
+        if templates is None:
+            raise RuntimeError(
+                f"there are no templates for {name!r}: write FinchApp(templates='templates')"
+            )
+        response: Response = templates.render(name, self, **context)
+        return response
+
     def url_for(self, key: str, /, **params: Any) -> str:
         """The absolute URL of a route of the application, as this client sees it: with the scheme
         and host of the request, or of what a trusted proxy says.
