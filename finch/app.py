@@ -8,10 +8,12 @@ from typing import Any, TypeVar, Unpack
 
 from finch.backplanes import Backplanes
 from finch.beside import Beside
-from finch.browser import BrowserClient, read_declarations
+from finch.browser import BrowserClient
 from finch.config import Limits
 from finch.conversions import DecHook, check_hook
 from finch.declaring import bare
+from finch.describe.description import Description
+from finch.described import Described
 from finch.errors import ConfigurationError
 from finch.explain import kind
 from finch.health import health_routes
@@ -24,7 +26,6 @@ from finch.http.response import Response
 from finch.http.routing import FinchRoute, Router
 from finch.lifespan import Lifespan, Time
 from finch.metrics import metrics_route
-from finch.routes import Routes
 from finch.shortcuts import Shortcuts
 from finch.sockets.manager import SocketManager
 from finch.sockets.options import OfApplication, SocketOptions, takes_options
@@ -33,7 +34,7 @@ from finch.sockets.stats import Stats
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class FinchApp(Routes, Beside, Shortcuts):
+class FinchApp(Described, Beside, Shortcuts):
     """A web application: routes, sockets, middleware and background tasks.
 
     Parameters:
@@ -50,6 +51,10 @@ class FinchApp(Routes, Beside, Shortcuts):
         health: whether ``/healthz`` and ``/readyz`` are served, for probes: see ``finch.health``.
         debug: whether a client on this machine sees the traceback of what a handler raised, and
             ``finch.d.ts`` has the types of this application's handlers.
+        describe: whether OpenAPI and AsyncAPI of the application are served, at ``/openapi.json``
+            and ``/asyncapi.json``, and a page that shows both, at ``/docs``. A
+            :class:`finch.Description` says it better: title, version, other paths, who may read
+            them.
         languages: the language tags that the application speaks, the default first.
         limits: the limits; ``Limits()`` if left out.
         backplane: the URL of the Redis that joins several processes into one application, such as
@@ -90,6 +95,7 @@ class FinchApp(Routes, Beside, Shortcuts):
         client_path: str | None = "/finch.js",
         health: bool = False,
         debug: bool = False,
+        describe: Description | bool = False,
         languages: Iterable[str] = ("en",),
         limits: Limits | None = None,
         backplane: str | None = None,
@@ -143,6 +149,8 @@ class FinchApp(Routes, Beside, Shortcuts):
 
             most = self.limits.max_message_size
             self.add_routes([publish_route(publish_path, publish_token, self, most)])
+        if describe is not False:
+            self._describe(describe)
 
     # Routes
 
@@ -259,15 +267,6 @@ class FinchApp(Routes, Beside, Shortcuts):
             PAGE = f'<script type="module">import {{ connect }} from "{app.client_url}"</script>'
         """
         return None if self._client is None else self._client.url
-
-    def types(self) -> str:
-        """``finch.d.ts`` with the types of the application's sockets: what they take, and what they
-        send, as far as annotations and ``sends`` say it. ``python -m finch types app:app`` prints
-        it.
-        """
-        from finch.describe.typescript import whole_file  # few processes need it
-
-        return whole_file(read_declarations(), self.socket_manager)
 
     @property
     def backplane(self) -> str | None:

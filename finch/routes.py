@@ -48,7 +48,12 @@ class Routes(ABC):
             self._add_leaves(route, "", ())
 
     def group(
-        self, prefix: str = "", *, auth: Auth | None = None, middleware: Iterable[Middleware] = ()
+        self,
+        prefix: str = "",
+        *,
+        auth: Auth | None = None,
+        middleware: Iterable[Middleware] = (),
+        describe: bool = True,
     ) -> Group:
         """Routes whose paths begin with the same text, and which have the same guards.
 
@@ -57,6 +62,7 @@ class Routes(ABC):
                 every handler. Without one, the routes have their guards in common only.
             auth: says who sends a request: see :mod:`finch.http.guarding`.
             middleware: functions around every handler, the outermost first.
+            describe: whether descriptions of the application, such as ``/openapi.json``, have them.
 
         Raises:
             ConfigurationError: if the prefix ends with a slash, or is no path.
@@ -68,7 +74,7 @@ class Routes(ABC):
             @api.get("/birds")
             async def birds(request): ...
         """
-        return Group(self, prefix, auth=auth, middleware=middleware)
+        return Group(self, prefix, auth=auth, middleware=middleware, describe=describe)
 
     def route(
         self,
@@ -77,6 +83,7 @@ class Routes(ABC):
         key: str | None = None,
         auth: Auth | None = None,
         middleware: Iterable[Middleware] = (),
+        describe: bool = True,
     ) -> Callable[[F], F]:
         """Register the handler of a path, or of several:
         ``async def handler(request, **path_params)``.
@@ -97,6 +104,7 @@ class Routes(ABC):
                 key=key,
                 auth=auth,
                 middleware=middleware,
+                describe=describe,
             )
             self.add_routes([route])
             return handler
@@ -112,10 +120,16 @@ class Routes(ABC):
         key: str | None = None,
         auth: Auth | None = None,
         middleware: Iterable[Middleware] = (),
+        describe: bool = True,
     ) -> Callable[[F], F]:
         """Register the handler of GET (and HEAD) at a path."""
         return self.route(
-            *paths, methods=Methods.ONLY_GET, key=key, auth=auth, middleware=middleware
+            *paths,
+            methods=Methods.ONLY_GET,
+            key=key,
+            auth=auth,
+            middleware=middleware,
+            describe=describe,
         )
 
     def post(
@@ -124,10 +138,16 @@ class Routes(ABC):
         key: str | None = None,
         auth: Auth | None = None,
         middleware: Iterable[Middleware] = (),
+        describe: bool = True,
     ) -> Callable[[F], F]:
         """Register the handler of POST at a path."""
         return self.route(
-            *paths, methods=Methods.ONLY_POST, key=key, auth=auth, middleware=middleware
+            *paths,
+            methods=Methods.ONLY_POST,
+            key=key,
+            auth=auth,
+            middleware=middleware,
+            describe=describe,
         )
 
     def put(
@@ -136,10 +156,16 @@ class Routes(ABC):
         key: str | None = None,
         auth: Auth | None = None,
         middleware: Iterable[Middleware] = (),
+        describe: bool = True,
     ) -> Callable[[F], F]:
         """Register the handler of PUT at a path."""
         return self.route(
-            *paths, methods=Methods.ONLY_PUT, key=key, auth=auth, middleware=middleware
+            *paths,
+            methods=Methods.ONLY_PUT,
+            key=key,
+            auth=auth,
+            middleware=middleware,
+            describe=describe,
         )
 
     def patch(
@@ -148,10 +174,16 @@ class Routes(ABC):
         key: str | None = None,
         auth: Auth | None = None,
         middleware: Iterable[Middleware] = (),
+        describe: bool = True,
     ) -> Callable[[F], F]:
         """Register the handler of PATCH at a path."""
         return self.route(
-            *paths, methods=Methods.ONLY_PATCH, key=key, auth=auth, middleware=middleware
+            *paths,
+            methods=Methods.ONLY_PATCH,
+            key=key,
+            auth=auth,
+            middleware=middleware,
+            describe=describe,
         )
 
     def delete(
@@ -160,10 +192,16 @@ class Routes(ABC):
         key: str | None = None,
         auth: Auth | None = None,
         middleware: Iterable[Middleware] = (),
+        describe: bool = True,
     ) -> Callable[[F], F]:
         """Register the handler of DELETE at a path."""
         return self.route(
-            *paths, methods=Methods.ONLY_DELETE, key=key, auth=auth, middleware=middleware
+            *paths,
+            methods=Methods.ONLY_DELETE,
+            key=key,
+            auth=auth,
+            middleware=middleware,
+            describe=describe,
         )
 
     def static(
@@ -242,10 +280,11 @@ class Group(Routes):
         *,
         auth: Auth | None = None,
         middleware: Iterable[Middleware] = (),
+        describe: bool = True,
     ) -> None:
         self._parent = parent
         self.prefix = parse_prefix(prefix)
-        self._level = Level.of(auth, middleware, f"the group {prefix!r}")
+        self._level = Level.of(auth, middleware, f"the group {prefix!r}", describe)
 
     def _options(self) -> SocketOptions:
         return self._parent._options()

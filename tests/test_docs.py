@@ -69,6 +69,7 @@ SERVERS = [
     "guards",
     "routes",
     "typed-handlers",
+    "descriptions",
     "sse",
     "coming-from-socketio",
     "coming-from-fastapi",

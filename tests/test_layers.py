@@ -226,9 +226,18 @@ loading.clients
 loading.conductor
 loading.picture
 
+describe.schemas
+describe.words
+describe.description
 describe.surface
 describe.listing
 describe.typescript
+describe.answers
+describe.parameters
+describe.openapi
+describe.envelopes
+describe.asyncapi
+describe.page
 
 lifespan
 beside
@@ -242,6 +251,7 @@ bearer
 metrics
 endpoint
 backplanes
+described
 app
 watchdog
 deferred
@@ -257,7 +267,7 @@ gallery
 
 commands.output
 commands.parser
-commands.types
+commands.describe
 commands.new
 commands.load
 commands.serve
@@ -268,6 +278,7 @@ testing.answers
 testing.forms
 testing.asking
 testing.cookies
+testing.exchange
 testing.streamed
 testing.socket
 testing.client
