@@ -54,6 +54,12 @@ def the_same_path_by_another_name():
 HANDLERS = "Routes: handlers"
 
 
+@mistake(HANDLERS, "async def birds(request, page: int = 1)", "page: Query[int] = 1")
+def a_parameter_of_the_query_without_its_marker():
+    @FinchApp().get("/birds")
+    async def birds(request, page: int = 1): ...
+
+
 @mistake(HANDLERS, "the request behind another parameter", "the request comes first")
 def the_request_comes_late():
     @FinchApp().get("/birds/{bird_id}")
