@@ -267,7 +267,10 @@ def report_no_status(log: logging.Logger, error: BaseException) -> None:
 def _hint(error: BaseException) -> str:
     leaf = alone(error)
     if isinstance(leaf, AttributeError | TypeError) and "coroutine" in str(leaf):
-        return ". A coroutine is what an async function returns: write 'await' before the call"
+        return (
+            ". A coroutine is what an async function returns: write 'await' before the call; a def "
+            "cannot await, but its parameters can be marked with Body, Form or File"
+        )
     if isinstance(leaf, TypeError) and "'method' object is not subscriptable" in str(leaf):
         return ". A method is called before its result is used: (await request.form())['name']"
     if isinstance(leaf, RuntimeError | TypeError | AttributeError):
