@@ -19,7 +19,7 @@ from uuid import UUID
 import msgspec
 
 from finch.errors import ConfigurationError
-from finch.http.arguments import Argument, Plan, Source, read_marks, unmarked
+from finch.http.arguments import Argument, Marker, Plan, Source, read_marks, unmarked
 from finch.http.paths import CONVERTERS, Element, Parameter, choice
 from finch.http.request import Request
 from finch.http.response import Response
@@ -250,6 +250,8 @@ def _marked(
     found: dict[str, Argument] = {}
     for name, taken in takes.items():
         annotation = _annotation(index, taken)
+        if isinstance(annotation, Marker):  # Query without [...]
+            annotation = annotation[str]
         source, key = read_marks(typing.get_args(annotation)[1:])
         if typing.get_origin(annotation) is not typing.Annotated or source is None:
             continue
