@@ -279,6 +279,8 @@ def _hint(error: BaseException) -> str:
             return _ASYNCIO_HINT
         if "must derive from BaseException" in text:
             return ". Only errors are raised: return a response, or raise HTTPError(404, 'why')"
+    if isinstance(leaf, AttributeError) and str(leaf).startswith("'dict' object has no"):
+        return f". The state, the session and JSON are dicts: write state[{leaf.name or 'name'!r}]"
     if isinstance(leaf, AttributeError):
         meant = meant_by(leaf)
         return f". Did you mean {meant!r}?" if meant else ""

@@ -299,6 +299,11 @@ async def a_form_of_flask():
     return await logged(lambda request: request.form["name"])
 
 
+@mistake("Handlers, while they run", "request.state.user", "state['user']")
+async def a_state_of_starlette():
+    return await logged(lambda request: request.state.user)
+
+
 @mistake("Handlers, while they run", 'request.json()["name"] without await', "'await'")
 async def json_without_await():
     def use(request):
