@@ -24,11 +24,12 @@ from finch.http.pipeline import Pipeline, check_error
 from finch.http.request import Request
 from finch.http.response import Response
 from finch.http.routing import FinchRoute, Router
+from finch.keywords import takes_options
 from finch.lifespan import Lifespan, Time
 from finch.metrics import metrics_route
 from finch.shortcuts import Shortcuts
 from finch.sockets.manager import SocketManager
-from finch.sockets.options import OfApplication, SocketOptions, takes_options
+from finch.sockets.options import OfApplication, SocketOptions
 from finch.sockets.stats import Stats
 
 F = TypeVar("F", bound=Callable[..., Any])

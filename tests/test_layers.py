@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent / "finch"
 HOUSE = """
 encoding
 explain
+keywords
 headers
 errors
 conversions

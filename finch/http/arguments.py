@@ -18,6 +18,7 @@ from msgspec import inspect as shapes
 
 from finch.conversions import checked_hook, type_name, why_never_filled
 from finch.errors import ConfigurationError, HTTPError
+from finch.http.media import content_type_of, media_type
 
 if TYPE_CHECKING:
     from finch.headers import MultiMapping
@@ -114,6 +115,7 @@ def named(name: str) -> Named:
 MISSING: Final = inspect.Parameter.empty
 """The default of a parameter that has none."""
 
+_SHOWN: Final = 60  # characters of a Content-Type that a client sent
 _NONE_AT_ALL: Final = ()  # no value of a name that may have several
 _YES: Final = frozenset(("on", "yes"))  # what a browser sends for a checkbox; what people write
 _NO: Final = frozenset(("off", "no"))
@@ -273,9 +275,12 @@ async def _read_body(request: Request, argument: Argument) -> Any:
         return await request.body()
     if argument.type is str:
         return await request.text()
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind and kind != "application/json" and not kind.endswith("+json"):
-        raise HTTPError(415, f"the body is {kind!r}, but this takes application/json")
+    kind = media_type(content_type_of(request.headers))
+    if kind != "application/json" and not kind.endswith("+json"):
+        # Without a type as well: a page of any site can make a browser send such a body, with the
+        # visitor's cookies (a Blob without a type).
+        said = ascii(kind[:_SHOWN]) if kind else "of no type"
+        raise HTTPError(415, f"the body is {said}, but this takes application/json")
     return await request.json(argument.type)
 
 

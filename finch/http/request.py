@@ -249,7 +249,8 @@ class Request(Readable):
         Parameters: as :meth:`finch.FinchApp.path_for`.
 
         The host is what the client says it is. Let :class:`finch.guards.TrustedHosts` refuse
-        others, before such a URL is sent to anybody else, as in a mail.
+        others, before such a URL is sent to anybody else, as in a mail. If a client of HTTP/1.0
+        names none, the URL is the path alone.
 
         Raises:
             LookupError: if there is no such route.
@@ -259,7 +260,10 @@ class Request(Readable):
 
             return RedirectResponse(request.url_for("bird", bird_id=7))
         """
-        return f"{self.scheme}://{self.host}{self.app.path_for(key, **params)}"
+        path: str = self.app.path_for(key, **params)
+        host = self.host
+        # HTTP/1.0 needs no Host. Without one, a browser would take the path's first part for it.
+        return f"{self.scheme}://{host}{path}" if host else path
 
     def stream_in_task(self, chunks: AsyncIterator[Any]) -> Stream:
         """Run an iterator in a task of its own while the request is being answered. For Finch's own

@@ -1,0 +1,34 @@
+"""No program of the first hour is longer in Finch than in the shorter of Flask and FastAPI."""
+
+import pytest
+
+from tests.first_hour.page import HERE, OTHERS, TITLES, count, others, program
+
+# Lines that Finch needs more, and why. Nothing else may be longer, and these no more than that.
+LONGER = {
+    "Static file": 1,  # Flask serves the folder static/ also if nobody has asked for it
+    "Template": 2,  # Flask looks for templates/ by itself
+}
+
+
+def test_a_line_is_counted_if_it_is_neither_blank_nor_a_comment():
+    assert count("import a  # why\n\n\n# a comment\nif a:\n    # another\n    a()\n") == 3
+
+
+@pytest.mark.parametrize("title", TITLES)
+def test_finch_needs_as_few_lines_as_the_shorter_of_the_others(title):
+    lengths = [count(code) for code in others(title).values()]
+    assert count(program(title)) - min(lengths) <= LONGER.get(title, 0)
+
+
+@pytest.mark.parametrize("title", LONGER)
+def test_where_finch_is_longer_it_is_as_much_as_is_said_and_never_longer_than_fastapi(title):
+    lengths = {name: count(code) for name, code in others(title).items()}
+    assert count(program(title)) - min(lengths.values()) == LONGER[title]
+    assert count(program(title)) <= lengths["fastapi"]
+
+
+def test_each_program_of_another_has_its_section():
+    used = {code for title in TITLES for code in others(title).values()}
+    files = [path for other in OTHERS for path in (HERE / other).iterdir() if path.is_file()]
+    assert {path.read_text(encoding="utf-8") for path in files} == used
