@@ -72,6 +72,7 @@ async def ask(app, target="/", **options):
     [
         (Query[str], "value=a%20b", "a b"),
         (Query, "value=a", "a"),
+        (Annotated[int, Query], "value=7", 7),
         (Query[str], "value=", ""),
         (Query[str], "value=first&value=second", "first"),
         (Query[int], "value=7", 7),
