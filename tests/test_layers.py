@@ -92,6 +92,7 @@ http.methods
 http.paths
 http.converters
 http.patterns
+http.annotations
 http.arguments
 http.signatures
 http.routing

@@ -10,7 +10,6 @@ import functools
 import inspect
 import keyword
 import sys
-import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -19,6 +18,7 @@ from uuid import UUID
 import msgspec
 
 from finch.errors import ConfigurationError
+from finch.http.annotations import annotation_of, fits, kinds_of, written
 from finch.http.arguments import Argument, Marker, Plan, Source, read_marks, unmarked
 from finch.http.paths import CONVERTERS, Element, Parameter, choice
 from finch.http.request import Request
@@ -54,8 +54,16 @@ class Checked(NamedTuple):
     plan: Plan | None
 
 
-def check_handler(index: Callable[..., Any], elements: Sequence[Element], path: str) -> Checked:
+def check_handler(
+    index: Callable[..., Any],
+    elements: Sequence[Element],
+    path: str,
+    elsewhere: Collection[str] = (),
+) -> Checked:
     """Check what a handler takes: the request first, the path's parameters and marked parameters.
+
+    Parameters:
+        elsewhere: the parameters of other paths of the same route. Here, their defaults count.
 
     Raises:
         ConfigurationError: if the handler takes something else, or if an annotation asks for a type
@@ -98,7 +106,9 @@ def check_handler(index: Callable[..., Any], elements: Sequence[Element], path: 
             f"the handler of {path} is called with ({', '.join(['request', *wanted])}), "
             f"but is written {name_of(index)}{signature}{help}"
         ) from None
-    _refuse_unfilled(index, list(takes.values())[takes_request:], {*wanted, *marked}, path)
+    _refuse_unfilled(
+        index, list(takes.values())[takes_request:], {*wanted, *marked, *elsewhere}, path
+    )
     if "self" in wanted and not inspect.isfunction(index):
         # The signature may accept it (as **params), but the call would pass "self" twice.
         raise ConfigurationError(
@@ -226,9 +236,9 @@ def _refuse_unfilled(
         name = taken.name
         if name in filled or name in bound or taken.default is taken.empty:
             continue
-        kinds = _kinds(_annotation(index, taken))
+        kinds = kinds_of(annotation_of(index, taken))
         if kinds and all(kind in _FROM_TEXT for kind in kinds):
-            shown = _shown(taken.annotation)
+            shown = written(taken.annotation)
             raise NotInPath(
                 f"{name} of {name_of(index)}, the handler of {path}, would be "
                 f"{taken.default!r} in every request: say where it comes from, as in {name}: "
@@ -249,7 +259,7 @@ def _marked(
     """
     found: dict[str, Argument] = {}
     for name, taken in takes.items():
-        annotation = _annotation(index, taken)
+        annotation = annotation_of(index, taken)
         if isinstance(annotation, Marker):  # Query without [...]
             annotation = annotation[str]
         source, key = read_marks(typing.get_args(annotation)[1:])
@@ -287,12 +297,12 @@ def _marked(
 def _check_request(index: Callable[..., Any], first: inspect.Parameter, path: str) -> None:
     if first.kind in _VARIADIC:
         return
-    kinds = _kinds(_annotation(index, first))
-    if kinds and not any(_fits(Request, kind) or _is_request(kind) for kind in kinds):
+    kinds = kinds_of(annotation_of(index, first))
+    if kinds and not any(fits(Request, kind) or _is_request(kind) for kind in kinds):
         raise ConfigurationError(
             f"the first parameter of the handler of {path} is the request, but {name_of(index)} "
-            f"annotates it with {_shown(first.annotation)}: add request before it, or say where it "
-            f"comes from: {first.name}: Query[{_shown(first.annotation)}]"
+            f"annotates it with {written(first.annotation)}: add request before it, or say where "
+            f"it comes from: {first.name}: Query[{written(first.annotation)}]"
         )
 
 
@@ -314,16 +324,16 @@ def _fit(
     taken = takes.get(name)
     if taken is None or taken.kind in _VARIADIC:
         return parameter
-    kinds = _kinds(_annotation(index, taken))
+    kinds = kinds_of(annotation_of(index, taken))
     now = CONVERTERS[converter or "str"]
     if not isinstance(now, type):
         return parameter  # an application's own: it may return anything
-    if not kinds or any(_fits(now, kind) for kind in kinds):
+    if not kinds or any(fits(now, kind) for kind in kinds):
         return parameter
     asked = _BY_TYPE.get(kinds[0]) if len(kinds) == 1 else None
     if converter is None and asked is not None:
         return Parameter(name, asked)
-    shown = _shown(taken.annotation)
+    shown = written(taken.annotation)
     if converter is None:
         raise ConfigurationError(
             f"the handler of route {path!r} annotates {{{name}}} with {shown}, and no converter "
@@ -338,57 +348,3 @@ def _fit(
         f"{{{name}:{converter}}} of route {path!r} gives {gives}, but its handler annotates "
         f"it with {shown}: write {instead}{name}: {gives} in the handler"
     )
-
-
-def _fits(gives: Any, kind: Any) -> bool:
-    """Whether a value of type ``gives`` may be used if ``kind`` is asked for."""
-    if not isinstance(kind, type):
-        return False
-    try:
-        return issubclass(gives, kind) or (gives is int and kind is float)  # PEP 484
-    except TypeError:
-        return True  # a Protocol that cannot be checked
-
-
-def _kinds(annotation: Any) -> tuple[Any, ...]:
-    """The types that an annotation allows, without None; empty if it allows any type."""
-    if hasattr(annotation, "__supertype__"):  # a NewType
-        return _kinds(annotation.__supertype__)
-    if type(annotation).__name__ == "TypeAliasType":
-        return _kinds(annotation.__value__)
-    origin = typing.get_origin(annotation)
-    if origin is typing.Annotated:
-        return _kinds(typing.get_args(annotation)[0])
-    if origin in (typing.Union, types.UnionType):
-        members = [_kinds(kind) for kind in typing.get_args(annotation) if kind is not type(None)]
-        return tuple(kind for kinds in members for kind in kinds) if all(members) else ()
-    if isinstance(origin, type) and not typing.get_args(annotation):
-        return (origin,)  # typing.Hashable, another name for collections.abc.Hashable
-    if annotation is inspect.Parameter.empty or annotation is Any:
-        return ()
-    if isinstance(annotation, typing.TypeVar | typing.ForwardRef):
-        return ()
-    return (annotation,)
-
-
-def _annotation(index: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """The annotation of a parameter; empty if it cannot be resolved."""
-    annotation = parameter.annotation
-    if not isinstance(annotation, str):
-        return annotation
-    plain = index
-    while isinstance(plain, functools.partial):
-        plain = plain.func
-    if not inspect.isroutine(plain):
-        plain = plain.__init__ if inspect.isclass(plain) else type(plain).__call__
-    names = getattr(inspect.unwrap(plain), "__globals__", {})
-    # Only this parameter: names in the other annotations may exist only for type checkers.
-    alone = types.SimpleNamespace(__annotations__={parameter.name: annotation})
-    try:
-        return typing.get_type_hints(alone, globalns=names, include_extras=True)[parameter.name]
-    except Exception:  # evaluating an annotation may raise anything
-        return inspect.Parameter.empty
-
-
-def _shown(annotation: Any) -> str:
-    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
