@@ -24,6 +24,7 @@ from finch.app import FinchApp
 from finch.cluster.backplane import Sent
 from finch.cluster.history import History, Position
 from finch.config import Limits
+from finch.describe.description import Description
 from finch.errors import (
     CallFailed,
     ClientGone,
@@ -89,6 +90,7 @@ __all__ = [
     "ConnectionLost",
     "Controller",
     "Cookie",
+    "Description",
     "Disconnected",
     "Entry",
     "EventStream",

@@ -26,15 +26,16 @@ from finch.settings import BY_NAME
 from finch.sources import gather
 
 _INTERRUPTED: Final = 128 + signal.SIGINT
+_DESCRIPTIONS: Final = ("types", "openapi", "asyncapi")
 _COMMANDS: Final = (
-    "types",
+    *_DESCRIPTIONS,
     "new",
     "load",
 )  # first words; everything else is an application to serve
 
 
 class Command(Protocol):
-    """What a module of ``finch.commands`` has.
+    """What a module of ``finch.commands`` has, or an object that it makes.
 
     Attributes:
         SETTINGS: the names of the settings that it takes; it gets their values in ``options``.
@@ -76,7 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command(name: str) -> Command:
-    """The module of a command. Only that one is imported."""
+    """What performs a command. Only its module is imported."""
+    if name in _DESCRIPTIONS:
+        from finch.commands.describe import Describe
+
+        return Describe(name)
     module: Any = importlib.import_module(f"finch.commands.{name}")
     command: Command = module
     return command

@@ -6,19 +6,29 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from os import PathLike
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from finch.http.guarding import Auth, Level, Middleware
 from finch.http.methods import Methods
 from finch.http.paths import parse_path
 from finch.http.routing import FinchRoute, listed_routes, parse_prefix
-from finch.sockets.options import OfSocket, SocketOptions, takes_options
+from finch.keywords import takes_options
+from finch.sockets.options import OfSocket, SocketOptions
 from finch.sockets.raw import RawSocketRoute
 
 if TYPE_CHECKING:
     from finch.http.static import StaticOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class OfRoute(TypedDict, total=False):
+    """The options of a route, beside its methods: as for :class:`finch.FinchRoute`."""
+
+    key: str | None
+    auth: Auth | None
+    middleware: Iterable[Middleware]
+    describe: bool
 
 
 class Routes(ABC):
@@ -48,7 +58,12 @@ class Routes(ABC):
             self._add_leaves(route, "", ())
 
     def group(
-        self, prefix: str = "", *, auth: Auth | None = None, middleware: Iterable[Middleware] = ()
+        self,
+        prefix: str = "",
+        *,
+        auth: Auth | None = None,
+        middleware: Iterable[Middleware] = (),
+        describe: bool = True,
     ) -> Group:
         """Routes whose paths begin with the same text, and which have the same guards.
 
@@ -57,6 +72,7 @@ class Routes(ABC):
                 every handler. Without one, the routes have their guards in common only.
             auth: says who sends a request: see :mod:`finch.http.guarding`.
             middleware: functions around every handler, the outermost first.
+            describe: whether descriptions of the application, such as ``/openapi.json``, have them.
 
         Raises:
             ConfigurationError: if the prefix ends with a slash, or is no path.
@@ -68,15 +84,14 @@ class Routes(ABC):
             @api.get("/birds")
             async def birds(request): ...
         """
-        return Group(self, prefix, auth=auth, middleware=middleware)
+        return Group(self, prefix, auth=auth, middleware=middleware, describe=describe)
 
+    @takes_options(OfRoute)
     def route(
         self,
         *paths: str,
         methods: Iterable[str] = Methods.ONLY_GET,
-        key: str | None = None,
-        auth: Auth | None = None,
-        middleware: Iterable[Middleware] = (),
+        **options: Unpack[OfRoute],
     ) -> Callable[[F], F]:
         """Register the handler of a path, or of several:
         ``async def handler(request, **path_params)``.
@@ -90,14 +105,8 @@ class Routes(ABC):
             self._check_path(path)  # now, so that @app.get without parentheses fails at once
 
         def register(handler: F) -> F:
-            route = FinchRoute(
-                paths if len(paths) > 1 else paths[0],
-                handler,
-                methods=methods,
-                key=key,
-                auth=auth,
-                middleware=middleware,
-            )
+            several = paths if len(paths) > 1 else paths[0]
+            route = FinchRoute(several, handler, methods=methods, **options)
             self.add_routes([route])
             return handler
 
@@ -106,65 +115,30 @@ class Routes(ABC):
     def _check_path(self, path: str) -> None:
         parse_path(path)
 
-    def get(
-        self,
-        *paths: str,
-        key: str | None = None,
-        auth: Auth | None = None,
-        middleware: Iterable[Middleware] = (),
-    ) -> Callable[[F], F]:
+    @takes_options(OfRoute)
+    def get(self, *paths: str, **options: Unpack[OfRoute]) -> Callable[[F], F]:
         """Register the handler of GET (and HEAD) at a path."""
-        return self.route(
-            *paths, methods=Methods.ONLY_GET, key=key, auth=auth, middleware=middleware
-        )
+        return self.route(*paths, methods=Methods.ONLY_GET, **options)
 
-    def post(
-        self,
-        *paths: str,
-        key: str | None = None,
-        auth: Auth | None = None,
-        middleware: Iterable[Middleware] = (),
-    ) -> Callable[[F], F]:
+    @takes_options(OfRoute)
+    def post(self, *paths: str, **options: Unpack[OfRoute]) -> Callable[[F], F]:
         """Register the handler of POST at a path."""
-        return self.route(
-            *paths, methods=Methods.ONLY_POST, key=key, auth=auth, middleware=middleware
-        )
+        return self.route(*paths, methods=Methods.ONLY_POST, **options)
 
-    def put(
-        self,
-        *paths: str,
-        key: str | None = None,
-        auth: Auth | None = None,
-        middleware: Iterable[Middleware] = (),
-    ) -> Callable[[F], F]:
+    @takes_options(OfRoute)
+    def put(self, *paths: str, **options: Unpack[OfRoute]) -> Callable[[F], F]:
         """Register the handler of PUT at a path."""
-        return self.route(
-            *paths, methods=Methods.ONLY_PUT, key=key, auth=auth, middleware=middleware
-        )
+        return self.route(*paths, methods=Methods.ONLY_PUT, **options)
 
-    def patch(
-        self,
-        *paths: str,
-        key: str | None = None,
-        auth: Auth | None = None,
-        middleware: Iterable[Middleware] = (),
-    ) -> Callable[[F], F]:
+    @takes_options(OfRoute)
+    def patch(self, *paths: str, **options: Unpack[OfRoute]) -> Callable[[F], F]:
         """Register the handler of PATCH at a path."""
-        return self.route(
-            *paths, methods=Methods.ONLY_PATCH, key=key, auth=auth, middleware=middleware
-        )
+        return self.route(*paths, methods=Methods.ONLY_PATCH, **options)
 
-    def delete(
-        self,
-        *paths: str,
-        key: str | None = None,
-        auth: Auth | None = None,
-        middleware: Iterable[Middleware] = (),
-    ) -> Callable[[F], F]:
+    @takes_options(OfRoute)
+    def delete(self, *paths: str, **options: Unpack[OfRoute]) -> Callable[[F], F]:
         """Register the handler of DELETE at a path."""
-        return self.route(
-            *paths, methods=Methods.ONLY_DELETE, key=key, auth=auth, middleware=middleware
-        )
+        return self.route(*paths, methods=Methods.ONLY_DELETE, **options)
 
     def static(
         self,
@@ -242,10 +216,11 @@ class Group(Routes):
         *,
         auth: Auth | None = None,
         middleware: Iterable[Middleware] = (),
+        describe: bool = True,
     ) -> None:
         self._parent = parent
         self.prefix = parse_prefix(prefix)
-        self._level = Level.of(auth, middleware, f"the group {prefix!r}")
+        self._level = Level.of(auth, middleware, f"the group {prefix!r}", describe)
 
     def _options(self) -> SocketOptions:
         return self._parent._options()

@@ -1,5 +1,6 @@
 """The examples, each served in memory: what their pages rely on, and what they refuse."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -298,3 +299,56 @@ def test_an_example_is_one_short_file_and_one_page_that_needs_nobody_else(name):
         r"""(?:src|href|url)\s*[=(]\s*["']?([^"'\s>)]*)|(?:https?|wss?)://\S*""", page
     )
     assert not [url for url in urls if url.startswith(("/", "http", "ws:"))]
+
+
+# The to-do list
+
+
+@pytest.fixture
+def todo(tmp_path, monkeypatch):
+    """The to-do list, with a folder of its own."""
+    module = importlib.import_module("finch.examples.todo")
+    monkeypatch.setattr(module, "DATA", tmp_path)
+    return module.app
+
+
+async def test_a_to_do_list_of_pages_and_its_api_are_one(todo, tmp_path):
+    ours = {"sec-fetch-site": "same-origin"}
+    async with TestClient(todo) as client:
+        assert (await client.get("/")).headers["location"] == "/login"
+        assert (await client.get("/api/todos")).status == 401
+        foreign = {"sec-fetch-site": "cross-site"}
+        login = {"name": "ann", "password": "swordfish"}
+        assert (await client.post("/login", data=login, headers=foreign)).status == 403
+        assert (await client.post("/login", data=login, headers=ours)).status == 303
+        files = {"file": ("../milk.txt", b"two bottles", "text/plain")}
+        await client.post("/todos", data={"title": "Milk"}, files=files, headers=ours)
+        assert (await client.get("/api/todos")).json() == [
+            {"id": 1, "title": "Milk", "done": False, "file": "milk.txt"}
+        ]
+        assert (await client.get("/todos/1/file")).body == b"two bottles"
+
+        made = await client.post("/api/todos", json={"title": "Sleep"}, headers=ours)
+        assert made.json()["id"] == 2
+        changed = await client.patch("/api/todos/2", json={"done": True}, headers=ours)
+        assert changed.json()["done"] is True
+        assert (await client.get("/api/todos")).json()[1]["title"] == "Sleep"
+        wrong = await client.patch("/api/todos/2", json={"title": ""}, headers=ours)
+        assert (wrong.status, "`$.title`" in wrong.text) == (422, True)
+        assert (await client.delete("/api/todos/1", headers=ours)).status == 204
+        assert (await client.get("/todos/1/file")).status == 404
+        assert [path.name for path in tmp_path.iterdir()] == ["todo.db"]
+
+        await client.post("/logout", headers=ours)
+        await client.post("/login", data={"name": "bob", "password": "x"}, headers=ours)
+        assert (await client.get("/api/todos")).json() == []
+        assert (await client.delete("/api/todos/2", headers=ours)).status == 404
+
+
+async def test_a_change_of_the_list_is_an_event(todo):
+    ours = {"sec-fetch-site": "same-origin"}
+    async with TestClient(todo) as client:
+        await client.post("/login", data={"name": "eve", "password": "x"}, headers=ours)
+        async with client.stream("/changes") as events:
+            await client.post("/api/todos", json={"title": "Dance"}, headers=ours)
+            assert await events.receive() == b"data: changed\n\n"

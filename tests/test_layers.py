@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent / "finch"
 HOUSE = """
 encoding
 explain
+keywords
 headers
 errors
 conversions
@@ -226,14 +227,24 @@ loading.clients
 loading.conductor
 loading.picture
 
+describe.schemas
+describe.words
+describe.description
 describe.surface
 describe.listing
 describe.typescript
+describe.answers
+describe.parameters
+describe.openapi
+describe.envelopes
+describe.asyncapi
+describe.page
 
 lifespan
 beside
 publishing
 routes
+served
 shortcuts
 templates
 browser
@@ -242,6 +253,7 @@ bearer
 metrics
 endpoint
 backplanes
+described
 app
 watchdog
 deferred
@@ -257,7 +269,7 @@ gallery
 
 commands.output
 commands.parser
-commands.types
+commands.describe
 commands.new
 commands.load
 commands.serve
@@ -268,6 +280,7 @@ testing.answers
 testing.forms
 testing.asking
 testing.cookies
+testing.exchange
 testing.streamed
 testing.socket
 testing.client

@@ -39,6 +39,9 @@ STORIES = {
         "values": "request, body, cookies and language: all that a handler reads from a request",
         "wrong_names_in_paths": "paths: what is said of braces that are no parameter",
     },
+    "describe": {
+        "schemathesis": "openapi: a server answers as its description says, whatever is asked",
+    },
     "guards": {
         "attacks": "all of guards, and the responses to errors: what clients try, in one table",
         "together": "all of guards, on files too; httplint reads what they send",

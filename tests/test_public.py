@@ -8,12 +8,12 @@ import finch
 
 NAMES = """
 Address Audience Body CallFailed ClientGone ConfigurationError ConnectionClosed ConnectionLost
-Controller Cookie Disconnected Entry EventStream Everyone File FileResponse FinchApp FinchError
-FinchRoute Form FormData Group HTMLResponse HTTPError HandshakeFailed Header Headers History
-Identity JSONResponse Kept Limits Message Methods NotSent Position ProtocolError Query QueryParams
-RedirectResponse Request Response Room Rooms Sent ServerEvent SocketClient SocketController
-SocketEvent SocketManager SocketRooms Stats StreamingResponse TextResponse Unavailable Upgrade
-Upload User WebSocket converter named publish run serve
+Controller Cookie Description Disconnected Entry EventStream Everyone File FileResponse FinchApp
+FinchError FinchRoute Form FormData Group HTMLResponse HTTPError HandshakeFailed Header Headers
+History Identity JSONResponse Kept Limits Message Methods NotSent Position ProtocolError Query
+QueryParams RedirectResponse Request Response Room Rooms Sent ServerEvent SocketClient
+SocketController SocketEvent SocketManager SocketRooms Stats StreamingResponse TextResponse
+Unavailable Upgrade Upload User WebSocket converter named publish run serve
 """.split()
 
 EXTRAS = {"coredis", "multipart", "jinja2", "itsdangerous", "watchfiles", "prometheus_client"}

@@ -23,10 +23,10 @@ def list_routes(routes: Iterable[FinchRoute], managers: Mapping[str, SocketManag
 
     Example::
 
-        GET     /birds/{bird_id:int}  bird           bird
-        GET     /ws                   SocketManager  finch.socket
-        socket  /ws say               say            -
-        rooms   /ws chat/{name}       -              -
+        GET       /birds/{bird_id:int}  bird             bird
+        GET,POST  /ws                   Entrance.handle  finch.socket
+        socket    /ws say               say              -
+        rooms     /ws chat/{name}       -                -
     """
     rows = [_row(route) for route in sorted(routes, key=_order)]
     for path, manager in managers.items():

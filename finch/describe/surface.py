@@ -77,13 +77,18 @@ def rooms(manager: SocketManager) -> dict[tuple[Any, ...], Surface]:
 
 def _calls(named: Mapping[str, Handlers]) -> dict[str, Call]:
     return {
-        path: _call(handlers.on_message, handlers.named)
+        path: call_of(handlers.on_message, handlers.named)
         for path, handlers in named.items()
         if handlers.on_message is not None
     }
 
 
-def _call(handler: MessageHandler, named: str) -> Call:
+def call_of(handler: MessageHandler, named: str) -> Call:
+    """What one handler takes and answers.
+
+    Parameters:
+        named: what errors call it.
+    """
     data = taken(handler.declared, named)
     if data is inspect.Parameter.empty or data is object or data is Message:
         data = Any

@@ -10,11 +10,9 @@ import json
 import re
 import typing
 from collections.abc import Iterable, Mapping
-from types import UnionType
 from typing import Any, Final
 
-import msgspec
-
+from finch.describe.schemas import Schema, described, hashed
 from finch.describe.surface import Call, Surface, rooms, surface
 from finch.sockets.manager import SocketManager
 
@@ -31,8 +29,6 @@ _RESERVED: Final = (
     "any", "bigint", "boolean", "never", "null", "number", "object", "string", "symbol",
     "undefined", "unknown", "void",
 )  # fmt: skip
-
-Schema = Mapping[str, Any]
 
 
 def whole_file(base: str, manager: SocketManager) -> str:
@@ -123,10 +119,10 @@ class _Types:
         surfaces = list(surfaces)
         taken = [one for each in surfaces for one in each.taken()]
         given = [one for each in surfaces for one in each.given()]
-        self._schemas, self._components = _described([*taken, *given])
+        self._schemas, self._components = described([*taken, *given], "{name}", _unknown)
         self._sparse = _that_omit_defaults([*taken, *given])
-        self._taken = self._reached(self._schemas[_hashed(one)] for one in taken)
-        self._given = self._reached(self._schemas[_hashed(one)] for one in given)
+        self._taken = self._reached(self._schemas[hashed(one)] for one in taken)
+        self._given = self._reached(self._schemas[hashed(one)] for one in given)
         differ = {name for name in self._components if self._has_defaults(name)}
         while True:
             more = {name for name in self._components if differ & _refers(self._components[name])}
@@ -138,11 +134,11 @@ class _Types:
 
     def taken(self, one: Any) -> str:
         """The type of what a client sends."""
-        return self._text(self._schemas[_hashed(one)], False)
+        return self._text(self._schemas[hashed(one)], False)
 
     def given(self, one: Any) -> str:
         """The type of what a client gets."""
-        return self._text(self._schemas[_hashed(one)], True)
+        return self._text(self._schemas[hashed(one)], True)
 
     def declared(self) -> list[str]:
         """A declaration of each type with a name."""
@@ -240,44 +236,6 @@ def _bracketed_if_optional(part: str) -> str:
     return f"({part[:-1]})?" if part.endswith("?") and " " in part else part
 
 
-def _described(types: list[Any]) -> tuple[dict[Any, Schema], dict[str, Schema]]:
-    """The schemas of types, and of the types with a name that they refer to. What an annotation
-    says and no schema can say is anything: it may be right all the same, as ``-> Cat | Dog`` is."""
-    parts = {_hashed(one): [one] for one in types}  # 1 and True are equal, and other types
-    try:
-        schemas, components = _schemas_of([one for [one] in parts.values()])
-    except Exception:
-        kept: list[Any] = []
-        for key, [one] in parts.items():
-            parts[key] = _describable(one, kept)
-            kept += parts[key]
-        schemas, components = _schemas_of(kept)
-    coming = iter(schemas)
-    described: dict[Any, Schema] = {}
-    for key, alternatives in parts.items():
-        each = [next(coming) for _ in alternatives]
-        described[key] = each[0] if len(each) == 1 else {"anyOf": each}
-    return described, components
-
-
-def _describable(one: Any, kept: list[Any]) -> list[Any]:
-    """A type, if it has a schema beside others; the parts of a union; or anything."""
-    try:
-        _schemas_of([*kept, one])
-    except Exception:
-        if typing.get_origin(one) not in (typing.Union, UnionType):
-            return [Any]
-        parts: list[Any] = []
-        for part in typing.get_args(one):
-            parts += _describable(part, [*kept, *parts])
-        return parts
-    return [one]
-
-
-def _schemas_of(types: list[Any]) -> tuple[tuple[Schema, ...], dict[str, Schema]]:
-    return msgspec.json.schema_components(types, schema_hook=_unknown, ref_template="{name}")
-
-
 def _unknown(_: type) -> dict[str, Any]:
     """The schema of a type that only the application's dec_hook knows: anything. (msgspec takes
     an empty one for none.)"""
@@ -303,10 +261,6 @@ def _labels(names: Iterable[str], two: set[str]) -> dict[tuple[str, bool], str]:
         if name in two:
             take(name, False, f"{labels[name, True]}Input")
     return labels
-
-
-def _hashed(one: Any) -> Any:
-    return (type(one), repr(one)) if one.__hash__ is None else (type(one), one)
 
 
 def _that_omit_defaults(types: Iterable[Any]) -> set[str]:

@@ -18,6 +18,7 @@ from msgspec import inspect as shapes
 
 from finch.conversions import checked_hook, type_name, why_never_filled
 from finch.errors import ConfigurationError, HTTPError
+from finch.http.media import content_type_of, media_type
 
 if TYPE_CHECKING:
     from finch.headers import MultiMapping
@@ -27,7 +28,18 @@ T = TypeVar("T")
 
 
 class Source(enum.Enum):
-    """Where the value of a parameter comes from. The value is how errors name it."""
+    """Where the value of a parameter comes from. The value is how errors name it.
+
+    - ``Query``: a parameter of the query, ``page: Query[int] = 1``. A list gets all values of the
+      name; a Struct or dataclass is filled from the whole query.
+    - ``Header``: ``user_agent: Header[str]``. An underscore in the name stands for a hyphen.
+    - ``Cookie``: ``theme: Cookie[str] = "light"``.
+    - ``Body``: the whole body, as JSON that msgspec converts, or as bytes or text for
+      ``Body[bytes]`` and ``Body[str]``.
+    - ``Form``: a field of a form, ``name: Form[str]``. A Struct or dataclass is filled from the
+      whole form.
+    - ``File``: a file of a form, ``photo: File[Upload]``, ``photos: File[list[Upload]]``.
+    """
 
     QUERY = "query parameter"
     HEADER = "header"
@@ -37,20 +49,49 @@ class Source(enum.Enum):
     FILE = "file"
 
 
-Query = Annotated[T, Source.QUERY]
-"""A parameter of the query: ``page: Query[int] = 1``. A list gets all values of the name; a Struct
-or dataclass is filled from the whole query."""
-Header = Annotated[T, Source.HEADER]
-"""A header: ``user_agent: Header[str]``. An underscore in the name stands for a hyphen."""
-Cookie = Annotated[T, Source.COOKIE]
-"""A cookie: ``theme: Cookie[str] = "light"``."""
-Body = Annotated[T, Source.BODY]
-"""The whole body: JSON that msgspec converts, or the bytes or text itself for ``Body[bytes]`` and
-``Body[str]``."""
-Form = Annotated[T, Source.FORM]
-"""A field of a form: ``name: Form[str]``. A Struct or dataclass is filled from the whole form."""
-File = Annotated[T, Source.FILE]
-"""A file of a form: ``photo: File[Upload]``, ``photos: File[list[Upload]]``."""
+class Marker:
+    """A marker as a program sees it. To a type checker, ``Query[int]`` is an ``int``.
+
+    It is an object of its own, and not a generic alias, so that ``Query(1)``, which other
+    frameworks have, gets an error that says what to write.
+
+    Attributes:
+        source: where the value of a parameter with this marker comes from.
+    """
+
+    __slots__ = ("source",)
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def __getitem__(self, type: Any) -> Any:
+        return Annotated[type, self.source]
+
+    def __call__(self, *_: object, **__: object) -> typing.NoReturn:
+        name = repr(self)
+        raise ConfigurationError(
+            f"{name} takes its type in brackets, and the default stands behind it: write value: "
+            f"{name}[int] = 1. Bounds are those of msgspec: Annotated[{name}[int], Meta(ge=1)]"
+        )
+
+    def __repr__(self) -> str:
+        return self.source.name.title()
+
+
+if TYPE_CHECKING:
+    Query = Annotated[T, Source.QUERY]
+    Header = Annotated[T, Source.HEADER]
+    Cookie = Annotated[T, Source.COOKIE]
+    Body = Annotated[T, Source.BODY]
+    Form = Annotated[T, Source.FORM]
+    File = Annotated[T, Source.FILE]
+else:
+    Query = Marker(Source.QUERY)
+    Header = Marker(Source.HEADER)
+    Cookie = Marker(Source.COOKIE)
+    Body = Marker(Source.BODY)
+    Form = Marker(Source.FORM)
+    File = Marker(Source.FILE)
 
 
 class Named(NamedTuple):
@@ -74,6 +115,7 @@ def named(name: str) -> Named:
 MISSING: Final = inspect.Parameter.empty
 """The default of a parameter that has none."""
 
+_SHOWN: Final = 60  # characters of a Content-Type that a client sent
 _NONE_AT_ALL: Final = ()  # no value of a name that may have several
 _YES: Final = frozenset(("on", "yes"))  # what a browser sends for a checkbox; what people write
 _NO: Final = frozenset(("off", "no"))
@@ -233,9 +275,12 @@ async def _read_body(request: Request, argument: Argument) -> Any:
         return await request.body()
     if argument.type is str:
         return await request.text()
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind and kind != "application/json" and not kind.endswith("+json"):
-        raise HTTPError(415, f"the body is {kind!r}, but this takes application/json")
+    kind = media_type(content_type_of(request.headers))
+    if kind != "application/json" and not kind.endswith("+json"):
+        # Without a type as well: a page of any site can make a browser send such a body, with the
+        # visitor's cookies (a Blob without a type).
+        said = ascii(kind[:_SHOWN]) if kind else "of no type"
+        raise HTTPError(415, f"the body is {said}, but this takes application/json")
     return await request.json(argument.type)
 
 
@@ -263,6 +308,8 @@ def read_marks(metadata: Iterable[Any]) -> tuple[Source | None, str | None]:
     for mark in metadata:
         if isinstance(mark, Source):
             source = mark
+        elif isinstance(mark, Marker):  # Annotated[int, Query]
+            source = mark.source
         elif isinstance(mark, Named):
             name = mark.name
     return source, name
@@ -271,10 +318,8 @@ def read_marks(metadata: Iterable[Any]) -> tuple[Source | None, str | None]:
 def unmarked(annotation: Any) -> Any:
     """The annotation without markers, but with msgspec's ``Meta``."""
     base, *metadata = typing.get_args(annotation)
-    if isinstance(base, TypeVar):  # Query without [...]
-        base = str
     for mark in metadata:
-        if not isinstance(mark, Source | Named):
+        if not isinstance(mark, Source | Named | Marker):
             base = Annotated[base, mark]
     return base
 

@@ -107,6 +107,8 @@ class EventStream(StreamingResponse):
             return EventStream(events())
     """
 
+    default_content_type = CONTENT_TYPE
+
     def __init__(
         self,
         events: AsyncIterable[Any],

@@ -14,13 +14,14 @@ inside a group that needs a login.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, Final, Literal
 
 from finch.calls import attempt, runs_inline
 from finch.declaring import check_no_yield, check_takes
 from finch.errors import ConfigurationError, HTTPError
+from finch.explain import kind
 from finch.http.request import Request
 from finch.http.response import Response
 from finch.http.returned import to_response
@@ -38,20 +39,29 @@ class Level:
     Attributes:
         middleware: functions around the handler, the outermost first.
         auth: says who sends a request; None if this level does not ask.
+        describe: whether descriptions of the application have its routes. No guard, but like these
+            it is true of all that is inside.
     """
 
-    __slots__ = ("auth", "middleware")
+    __slots__ = ("auth", "describe", "middleware")
 
-    def __init__(self, auth: Auth | None = None, middleware: Iterable[Middleware] = ()) -> None:
+    def __init__(
+        self,
+        auth: Auth | None = None,
+        middleware: Iterable[Middleware] = (),
+        describe: bool = True,
+    ) -> None:
         self.auth = auth
         self.middleware = list(middleware)
+        self.describe = describe
 
     @classmethod
-    def of(cls, auth: Auth | None, middleware: Any, whose: str) -> Level:
+    def of(cls, auth: Auth | None, middleware: Any, whose: str, describe: bool = True) -> Level:
         """The guards that are given to something.
 
         Parameters:
             whose: what errors call it.
+            describe: whether descriptions have its routes.
 
         Raises:
             ConfigurationError: if one of them is no guard.
@@ -62,7 +72,12 @@ class Level:
             raise ConfigurationError(
                 f"middleware of {whose} is a list: write middleware=[{name_of_guard(middleware)}]"
             )
-        return cls(auth, [check_middleware(one) for one in middleware])
+        if not isinstance(describe, bool):
+            raise ConfigurationError(
+                f"describe of {whose} is True or False, not {kind(describe)}; write the docstring "
+                "of a handler for people who read the description"
+            )
+        return cls(auth, [check_middleware(one) for one in middleware], describe)
 
     @property
     def says_something(self) -> bool:
@@ -76,6 +91,11 @@ def check_auth(auth: Any, what: str, wanted: str) -> None:
     Raises:
         ConfigurationError: if it is no function with these parameters.
     """
+    if isinstance(auth, type) and any("__call__" in vars(kind) for kind in auth.__mro__):
+        raise ConfigurationError(
+            f"{what} is the class {auth.__name__}, and takes an instance: write "
+            f"auth={auth.__name__}(...)"
+        )
     check_takes(auth, what, wanted)
     check_no_yield(auth, what, "write 'return' and the user, or None")
 
@@ -99,6 +119,17 @@ def check_middleware(function: Any) -> Middleware:
     return function  # type: ignore[no-any-return]  # checked above
 
 
+def asked(levels: Iterable[Level]) -> Iterator[Callable[[Request], Any]]:
+    """The ``auth`` functions that are called for a request, the first one first."""
+    levels = list(levels)
+    return (one.auth for one in levels[_first_asked(levels) :] if one.auth)
+
+
+def _first_asked(levels: list[Level]) -> int:
+    """The index of the first level whose ``auth`` counts: those behind the last ``auth=False``."""
+    return 1 + max((at for at, one in enumerate(levels) if one.auth is False), default=-1)
+
+
 def through(middleware: Iterable[Middleware], inner: Next) -> Next:
     """A chain of middleware around something, the first one outermost."""
     for outer in reversed(list(middleware)):
@@ -115,10 +146,10 @@ def guarded(
         answered: makes responses of errors, so that middleware sees the refusal of an ``auth``.
     """
     levels = list(levels)
-    public = max((at for at, one in enumerate(levels) if one.auth is False), default=-1)
+    first = _first_asked(levels)
     for at in range(len(levels) - 1, -1, -1):
         auth = levels[at].auth
-        if auth and at > public:
+        if auth and at >= first:
             inner = partial(answered, partial(_admit, auth, inner))
         inner = through(levels[at].middleware, inner)
     return inner

@@ -50,6 +50,11 @@ class Pipeline:
         self._middleware.append(check_middleware(function))
         self._chain = through(self._middleware, self._endpoint)
 
+    @property
+    def middleware(self) -> tuple[Middleware, ...]:
+        """The functions around every handler, the outermost first."""
+        return tuple(self._middleware)
+
     def prepare(self, route: FinchRoute) -> None:
         """Make the chain of a route's guards, before it is served."""
         if route.levels:

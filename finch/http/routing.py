@@ -34,6 +34,8 @@ class FinchRoute:
         key: a name for the route: see :meth:`finch.Request.url_for`.
         auth: a function that says who sends the request: see :mod:`finch.http.guarding`.
         middleware: functions around this handler, the outermost first.
+        describe: whether descriptions of the application, such as ``/openapi.json``, have it and
+            its children.
         children: routes whose paths, guards and middleware come after those of this route. A route
             with children may be without a handler.
 
@@ -52,6 +54,7 @@ class FinchRoute:
         "_fault",
         "chain",
         "children",
+        "describe",
         "gives_way",
         "index",
         "inline",
@@ -63,6 +66,7 @@ class FinchRoute:
         "paths",
         "pattern",
         "plan",
+        "prefix",
         "preflight",
     )
 
@@ -75,13 +79,19 @@ class FinchRoute:
         key: str | None = None,
         auth: Auth | None = None,
         middleware: Iterable[Middleware] = (),
+        describe: bool = True,
         children: Iterable[FinchRoute] = (),
     ) -> None:
         self.paths = _paths(path)
         self.path = self.paths[0]
         self.key = key
-        self.levels: tuple[Level, ...] = (Level.of(auth, middleware, f"the route {self.path!r}"),)
+        level = Level.of(auth, middleware, f"the route {self.path!r}", describe)
+        self.levels: tuple[Level, ...] = (level,)
         """What stands before the handler, the outermost first."""
+        self.describe = describe
+        self.prefix = ""
+        """What its path begins with: that of its groups, and of the routes that it is a child
+        of."""
         self.children = listed_routes(children) if children else []
         self.index: Callable[..., Any] = index  # type: ignore[assignment]  # see leaves()
         self.chain: Next | None = None
@@ -136,18 +146,21 @@ class FinchRoute:
         """
         for path in self.paths:
             if self.index is not None:
-                yield self._leaf(prefix + path, levels + self.levels)
+                yield self._leaf(prefix, path, levels + self.levels)
             for child in self.children:
                 yield from child.leaves(prefix + path.rstrip("/"), levels + self.levels)
 
-    def _leaf(self, path: str, levels: tuple[Level, ...]) -> FinchRoute:
+    def _leaf(self, prefix: str, path: str, levels: tuple[Level, ...]) -> FinchRoute:
+        describe = all(one.describe for one in levels)
         levels = tuple(one for one in levels if one.says_something)
-        if path == self.path and len(self.paths) == 1 and not self.children and not levels:
+        if not (prefix or levels or self.children) and len(self.paths) == 1 and describe:
             leaf = self
         else:
             leaf = copy(self)
-            leaf.path, leaf.paths, leaf.children = path, (path,), []
-            leaf._fit(parse_path(path))
+            leaf.prefix, leaf.path = prefix, prefix + path
+            leaf.paths, leaf.children = (leaf.path,), []
+            leaf.describe = describe
+            leaf._fit(parse_path(leaf.path))
         leaf.levels = levels
         if leaf._fault is not None:
             raise leaf._fault

@@ -19,12 +19,13 @@ from uuid import UUID
 import msgspec
 
 from finch.errors import ConfigurationError
-from finch.http.arguments import Argument, Plan, Source, read_marks, unmarked
+from finch.http.arguments import Argument, Marker, Plan, Source, read_marks, unmarked
 from finch.http.paths import CONVERTERS, Element, Parameter, choice
 from finch.http.request import Request
 from finch.http.response import Response
 
 _BY_TYPE: Final[dict[Any, str]] = {str: "str", int: "int", float: "float", UUID: "uuid"}
+_FROM_TEXT: Final = (*_BY_TYPE, bool)  # what other frameworks fill from the query
 _POSITIONAL: Final = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -97,6 +98,7 @@ def check_handler(index: Callable[..., Any], elements: Sequence[Element], path: 
             f"the handler of {path} is called with ({', '.join(['request', *wanted])}), "
             f"but is written {name_of(index)}{signature}{help}"
         ) from None
+    _refuse_unfilled(index, list(takes.values())[takes_request:], {*wanted, *marked}, path)
     if "self" in wanted and not inspect.isfunction(index):
         # The signature may accept it (as **params), but the call would pass "self" twice.
         raise ConfigurationError(
@@ -211,6 +213,29 @@ def _help(
     return ConfigurationError, ""
 
 
+def _refuse_unfilled(
+    index: Callable[..., Any],
+    takes: Sequence[inspect.Parameter],
+    filled: Collection[str],
+    path: str,
+) -> None:
+    """Refuse ``page: int = 1``, which other frameworks fill from the query. Without a marker it
+    would be 1 in every request, and nobody would notice."""
+    bound = index.keywords if isinstance(index, functools.partial) else ()
+    for taken in takes:
+        name = taken.name
+        if name in filled or name in bound or taken.default is taken.empty:
+            continue
+        kinds = _kinds(_annotation(index, taken))
+        if kinds and all(kind in _FROM_TEXT for kind in kinds):
+            shown = _shown(taken.annotation)
+            raise NotInPath(
+                f"{name} of {name_of(index)}, the handler of {path}, would be "
+                f"{taken.default!r} in every request: say where it comes from, as in {name}: "
+                f"Query[{shown}] = {taken.default!r}, or leave out the annotation"
+            )
+
+
 def _marked(
     index: Callable[..., Any],
     takes: Mapping[str, inspect.Parameter],
@@ -225,6 +250,8 @@ def _marked(
     found: dict[str, Argument] = {}
     for name, taken in takes.items():
         annotation = _annotation(index, taken)
+        if isinstance(annotation, Marker):  # Query without [...]
+            annotation = annotation[str]
         source, key = read_marks(typing.get_args(annotation)[1:])
         if typing.get_origin(annotation) is not typing.Annotated or source is None:
             continue

@@ -27,6 +27,7 @@ from finch.testing.answers import (
     WaitedTooLong,
 )
 from finch.testing.client import TestClient
+from finch.testing.exchange import StreamedResponse
 from finch.testing.socket import TestSocket
 from finch.testing.streamed import Streamed
 
@@ -40,6 +41,7 @@ __all__ = [
     "ServerMessage",
     "SocketClosed",
     "Streamed",
+    "StreamedResponse",
     "TestClient",
     "TestResponse",
     "TestSocket",

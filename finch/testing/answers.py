@@ -200,7 +200,7 @@ def deadline(
         response = so_far() if so_far is not None else None
         came = "it did not come"
         if response is not None:
-            came = f"{_so_far(response)} (client.connect() reads a response without an end)"
+            came = f"{_so_far(response)} (client.stream() reads a response without an end)"
         raise WaitedTooLong(f"waited {seconds:g} s for {what}; {came}", response)
 
 

@@ -8,7 +8,6 @@ from functools import partial
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-import h11
 import msgspec
 import trio
 import trio.testing
@@ -18,14 +17,14 @@ from finch.app import FinchApp
 from finch.blocks import Block
 from finch.errors import FinchError
 from finch.explain import shown
-from finch.headers import Headers
 from finch.net.address import Address
 from finch.net.streams import StreamTransport
 from finch.options import check_app, trust_in
 from finch.server import Server
-from finch.testing.answers import DEADLINE, HandshakeRefused, ResponseCut, TestResponse, deadline
+from finch.testing.answers import DEADLINE, HandshakeRefused, TestResponse, deadline
 from finch.testing.asking import HeadersGiven, SentHeaders, body_of, host_of, target_of
 from finch.testing.cookies import Cookies
+from finch.testing.exchange import Exchange, StreamedResponse
 from finch.testing.forms import FormItems
 from finch.testing.socket import TestSocket
 
@@ -181,15 +180,12 @@ class TestClient:
         body = body_of(content, json, sent, data, files)
         if (body or method in ("POST", "PUT", "PATCH")) and "transfer-encoding" not in sent:
             sent.default("content-length", str(len(body)))
-        stream = self.connect()
-        answer = _Answer()
-        try:
-            with deadline(timeout, f"the response to {method} {target}", answer.so_far):
-                await self._exchange(stream, method, target, sent, body, answer)
-        finally:
-            self._streams.discard(stream)
-            await trio.aclose_forcefully(stream)
-        return answer.response()
+        async with self._exchange(f"the response to {method} {target}") as exchange:
+            with deadline(timeout, f"the response to {method} {target}", exchange.so_far):
+                await self._ask(exchange, method, target, sent, body)
+                await exchange.read_all()
+        self._keep_cookies(exchange, target)
+        return exchange.response()
 
     async def get(self, path: str, **options: Any) -> TestResponse:
         """GET; the options are those of :meth:`request`."""
@@ -219,41 +215,71 @@ class TestClient:
         """DELETE; the options are those of :meth:`request`."""
         return await self.request("DELETE", path, **options)
 
-    async def _exchange(
+    def stream(
         self,
-        stream: trio.abc.Stream,
+        path: str,
+        *,
+        method: str = "GET",
+        params: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None,
+        headers: HeadersGiven | None = None,
+        content: bytes | str = b"",
+        timeout: float = DEADLINE,
+    ) -> Streaming:
+        """Send a request, and read its response while it comes. What has not come at the end of
+        the block is cut off, as if the client had left.
+
+        Parameters: as :meth:`request`; ``timeout`` is for the head, and for each piece.
+
+        Example::
+
+            async with client.stream("/ticks") as response:
+                assert await response.receive() == b"data: 1\\n\\n"
+        """
+        target = target_of(path, params)
+        return Streaming(self._streamed(method, target, headers, content, timeout))
+
+    @asynccontextmanager
+    async def _streamed(
+        self,
         method: str,
         target: str,
-        headers: SentHeaders,
-        body: bytes,
-        answer: _Answer,
-    ) -> bytes:
-        """Send a request and read its response. Returns the bytes that came after a 101."""
+        headers: HeadersGiven | None,
+        content: bytes | str,
+        timeout: float,
+    ) -> AsyncIterator[StreamedResponse]:
+        self._check_that_it_serves()
+        sent = SentHeaders({"host": host_of(target)}, self._headers, headers)
+        body = body_of(content, msgspec.UNSET, sent)
+        if body:
+            sent.default("content-length", str(len(body)))
+        what = f"the response to {method} {target}"
+        async with self._exchange(what) as exchange:
+            with deadline(timeout, what, exchange.so_far):
+                await self._ask(exchange, method, target, sent, body)
+                await exchange.read_head()
+            self._keep_cookies(exchange, target)
+            yield StreamedResponse(exchange, what, timeout)
+
+    @asynccontextmanager
+    async def _exchange(self, what: str) -> AsyncIterator[Exchange]:
+        stream = self.connect()
+        try:
+            yield Exchange(stream, what)
+        finally:
+            self._streams.discard(stream)
+            await trio.aclose_forcefully(stream)
+
+    async def _ask(
+        self, exchange: Exchange, method: str, target: str, headers: SentHeaders, body: bytes
+    ) -> None:
         cookie = self.cookies.header(target)
         if cookie:
             headers.default("cookie", cookie)
-        http = h11.Connection(h11.CLIENT)
-        request = h11.Request(method=method, target=target, headers=headers.raw())
-        pieces = [http.send(request), http.send(h11.Data(data=body)) if body else b""]
-        pieces.append(http.send(h11.EndOfMessage()))
-        try:
-            for piece in pieces:
-                await stream.send_all(piece or b"")
-        except trio.BrokenResourceError:
-            pass  # the server has responded and closed before it read everything
-        data = None
-        try:
-            while not answer.take(http.next_event()):
-                if answer.wants_more:
-                    data = await _receive(stream)
-                    http.receive_data(data)
-        except h11.RemoteProtocolError:
-            if data != b"":
-                raise
-            raise ResponseCut(f"the response to {method} {target}", answer.so_far()) from None
-        for line in answer.headers.getlist("set-cookie"):
+        await exchange.send(method, target, headers.raw(), body)
+
+    def _keep_cookies(self, exchange: Exchange, target: str) -> None:
+        for line in exchange.headers.getlist("set-cookie"):
             self.cookies.take(line, target)
-        return http.trailing_data[0]
 
     # Sockets
 
@@ -293,23 +319,21 @@ class TestClient:
         }
         offer = {"sec-websocket-protocol": offered} if offered else {}
         sent = SentHeaders(handshake, self._headers, headers, offer)
-        stream = self.connect()
-        answer = _Answer()
-        try:
-            with deadline(DEADLINE, f"the handshake at {target}", answer.so_far):
-                early = await self._exchange(stream, "GET", target, sent, b"", answer)
-            response = answer.response()
+        what = f"the handshake at {target}"
+        async with self._exchange(what) as exchange:
+            with deadline(DEADLINE, what, exchange.so_far):
+                await self._ask(exchange, "GET", target, sent, b"")
+                await exchange.read_all()
+            self._keep_cookies(exchange, target)
+            response = exchange.response()
             if response.status != 101:
                 raise HandshakeRefused(response, target)
             accept = generate_accept_token(nonce).decode()
             if response.headers["sec-websocket-accept"] != accept:
                 raise FinchError("the server's Sec-WebSocket-Accept is wrong")
-            socket = TestSocket(stream, target, response, early)
+            socket = TestSocket(exchange.stream, target, response, exchange.behind)
             yield socket
             await socket.close()
-        finally:
-            self._streams.discard(stream)
-            await trio.aclose_forcefully(stream)
 
 
 class Opening(Block[TestSocket]):
@@ -324,38 +348,7 @@ class Opening(Block[TestSocket]):
             raise AttributeError(f"{self.how} (.{name} exists only inside this block)") from None
 
 
-class _Answer:
-    """A response while it is being received."""
+class Streaming(Block[StreamedResponse]):
+    """A response that is to be read with ``async with``."""
 
-    def __init__(self) -> None:
-        self.headers = Headers()
-        self.wants_more = False
-        self._status = 0
-        self._pieces: list[bytes] = []
-
-    def take(self, event: Any) -> bool:
-        """Take h11's next event. Returns whether it was the last one."""
-        self.wants_more = event is h11.NEED_DATA
-        if isinstance(event, h11.Response | h11.InformationalResponse):
-            if event.status_code == 101 or event.status_code >= 200:
-                self._status, self.headers = event.status_code, Headers.from_raw(event.headers)
-            return event.status_code == 101
-        if isinstance(event, h11.Data):
-            self._pieces.append(bytes(event.data))
-            return False
-        return not self.wants_more
-
-    def response(self) -> TestResponse:
-        """The received response."""
-        return TestResponse(self._status, self.headers, b"".join(self._pieces))
-
-    def so_far(self) -> TestResponse | None:
-        """The received part of the response; None if its head has not come."""
-        return self.response() if self._status else None
-
-
-async def _receive(stream: trio.abc.Stream) -> bytes:
-    try:
-        return bytes(await stream.receive_some())
-    except trio.BrokenResourceError:
-        return b""
+    how = "read a stream with: async with client.stream(...) as response:"

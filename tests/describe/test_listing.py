@@ -23,12 +23,12 @@ def test_the_table_has_every_route_socket_and_pattern_of_rooms():
     async def stop(socket, data): ...
 
     assert list_routes(app.routes, app.managers).splitlines() == [
-        "GET     /admin                SocketManager.handle   -",
-        "ALL     /all                  add                    -",
-        "POST    /birds                add                    -",
-        "GET     /birds/{bird_id:int}  bird                   bird",
-        "GET     /ws                   FinchApp._upgrade_own  finch.socket",
-        "socket  /admin stop           stop                   -",
-        "rooms   /ws chat/{name}       -                      -",
-        "socket  /ws chat/{name} say   say                    -",
+        "GET,POST  /admin                Entrance.handle  -",
+        "ALL       /all                  add              -",
+        "POST      /birds                add              -",
+        "GET       /birds/{bird_id:int}  bird             bird",
+        "GET,POST  /ws                   Entrance.handle  finch.socket",
+        "socket    /admin stop           stop             -",
+        "rooms     /ws chat/{name}       -                -",
+        "socket    /ws chat/{name} say   say              -",
     ]

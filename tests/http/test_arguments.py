@@ -57,6 +57,9 @@ def taking(annotation, *default):
     return app
 
 
+JSON = {"content-type": "application/json"}
+
+
 async def ask(app, target="/", **options):
     async with TestClient(app) as client:
         if "json" in options or "content" in options:
@@ -69,6 +72,7 @@ async def ask(app, target="/", **options):
     [
         (Query[str], "value=a%20b", "a b"),
         (Query, "value=a", "a"),
+        (Annotated[int, Query], "value=7", 7),
         (Query[str], "value=", ""),
         (Query[str], "value=first&value=second", "first"),
         (Query[int], "value=7", 7),
@@ -184,7 +188,7 @@ async def test_headers_and_cookies_are_taken_by_name():
     ],
 )
 async def test_a_body_is_converted(annotation, body, value):
-    response = await ask(taking(annotation), content=body)
+    response = await ask(taking(annotation), content=body, headers=JSON)
 
     assert (response.status, response.json()) == (200, {"value": value})
 
@@ -202,7 +206,8 @@ async def test_a_body_of_bytes_is_as_it_came():
 @pytest.mark.parametrize(
     ("content_type", "status"),
     [
-        (None, 200),
+        (None, 415),  # a Blob without a type, from a page of any site
+        ("", 415),
         ("application/json", 200),
         ("application/json; charset=utf-8", 200),
         ("APPLICATION/merge-patch+JSON", 200),
@@ -230,7 +235,7 @@ async def test_a_typed_body_is_json_and_a_form_of_another_site_is_not(content_ty
     ],
 )
 async def test_a_wrong_body_is_refused(body, status, said):
-    response = await ask(taking(Body[Place]), content=body)
+    response = await ask(taking(Body[Place]), content=body, headers=JSON)
 
     assert response.status == status
     assert said in response.text

@@ -75,7 +75,7 @@ async def a_dict_as_content():
         await client.post("/", content={"a": 1})
 
 
-@mistake("Tests", 'await client.get("/ticks"), which never ends', "client.connect()")
+@mistake("Tests", 'await client.get("/ticks"), which never ends', "client.stream()")
 def a_response_without_an_end():
     async def test():
         async with TestClient(app()) as client:

@@ -1,5 +1,6 @@
-"""``finch types``: the types of an application's sockets, printed or written."""
+"""``finch types``, ``openapi`` and ``asyncapi``: an application described, printed or written."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -15,6 +16,10 @@ app = FinchApp()
 @app.socket("echo")
 async def echo(socket, data):
     return data
+
+@app.get("/birds/{key:int}")
+async def bird(request, key):
+    return "a bird"
 """
 
 
@@ -46,4 +51,13 @@ def test_types_that_cannot_be_had_are_one_clear_line(capsys):
     assert main(["types", "app:nothing"]) == 1
     assert "nothing" in capsys.readouterr().err
     assert main(["types", "app:app", "--output", "nowhere/finch.d.ts"]) == 1
-    assert "cannot be written to nowhere/finch.d.ts" in capsys.readouterr().err
+    assert "nowhere/finch.d.ts cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("importing")
+def test_openapi_and_asyncapi_are_had_of_applications_that_do_not_serve_them(capsys):
+    assert main(["openapi", "app:app"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["paths"]) == ["/birds/{key}"]
+    assert main(["asyncapi", "app:app", "--output", "a.json"]) == 0
+    assert capsys.readouterr().out == ""
+    assert "ws.echo" in json.loads(Path("a.json").read_text(encoding="utf-8"))["operations"]
