@@ -20,6 +20,7 @@ from typing import IO, Final
 
 from benchmarks import dialects
 from benchmarks.process import cores, pin, raise_file_limit
+from benchmarks.servers.news import TEXT
 from benchmarks.servers.orders import ORDER, TOTAL
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -293,7 +294,7 @@ class Server:
 
     def events(self) -> dialects.EventsDialect:
         """What listens to events."""
-        return dialects.events(self.host, "/events", b"an event for all who listen")
+        return dialects.events(self.host, "/events", TEXT.encode())
 
     def in_rooms(self, count: int) -> list[dialects.WebSocketDialect]:
         """For each room, what joins it and then asks for messages to it."""

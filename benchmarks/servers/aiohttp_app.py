@@ -11,7 +11,8 @@ import msgspec
 from aiohttp import WSMsgType, web  # type: ignore[import-not-found,unused-ignore]
 
 from benchmarks.servers.envelope import envelope, not_found, parse
-from benchmarks.servers.listeners import TEXT, Listeners
+from benchmarks.servers.listeners import Listeners
+from benchmarks.servers.news import TEXT
 from benchmarks.servers.orders import Order
 
 clients: set[web.WebSocketResponse] = set()

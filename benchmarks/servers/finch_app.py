@@ -9,7 +9,7 @@ from typing import Any
 
 import trio
 
-from benchmarks.servers.listeners import TEXT
+from benchmarks.servers.news import TEXT
 from benchmarks.servers.orders import Order
 from finch import (
     Body,

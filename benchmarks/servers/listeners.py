@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
-
-TEXT: Final = "an event for all who listen, of sixty-four letters in all ......"
-"""The data of every event."""
 
 
 class Listeners(Generic[T]):

@@ -8,7 +8,8 @@ from starlette.requests import Request  # type: ignore[import-not-found,unused-i
 from starlette.responses import PlainTextResponse  # type: ignore[import-not-found,unused-ignore]
 from starlette.routing import Route  # type: ignore[import-not-found,unused-ignore]
 
-from benchmarks.servers.listeners import TEXT, Listeners
+from benchmarks.servers.listeners import Listeners
+from benchmarks.servers.news import TEXT
 
 listeners: Listeners[ServerSentEvent] = Listeners()
 

@@ -20,7 +20,8 @@ from starlette.staticfiles import StaticFiles  # type: ignore[import-not-found,u
 from starlette.websockets import WebSocket, WebSocketDisconnect  # type: ignore[import-not-found,unused-ignore]
 
 from benchmarks.servers.envelope import envelope, not_found, parse
-from benchmarks.servers.listeners import TEXT, Listeners
+from benchmarks.servers.listeners import Listeners
+from benchmarks.servers.news import TEXT
 from benchmarks.servers.orders import Order
 
 clients: set[WebSocket] = set()
