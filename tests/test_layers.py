@@ -31,6 +31,7 @@ calls
 
 wire.head
 wire.body
+wire.sized
 wire.response
 wire.http
 wire.events

@@ -18,7 +18,7 @@ from msgspec import inspect as shapes
 
 from finch.conversions import checked_hook, type_name, why_never_filled
 from finch.errors import ConfigurationError, HTTPError
-from finch.http.media import content_type_of, media_type
+from finch.http.media import media_type
 
 if TYPE_CHECKING:
     from finch.headers import MultiMapping
@@ -286,7 +286,7 @@ async def _read_body(request: Request, argument: Argument) -> Any:
         return await request.body()
     if argument.type is str:
         return await request.text()
-    kind = media_type(content_type_of(request.headers))
+    kind = media_type(request.content_type)
     if kind != "application/json" and not kind.endswith("+json"):
         # Without a type as well: a page of any site can make a browser send such a body, with the
         # visitor's cookies (a Blob without a type).

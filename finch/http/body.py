@@ -33,6 +33,10 @@ class Carrier(BodySource, Protocol):
     def holds_more(self) -> bool:
         """Whether there are received bytes that nobody has used yet."""
 
+    def body_so_far(self) -> bytes | None:
+        """The next piece, if it has come already: as :meth:`read_body`, without waiting. None if it
+        has not."""
+
     def wait_for_body(self, deadline: float) -> None:
         """The handler waits for the body; more of it must arrive before the deadline."""
 
@@ -75,6 +79,20 @@ class Body:
                 "the request is already answered, and its body is gone; read the body before the "
                 "handler returns"
             )
+        if self._ended:
+            return b""
+        piece = self._carrier.body_so_far()
+        if piece is None:
+            piece = await self._wait()
+        self._received += len(piece)
+        self._ended = not piece or self._received == self._length
+        if piece and self._carrier.holds_more:
+            # One read from the network may hold 10,000 chunks of one byte. Without a checkpoint,
+            # a handler that reads them all would keep every other task waiting.
+            await trio.lowlevel.checkpoint()
+        return piece
+
+    async def _wait(self) -> bytes:
         carrier, limits = self._carrier, self._limits
         begun = trio.current_time()
         # Only time spent waiting for the peer counts. A slow handler must not use up the time
@@ -86,12 +104,6 @@ class Body:
         finally:
             carrier.wait_for_handler()
         self._waited += trio.current_time() - begun
-        self._received += len(piece)
-        self._ended = not piece
-        if piece and carrier.holds_more:
-            # One read from the network may hold 10,000 chunks of one byte. Without a checkpoint,
-            # a handler that reads them all would keep every other task waiting.
-            await trio.lowlevel.checkpoint()
         return piece
 
     def worth_reading(self, status: int) -> bool:
@@ -122,7 +134,10 @@ class Body:
 
 def declared_length(headers: RawHeaders) -> int | None:
     """The body's length in bytes, if the headers give one. They must be checked already."""
-    return next((int(value) for name, value in headers if name == b"content-length"), None)
+    for name, value in headers:
+        if name == b"content-length":
+            return int(value[:19])  # a number that is cut off is still greater than any limit
+    return None
 
 
 class Whole:

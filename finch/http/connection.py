@@ -268,6 +268,13 @@ class Connection:
                 return True
         return False
 
+    def body_so_far(self) -> bytes | None:
+        """The next piece of the current request's body, if it has come; else None.
+
+        Raises: as :meth:`read_body`.
+        """
+        return None if self._http.expects_continue else self._piece()
+
     async def read_body(self) -> bytes:
         """The next piece of the current request's body; ``b""`` at its end.
 
@@ -275,20 +282,20 @@ class Connection:
             Disconnected: if the peer leaves before the end of the body.
             HTTPError: 400 if the framing is broken, 408 if the peer is too slow.
         """
+        if self._http.expects_continue:
+            self.transport.write(self._http.send_continue())
+        while (piece := self._piece()) is None:
+            if not await self._receive():
+                raise ProtocolError(408, "waited too long for more of the request's body")
+        return piece
+
+    def _piece(self) -> bytes | None:
         try:
-            return await self._read_body()
+            return self._http.read_body()
         except ProtocolError:
             if self._http.closed:
                 raise Disconnected("the client left before its body was complete") from None
             raise
-
-    async def _read_body(self) -> bytes:
-        if self._http.expects_continue:
-            self.transport.write(self._http.send_continue())
-        while (piece := self._http.read_body()) is None:
-            if not await self._receive():
-                raise ProtocolError(408, "waited too long for more of the request's body")
-        return piece
 
     @property
     def holds_more(self) -> bool:

@@ -7,9 +7,9 @@ from urllib.parse import unquote_to_bytes
 
 from finch.config import KIB, Limits
 from finch.errors import HTTPError
-from finch.headers import Headers, MultiMapping
+from finch.headers import MultiMapping
 from finch.http.body import BodySource
-from finch.http.media import FORM, MULTIPART, charset_of, content_type_of, media_type
+from finch.http.media import FORM, MULTIPART, charset_of, media_type
 from finch.http.multipart import Bounds, decoded, read_multipart
 from finch.http.spool import Spool, in_thread
 from finch.http.uploads import Upload
@@ -39,8 +39,12 @@ class Readable(Protocol):
     """What is needed of a request."""
 
     @property
-    def headers(self) -> Headers:
-        """The request's headers."""
+    def content_type(self) -> str:
+        """The request's Content-Type; empty if it has none."""
+
+    @property
+    def content_length(self) -> int:
+        """The length of its body in bytes, as the head says it; 0 if it does not."""
 
     async def body(self) -> bytes:
         """The whole body."""
@@ -65,7 +69,7 @@ async def read_form(request: Readable, limits: Limits, max_uploads: int | None =
         ConfigurationError: if it has files, and ``multipart`` is not installed.
         Disconnected: if the client leaves before the end.
     """
-    content_type = content_type_of(request.headers)
+    content_type = request.content_type
     kind = media_type(content_type)
     if kind == MULTIPART:
         bounds = Bounds(
@@ -73,7 +77,8 @@ async def read_form(request: Readable, limits: Limits, max_uploads: int | None =
             limits.max_body,
             limits.max_uploads if max_uploads is None else max_uploads,
         )
-        _check_length(request.headers, bounds.fields + bounds.uploads)
+        if request.content_length > (most := bounds.fields + bounds.uploads):
+            raise HTTPError(413, f"the form is longer than {most} bytes")
         spool = Spool()
         request.close_later(spool)
         try:
@@ -89,12 +94,6 @@ async def read_form(request: Readable, limits: Limits, max_uploads: int | None =
     raise HTTPError(
         415, f"the body is {kind[:60] or 'of no type'}, and must be a form: {FORM} or {MULTIPART}"
     )
-
-
-def _check_length(headers: Headers, most: int) -> None:
-    length = headers.get("content-length", "0")
-    if len(length) > 18 or int(length) > most:
-        raise HTTPError(413, f"the form is longer than {most} bytes")
 
 
 async def _urlencoded(body: bytes, content_type: str, limits: Limits) -> list[tuple[str, str]]:

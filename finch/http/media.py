@@ -9,7 +9,6 @@ import re
 from typing import Final
 
 from finch.errors import HTTPError
-from finch.headers import Headers
 
 FORM: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
@@ -42,18 +41,6 @@ _CHARSETS: Final = {
 def media_type(content_type: str) -> str:
     """The media type of a Content-Type, in lower case and without parameters."""
     return content_type.partition(";")[0].strip().lower()
-
-
-def content_type_of(headers: Headers) -> str:
-    """The Content-Type of a request; empty if it has none.
-
-    Raises:
-        HTTPError: 400 if there are several: a program in front may have taken another one.
-    """
-    lines = headers.getlist("content-type")
-    if len(lines) > 1:
-        raise HTTPError(400, "the request has several Content-Types")
-    return lines[0] if lines else ""
 
 
 def parameters(content_type: str, name: str) -> list[str]:

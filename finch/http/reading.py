@@ -12,11 +12,11 @@ import trio
 from finch.config import Limits
 from finch.conversions import DecHook, checked_hook, type_name, why_never_filled
 from finch.errors import HTTPError
-from finch.headers import Headers
-from finch.http.body import BodySource, Pieces, Whole
-from finch.http.media import charset_of, codec_of, content_type_of
+from finch.http.body import BodySource, Pieces, Whole, declared_length
+from finch.http.media import charset_of, codec_of
 from finch.turns import account
 from finch.typed import Decode, decoder, shared_decoder
+from finch.wire.head import RawHeaders
 from finch.wire.numbers import LONG, TOO_COSTLY, too_costly
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ class Readable(ABC):
 
     @property
     @abstractmethod
-    def headers(self) -> Headers:
-        """The headers: a case-insensitive multi-mapping of str."""
+    def raw_headers(self) -> RawHeaders:
+        """The headers as bytes, with names in lower case."""
 
     @property
     @abstractmethod
@@ -63,6 +63,23 @@ class Readable(ABC):
     @abstractmethod
     def close_later(self, resource: AsyncClosable) -> None:
         """Close this when the request is answered. For Finch's own use."""
+
+    @property
+    def content_type(self) -> str:
+        """The Content-Type; empty if the request has none.
+
+        Raises:
+            HTTPError: 400 if there are several: a program in front may have taken another one.
+        """
+        found = [value for name, value in self.raw_headers if name == b"content-type"]
+        if len(found) > 1:
+            raise HTTPError(400, "the request has several Content-Types")
+        return found[0].decode("latin-1") if found else ""
+
+    @property
+    def content_length(self) -> int:
+        """The length of the body in bytes, as the head says it; 0 if it does not."""
+        return declared_length(self.raw_headers) or 0
 
     def stream(self) -> AsyncIterator[bytes]:
         """The body in pieces, as they arrive. Its length is not limited: the handler must set a
@@ -94,8 +111,7 @@ class Readable(ABC):
             Disconnected: if the client leaves before the end.
         """
         if self._body is None:
-            length = self.headers.get("content-length", "0")
-            if len(length) > 18 or int(length) > self._max_body:
+            if self.content_length > self._max_body:
                 raise self._too_large()
             source = self.take_source()
             pieces: list[bytes] = []
@@ -120,7 +136,7 @@ class Readable(ABC):
             HTTPError: 400 if the body cannot be decoded, 415 if the charset is unknown; 413 as in
                 :meth:`body`.
         """
-        charset = charset_of(content_type_of(self.headers))
+        charset = charset_of(self.content_type)
         codec = codec_of(charset)
         try:
             return (await self.body()).decode(codec)

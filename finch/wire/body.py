@@ -9,8 +9,8 @@ after them, h11 waits between two chunks, so it does not notice. h11 takes 6 us 
 megabyte may come in a million chunks. Property tests show that the body is the same. h11 reads all
 the rest: an incomplete chunk, the last chunk, trailers, and a body with a known length.
 
-h11 is slow to import, and most requests have no body. So ``finch.wire.http`` imports this module
-at the first request with a body.
+A body with a known length needs none of this: see ``finch.wire.sized``. h11 is slow to import, and
+few requests have a chunked body. So ``finch.wire.http`` imports this module at the first of them.
 """
 
 from __future__ import annotations

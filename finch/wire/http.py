@@ -1,8 +1,8 @@
 """HTTP/1.1 on the server's side of one connection: bytes to requests, and one cycle after another.
 
-A head is read strictly, when it is complete and within the limits. h11 reads a body: it gets the
-head again, and the bytes after it if their framing is correct. Requests without a body do not need
-h11. ``finch.wire.response`` writes the responses.
+A head is read strictly, when it is complete and within the limits. h11 reads a chunked body: it
+gets the head again, and the bytes after it if their framing is correct. Requests without a body,
+and those that say its length, do not need h11. ``finch.wire.response`` writes the responses.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from finch.wire.head import (
     read_head,
 )
 from finch.wire.response import ResponseWriter, Sent
+from finch.wire.sized import SizedBody
 
 if TYPE_CHECKING:
     from finch.wire.body import RequestBody
@@ -61,7 +62,7 @@ class HTTPConnection(ResponseWriter):
         self._scanned = 0  # this many bytes of it do not contain the end of a head
         self._line_is_right = False  # whether the request line is complete and correct
         self._closed = False
-        self._body: RequestBody | None = None  # None if the request has no body
+        self._body: RequestBody | SizedBody | None = None  # None if the request has no body
 
     @property
     def closed(self) -> bool:
@@ -111,10 +112,12 @@ class HTTPConnection(ResponseWriter):
         del buffer[:size]
         self._version = head.version
         self._head_only = head.method == "HEAD"
-        if length != 0:
+        if length is None:
             from finch.wire.body import RequestBody
 
             self._body = RequestBody(raw, length, limits)
+        elif length:
+            self._body = SizedBody(head, length)
         self._keep_alive = keep_alive
         return head
 
