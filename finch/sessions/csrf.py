@@ -35,6 +35,7 @@ _KEY: Final = "csrf"  # where the session has what the tokens are made of
 _SIZE: Final = 16  # bytes
 _SAFE: Final = ("GET", "HEAD", "OPTIONS", "TRACE")  # RFC 9110, section 9.2.1
 _OWN: Final = ("same-origin", "none")  # none: the visitor did it, by a bookmark for example
+_BY_ITSELF: Final = frozenset(("basic", "digest", "negotiate", "ntlm"))  # what browsers remember
 _ORIGIN: Final = re.compile(r"(https?://[^/?#\\@\s]+)(?:[/?#]|\Z)", re.IGNORECASE)
 _SHOWN: Final = 100  # characters of what a client sent
 _log = logging.getLogger("finch.sessions")
@@ -106,7 +107,8 @@ class CSRF:
         if referers:
             found = [_ORIGIN.match(one) for one in referers]
             return True, _foreign(request, [one[1] if one else "" for one in found])
-        return not _has_credentials(request), None
+        # a program sends no Origin at all; a page could log a visitor in as somebody else
+        return not origins and not _has_credentials(request), None
 
 
 def _foreign(request: Request, origins: list[str]) -> str | None:
@@ -118,8 +120,8 @@ def _foreign(request: Request, origins: list[str]) -> str | None:
 
 def _has_credentials(request: Request) -> bool:
     """Whether it has what browsers send by themselves, whoever made the page."""
-    basic = request.headers.get("authorization", "").lower().startswith("basic")
-    return basic or "cookie" in request.headers
+    scheme = request.headers.get("authorization", "").partition(" ")[0].lower()
+    return scheme in _BY_ITSELF or "cookie" in request.headers
 
 
 def _refusal_of(request: Request, page: str, log: Seldom) -> HTTPError:

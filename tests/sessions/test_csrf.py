@@ -134,7 +134,16 @@ async def test_a_program_without_cookies_passes():
         assert (await client.post("/")).status == 200
         assert (await client.post("/", headers={"authorization": "Bearer x"})).status == 200
         # browsers send these by themselves, as they do cookies
-        assert (await client.post("/", headers={"authorization": "Basic eDp5"})).status == 403
+        for scheme in ("Basic eDp5", "Digest x=y", "negotiate YII=", "NTLM TlRM"):
+            assert (await client.post("/", headers={"authorization": scheme})).status == 403
+
+
+async def test_a_page_that_hides_its_origin_is_no_program():
+    """It could log a visitor in, who has no cookie yet, as the attacker."""
+    async with TestClient(csrf_app()) as client:
+        assert (await client.post("/", headers={"origin": "null"})).status == 403
+        own = {"origin": "null", "x-csrf-token": (await client.get("/")).text}
+        assert (await client.post("/", headers=own)).status == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
