@@ -279,6 +279,31 @@ async def test_with_debug_nobody_elsewhere_sees_a_traceback(client, host):
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("x-forwarded-for", "192.0.2.1", False),
+        ("x-forwarded-for", "127.0.0.1, 192.0.2.1", False),
+        ("x-forwarded-for", "192.0.2.1, 127.0.0.1", False),
+        ("x-forwarded-for", "localhost", False),
+        ("x-real-ip", "2001:db8::1", False),
+        ("forwarded", "for=192.0.2.1;proto=https", False),
+        ("forwarded", "proto=https", False),
+        ("forwarded", "for=_hidden", False),
+        ("forwarded", '"', False),
+        ("x-forwarded-for", "127.0.0.1", True),  # the developer's own proxy
+        ("x-forwarded-for", "::1", True),
+        ("forwarded", 'for="[::1]:4711"', True),
+    ],
+)
+async def test_with_debug_a_proxy_here_that_reports_its_clients_hides_it_from_them(
+    name, value, shown
+):
+    """Even if Finch does not know the proxy, and the client has asked for localhost."""
+    response = await ask(application(debug=True), "/bug", headers={**BROWSER, name: value})
+    assert ("ValueError" in response.text) is shown
+
+
+@pytest.mark.parametrize(
     ("client", "host"),
     [
         (HERE, "localhost"),
