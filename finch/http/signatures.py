@@ -227,6 +227,7 @@ def _marked(
         annotation = _annotation(index, taken)
         source, key = read_marks(typing.get_args(annotation)[1:])
         if typing.get_origin(annotation) is not typing.Annotated or source is None:
+            _refuse_lost(index, taken, annotation, path)
             continue
         if name in wanted:
             raise ConfigurationError(
@@ -255,6 +256,33 @@ def _marked(
             "body: write one type with both, as a msgspec.Struct"
         )
     return found
+
+
+def _refuse_lost(
+    index: Callable[..., Any], taken: inspect.Parameter, annotation: Any, path: str
+) -> None:
+    """Refuse a marker that would not be seen, so that the parameter would never be filled."""
+    whose = f"{taken.name} of {name_of(index)}, the handler of {path}"
+    if any(map(_is_marked, typing.get_args(annotation))):
+        raise ConfigurationError(
+            f"{whose}, has its marker inside of another type: write the marker outside, as in "
+            "Query[int | None] or Query[list[str]]"
+        )
+    if isinstance(taken.annotation, str) and annotation is inspect.Parameter.empty:
+        marker = taken.replace(annotation=taken.annotation.partition("[")[0])
+        try:
+            _resolved(index, taken)
+        except Exception as error:
+            if _is_marked(_annotation(index, marker)):
+                raise ConfigurationError(
+                    f"{whose}: {taken.annotation!r} cannot be read: {error}. If annotations are "
+                    "text, their types must be globals of the handler's module"
+                ) from None
+
+
+def _is_marked(annotation: Any) -> bool:
+    is_annotated = typing.get_origin(annotation) is typing.Annotated
+    return is_annotated and read_marks(typing.get_args(annotation)[1:])[0] is not None
 
 
 def _check_request(index: Callable[..., Any], first: inspect.Parameter, path: str) -> None:
@@ -346,6 +374,13 @@ def _kinds(annotation: Any) -> tuple[Any, ...]:
 
 def _annotation(index: Callable[..., Any], parameter: inspect.Parameter) -> Any:
     """The annotation of a parameter; empty if it cannot be resolved."""
+    try:
+        return _resolved(index, parameter)
+    except Exception:  # evaluating an annotation may raise anything
+        return inspect.Parameter.empty
+
+
+def _resolved(index: Callable[..., Any], parameter: inspect.Parameter) -> Any:
     annotation = parameter.annotation
     if not isinstance(annotation, str):
         return annotation
@@ -357,10 +392,7 @@ def _annotation(index: Callable[..., Any], parameter: inspect.Parameter) -> Any:
     names = getattr(inspect.unwrap(plain), "__globals__", {})
     # Only this parameter: names in the other annotations may exist only for type checkers.
     alone = types.SimpleNamespace(__annotations__={parameter.name: annotation})
-    try:
-        return typing.get_type_hints(alone, globalns=names, include_extras=True)[parameter.name]
-    except Exception:  # evaluating an annotation may raise anything
-        return inspect.Parameter.empty
+    return typing.get_type_hints(alone, globalns=names, include_extras=True)[parameter.name]
 
 
 def _shown(annotation: Any) -> str:

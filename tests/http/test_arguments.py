@@ -311,6 +311,18 @@ async def opaque_body(a: Body[Opaque]): ...
 async def unmarked(request, page: int): ...
 
 
+async def inside(request, page: Query[int] | None = None): ...
+
+
+async def inside_list(request, tags: list[Query[str]] = ()): ...
+
+
+async def unreadable(request, page: "Query[Unknown]" = None): ...  # noqa: F821
+
+
+async def unreadable_first(page: "Query[Unknown]"): ...  # noqa: F821
+
+
 @pytest.mark.parametrize(
     ("path", "handler", "said"),
     [
@@ -320,6 +332,10 @@ async def unmarked(request, page: int): ...
         ("/", opaque, "a of the handler of /: msgspec does not know how to make Opaque"),
         ("/", opaque_body, "msgspec does not know how to make Opaque"),
         ("/", unmarked, "say where it comes from: page: Query[str], Header, Cookie, Body"),
+        ("/", inside, "has its marker inside of another type: write the marker outside"),
+        ("/", inside_list, "inside_list, the handler of /, has its marker inside of another type"),
+        ("/", unreadable, "page of unreadable, the handler of /: 'Query[Unknown]' cannot be read"),
+        ("/", unreadable_first, "name 'Unknown' is not defined"),
     ],
 )
 def test_a_handler_that_no_request_can_fill_is_refused_at_once(path, handler, said):
