@@ -79,6 +79,16 @@ _YES: Final = frozenset(("on", "yes"))  # what a browser sends for a checkbox; w
 _NO: Final = frozenset(("off", "no"))
 
 
+_WITH_FIELDS: Final = (shapes.StructType, shapes.DataclassType, shapes.TypedDictType)
+_NO_TEXT: Final = (  # what no text becomes
+    *_WITH_FIELDS,
+    shapes.DictType,
+    shapes.RawType,
+    shapes.CollectionType,
+    shapes.TupleType,
+)
+
+
 class Argument:
     """One marked parameter of a handler.
 
@@ -93,7 +103,17 @@ class Argument:
             in the request, and whether each takes a list; else None.
     """
 
-    __slots__ = ("_is_bool", "default", "fields", "key", "many", "name", "source", "type")
+    __slots__ = (
+        "_is_bool",
+        "_switches",
+        "default",
+        "fields",
+        "key",
+        "many",
+        "name",
+        "source",
+        "type",
+    )
 
     def __init__(self, name: str, source: Source, key: str, type: Any, default: Any) -> None:
         self.name = name
@@ -102,17 +122,27 @@ class Argument:
         self.type = type
         shape = _shape(type)
         self.many = _takes_many(shape)
-        self.fields = _fields(shape) if source in (Source.QUERY, Source.FORM) else None
+        fields = _fields(shape) if source in (Source.QUERY, Source.FORM) else None
+        many = {name: _takes_many(kind) for name, kind in (fields or {}).items()}
+        self.fields = None if fields is None else many
+        self._switches = [name for name, kind in (fields or {}).items() if _is_switch(kind)]
         if default is MISSING and source is not Source.BODY:
             if self.many:
                 default = _NONE_AT_ALL
             elif _allows_none(shape):
                 default = None
         self.default = default
-        self._is_bool = isinstance(shape, shapes.BoolType)
+        self._is_bool = _is_switch(shape)
 
     def why_never_filled(self, dec_hook: Callable[[Any, Any], Any] | None) -> str:
         """Why no request has a value of this type; empty if some have."""
+        shape = _shape(self.type)
+        if self.source is not Source.BODY and self.fields is None and not _fits_some(shape, self):
+            wanted = "Upload or list[Upload]" if self.source is Source.FILE else "str or list[int]"
+            return (
+                f"no {self.source.value} would ever fit {type_name(self.type)}; write a type such "
+                f"as {wanted}"
+            )
         if self.source is Source.FILE or self.type in (bytes, str, Any):
             return ""
         return why_never_filled(self.type, has_hook=dec_hook is not None)
@@ -131,6 +161,9 @@ class Argument:
             }
             if not said and self.default is not MISSING:
                 return self.default
+            for key in self._switches:
+                if key in said:
+                    said[key] = _switched(said[key])
         elif self.key not in values:
             if self.default is MISSING:
                 raise ValueError(f"the {self._what} is missing")
@@ -143,9 +176,8 @@ class Argument:
             said = values[self.key]
         if self.type is str and type(said) is str:  # most are
             return said
-        if self._is_bool and isinstance(said, str):
-            word = said.lower()
-            said = True if word in _YES else False if word in _NO else said
+        if self._is_bool:
+            said = _switched(said)
         try:
             return msgspec.convert(said, self.type, strict=False, dec_hook=hook)
         except msgspec.ValidationError as error:
@@ -289,6 +321,42 @@ def _shape(type: Any) -> shapes.Type:
     return shape
 
 
+def _kinds(shape: shapes.Type) -> list[shapes.Type]:
+    """The types that a type allows, without None."""
+    if isinstance(shape, shapes.UnionType):
+        return [one for part in shape.types for one in _kinds(part)]
+    if isinstance(shape, shapes.Metadata):
+        return _kinds(shape.type)
+    return [] if isinstance(shape, shapes.NoneType) else [shape]
+
+
+def _is_switch(shape: shapes.Type) -> bool:
+    """Whether it is a bool, and the words of a checkbox do not stand for themselves."""
+    kinds = _kinds(shape)
+    return any(isinstance(one, shapes.BoolType) for one in kinds) and not any(
+        isinstance(one, shapes.StrType) for one in kinds
+    )
+
+
+def _switched(said: Any) -> Any:
+    word = said.lower() if isinstance(said, str) else ""
+    return True if word in _YES else False if word in _NO else said
+
+
+def _fits_some(shape: shapes.Type, argument: Argument) -> bool:
+    """Whether a text, or several, may become this type; or an upload, if that is asked for."""
+    kinds = _kinds(shape)
+    if argument.many:
+        kinds = [one for many in kinds for item in _items(many) for one in _kinds(item)]
+    if argument.source is Source.FILE:
+        return any(isinstance(one, shapes.CustomType | shapes.AnyType) for one in kinds)
+    return not kinds or not all(isinstance(one, _NO_TEXT) for one in kinds)
+
+
+def _items(shape: Any) -> list[shapes.Type]:
+    return list(shape.item_types) if isinstance(shape, shapes.TupleType) else [shape.item_type]
+
+
 def _takes_many(shape: shapes.Type) -> bool:
     if isinstance(shape, shapes.UnionType):
         return all(_takes_many(one) for one in shape.types if not isinstance(one, shapes.NoneType))
@@ -301,7 +369,8 @@ def _allows_none(shape: shapes.Type) -> bool:
     return isinstance(shape, shapes.UnionType) and shape.includes_none
 
 
-def _fields(shape: shapes.Type) -> dict[str, bool] | None:
-    if not isinstance(shape, shapes.StructType | shapes.DataclassType | shapes.TypedDictType):
+def _fields(shape: shapes.Type) -> dict[str, shapes.Type] | None:
+    kinds = _kinds(shape)
+    if len(kinds) != 1 or not isinstance(kinds[0], _WITH_FIELDS):
         return None
-    return {field.encode_name: _takes_many(field.type) for field in shape.fields}
+    return {field.encode_name: field.type for field in kinds[0].fields}
