@@ -268,6 +268,9 @@ async def _read_body(request: Request, argument: Argument) -> Any:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind and kind != "application/json" and not kind.endswith("+json"):
         raise HTTPError(415, f"the body is {kind!r}, but this takes application/json")
+    if not kind and "origin" in request.headers:
+        # A page of any site may send a Blob without a type, without being asked (Fetch, CORS).
+        raise HTTPError(415, "the body of a page has no Content-Type, and this takes JSON")
     return await request.json(argument.type)
 
 

@@ -233,6 +233,17 @@ async def test_a_typed_body_is_json_and_a_form_of_another_site_is_not(content_ty
     assert response.status == status
 
 
+@pytest.mark.parametrize("headers", [{}, {"content-type": ""}])
+@pytest.mark.parametrize("origin", ["https://evil.example", "null"])
+async def test_a_typed_body_of_a_page_says_that_it_is_json(headers, origin):
+    """A page of another site may send a Blob without a type, and its browser asks nobody before."""
+    app = taking(Body[Place])
+    response = await ask(app, content=b'{"x": 1}', headers={**headers, "origin": origin})
+
+    assert response.status == 415
+    assert "no Content-Type" in response.text
+
+
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
