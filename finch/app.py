@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, TypeVar, Unpack
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from finch.backplanes import Backplanes
 from finch.beside import Beside
 from finch.browser import BrowserClient
 from finch.config import Limits
 from finch.conversions import DecHook, check_hook
-from finch.declaring import bare
 from finch.describe.description import Description
 from finch.described import Described
 from finch.errors import ConfigurationError
@@ -20,16 +21,16 @@ from finch.health import health_routes
 from finch.http.guarding import Auth, Level, Middleware
 from finch.http.language import check_languages
 from finch.http.paths import parse_path
-from finch.http.pipeline import Pipeline, check_error
-from finch.http.request import Request
-from finch.http.response import Response
-from finch.http.routing import FinchRoute, Router
+from finch.keywords import takes_options
 from finch.lifespan import Lifespan, Time
 from finch.metrics import metrics_route
 from finch.shortcuts import Shortcuts
 from finch.sockets.manager import SocketManager
-from finch.sockets.options import OfApplication, SocketOptions, takes_options
+from finch.sockets.options import OfApplication, SocketOptions
 from finch.sockets.stats import Stats
+
+if TYPE_CHECKING:
+    from finch.templates import Templates
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -55,6 +56,10 @@ class FinchApp(Described, Beside, Shortcuts):
             and ``/asyncapi.json``, and a page that shows both, at ``/docs``. A
             :class:`finch.Description` says it better: title, version, other paths, who may read
             them.
+        static: a folder whose files are served at its name: ``static="assets"`` at ``/assets``. See
+            :meth:`static` for more.
+        templates: the folder of the templates of :meth:`finch.Request.render`, or a
+            :class:`finch.templates.Templates`; needs ``finch-trio[templates]``.
         languages: the language tags that the application speaks, the default first.
         limits: the limits; ``Limits()`` if left out.
         backplane: the URL of the Redis that joins several processes into one application, such as
@@ -96,6 +101,8 @@ class FinchApp(Described, Beside, Shortcuts):
         health: bool = False,
         debug: bool = False,
         describe: Description | bool = False,
+        static: str | PathLike[str] | None = None,
+        templates: str | PathLike[str] | Templates | None = None,
         languages: Iterable[str] = ("en",),
         limits: Limits | None = None,
         backplane: str | None = None,
@@ -120,12 +127,7 @@ class FinchApp(Described, Beside, Shortcuts):
         self.socket_options = SocketOptions.of_application(options, self.limits)
         self.state: dict[str, Any] = {}
         """A dict in which the application may keep whatever it wants."""
-        self._router = Router()
-        self._pipeline = Pipeline(self._router)
-        level = Level.of(auth, middleware, "the application")
-        self._level = Level(level.auth)
-        for one in level.middleware:
-            self.middleware(one)
+        self._begin(Level.of(auth, middleware, "the application"))
         self._lifespan = Lifespan()
         self.worker = 1
         """The number of this process among the workers of one machine, from 1 on. Another process
@@ -135,7 +137,6 @@ class FinchApp(Described, Beside, Shortcuts):
         if client_path is not None:
             self._client = BrowserClient(client_path, lambda: self.types() if self.debug else None)
         self._serves_client = False
-        self._own: dict[str, FinchRoute] = {}  # routes that Finch has added, by path
         self._served: list[SocketManager] = []  # the managers that clients can connect to
         if health:
             for route in health_routes(lambda: self._lifespan.serving, self._states):
@@ -149,6 +150,10 @@ class FinchApp(Described, Beside, Shortcuts):
 
             most = self.limits.max_message_size
             self.add_routes([publish_route(publish_path, publish_token, self, most)])
+        self.templates = _made_templates(templates)
+        """What makes the pages of :meth:`finch.Request.render`; None if there are no templates."""
+        if static is not None:
+            self.static(f"/{Path(static).name}", static)
         if describe is not False:
             self._describe(describe)
 
@@ -156,52 +161,6 @@ class FinchApp(Described, Beside, Shortcuts):
 
     def _options(self) -> SocketOptions:
         return self.socket_options
-
-    def _behind(self, *levels: Level) -> Iterator[Level]:
-        return (one for one in (self._level, *levels) if one.says_something)
-
-    def _add_leaves(self, route: FinchRoute, prefix: str, levels: tuple[Level, ...]) -> None:
-        for leaf in route.leaves(prefix, (self._level, *levels)):
-            if leaf.plan is not None:
-                leaf.plan.check(self.dec_hook, leaf.path)
-            own = self._own.get(leaf.path)
-            if own is not None and (not own.gives_way or own.methods & leaf.methods):
-                self._router.remove(self._own.pop(leaf.path))
-            if leaf.gives_way:
-                same = [one for one in self._router.routes() if one.path == leaf.path]
-                if any(one.methods & leaf.methods for one in same):
-                    continue
-                self._own[leaf.path] = leaf
-            self._router.add(leaf)
-            self._pipeline.prepare(leaf)
-
-    def path_for(self, key: str, /, **params: Any) -> str:
-        """The path of a route, such as ``/birds/7``, percent-encoded.
-
-        Parameters:
-            key: the route's ``key``; the name of its handler if no route has such a key.
-            params: the values of the path's parameters. All others become the query; a list gives
-                several values, None leaves one out.
-
-        Raises:
-            LookupError: if there is no such route, or several handlers have that name.
-            ValueError: if a value is missing, or no request for the path would reach the route.
-
-        Example::
-
-            @app.get("/birds/{bird_id:int}", key="bird")
-            async def bird(request, bird_id): ...
-
-            app.path_for("bird", bird_id=7, tab="songs")  # "/birds/7?tab=songs"
-        """
-        from finch.http.urls import path_for  # few need it
-
-        return path_for(self._router, key, params)
-
-    @property
-    def routes(self) -> list[FinchRoute]:
-        """All registered routes."""
-        return self._router.routes()
 
     # Sockets
 
@@ -229,8 +188,7 @@ class FinchApp(Described, Beside, Shortcuts):
         if implicit is not None:
             self._implicit = None
             manager.adopt(implicit)
-            if (mount := self._own.pop(self.socket_path or "", None)) is not None:
-                self._router.remove(mount)  # it has the guards of the manager before
+            if self._remove_own(self.socket_path or ""):  # it has the guards of the manager before
                 self.mount_manager(manager)
 
     def mount_manager(self, manager: SocketManager) -> None:
@@ -249,13 +207,6 @@ class FinchApp(Described, Beside, Shortcuts):
         self._serves_client = True
         for route in self._client.routes():
             self._add_own(route)
-
-    def _add_own(self, route: FinchRoute) -> None:
-        """Add a route, unless the application has one with this path."""
-        if not self._router.has_path(route.path):
-            self._own[route.path] = route
-            self._router.add(route)
-            self._pipeline.prepare(route)
 
     @property
     def client_url(self) -> str | None:
@@ -281,81 +232,6 @@ class FinchApp(Described, Beside, Shortcuts):
     def stats_by_path(self) -> dict[str, Stats]:
         """The figures of each manager by its path."""
         return {one.path or self.socket_path or "": one.stats() for one in self._backplanes}
-
-    # Around the handlers
-
-    @bare
-    def middleware(self, function: F) -> F:
-        """Register a function that wraps every handler: ``async def (request, call_next)``.
-
-        The first one registered is the outermost. ``await call_next(request)`` returns the
-        response, which may be an upgrade. The client gets what the function returns.
-
-        Raises:
-            ConfigurationError: if it is not such a function.
-
-        Example::
-
-            @app.middleware
-            async def timing(request, call_next):
-                begin = trio.current_time()
-                response = await call_next(request)
-                response.set_header("x-seconds", f"{trio.current_time() - begin:.6f}")
-                return response
-        """
-        self._pipeline.add_middleware(function)
-        if attach := getattr(function, "attach", None):  # of a guard, such as CORS
-            attach(self)
-        return function
-
-    def error_handler(self, what: int | type[Exception]) -> Callable[[F], F]:
-        """Register a function that answers errors of HTTP handlers:
-        ``async def (request, error)``.
-
-        Errors of socket handlers go to ``on_error``.
-
-        Parameters:
-            what: a status, or a type of exception (its subclasses included).
-
-        If the function returns a plain value, the response gets the status and headers of the
-        :class:`finch.HTTPError`, or status 500 for other exceptions. In the handler of 500,
-        ``error.__cause__`` is the exception that was raised.
-
-        Raises:
-            ConfigurationError: if ``what`` is neither of these, or if the function takes other
-                arguments.
-        """
-        check_error(what)
-
-        def register(function: F) -> F:
-            self._pipeline.add_error_handler(what, function)
-            return function
-
-        return register
-
-    async def handle(self, request: Request) -> Response:
-        """The response to a request. Errors become responses too.
-
-        Raises:
-            Disconnected: if the client left before its body was complete.
-        """
-        return await self._pipeline.handle(request)
-
-    async def answer_error(self, request: Request, error: BaseException) -> Response:
-        """The response to an error, by its error handler or by Finch: for middleware that changes
-        every response.
-
-        Parameters:
-            error: what ``call_next`` raised, except :class:`Disconnected`.
-
-        Example::
-
-            try:
-                return await call_next(request)
-            except OutOfSeed as error:
-                return await request.app.answer_error(request, error)
-        """
-        return await self._pipeline.answer(request, error)
 
     # Several processes
 
@@ -397,3 +273,11 @@ class FinchApp(Described, Beside, Shortcuts):
                     yield time
             finally:
                 self.leader = before
+
+
+def _made_templates(given: str | PathLike[str] | Templates | None) -> Templates | None:
+    if given is None:
+        return None
+    from finch.templates import Templates  # few applications have pages
+
+    return given if isinstance(given, Templates) else Templates(given)

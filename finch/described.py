@@ -9,25 +9,17 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from finch.describe.description import Description
-from finch.routes import Routes
+from finch.served import Served
 
 if TYPE_CHECKING:
-    from finch.http.pipeline import Pipeline
-    from finch.http.routing import FinchRoute
     from finch.sockets.manager import SocketManager
 
 
-class Described(Routes):
+class Described(Served):
     """The part of a :class:`finch.FinchApp` that describes it."""
 
     socket_manager: SocketManager
-    _pipeline: Pipeline
     _description: Description | None = None
-
-    @property
-    @abstractmethod
-    def routes(self) -> list[FinchRoute]:
-        """All registered routes."""
 
     @property
     @abstractmethod

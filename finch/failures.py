@@ -45,7 +45,7 @@ _ELSEWHERE: Final = {
         "match_info": "path_params",
         "view_args": "path_params",
         "remote_addr": "client",
-        "user": "state",
+        "files": "form",
     },
     "SocketClient": {
         "rq": "request",
@@ -99,7 +99,12 @@ _ELSEWHERE: Final = {
         "on_event": "on_startup",
         "add_url_rule": "add_routes",
         "add_api_route": "add_routes",
-        "include_router": "add_routes",
+        "include_router": "group",
+        "register_blueprint": "group",
+        "mount": "static",
+        "url_for": "path_for",
+        "url_path_for": "path_for",
+        "config": "state",
         "event": "socket",
         "on": "socket",
         "emit": "socket_manager.send_to_all",
@@ -262,13 +267,20 @@ def report_no_status(log: logging.Logger, error: BaseException) -> None:
 def _hint(error: BaseException) -> str:
     leaf = alone(error)
     if isinstance(leaf, AttributeError | TypeError) and "coroutine" in str(leaf):
-        return ". A coroutine is what an async function returns: write 'await' before the call"
+        return (
+            ". A coroutine is what an async function returns: write 'await' before the call; a def "
+            "cannot await, but its parameters can be marked with Body, Form or File"
+        )
+    if isinstance(leaf, TypeError) and "'method' object is not subscriptable" in str(leaf):
+        return ". A method is called before its result is used: (await request.form())['name']"
     if isinstance(leaf, RuntimeError | TypeError | AttributeError):
         text = str(leaf)
         if any(sign in text for sign in _ASYNCIO):
             return _ASYNCIO_HINT
         if "must derive from BaseException" in text:
             return ". Only errors are raised: return a response, or raise HTTPError(404, 'why')"
+    if isinstance(leaf, AttributeError) and str(leaf).startswith("'dict' object has no"):
+        return f". The state, the session and JSON are dicts: write state[{leaf.name or 'name'!r}]"
     if isinstance(leaf, AttributeError):
         meant = meant_by(leaf)
         return f". Did you mean {meant!r}?" if meant else ""

@@ -6,19 +6,29 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from os import PathLike
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from finch.http.guarding import Auth, Level, Middleware
 from finch.http.methods import Methods
 from finch.http.paths import parse_path
 from finch.http.routing import FinchRoute, listed_routes, parse_prefix
-from finch.sockets.options import OfSocket, SocketOptions, takes_options
+from finch.keywords import takes_options
+from finch.sockets.options import OfSocket, SocketOptions
 from finch.sockets.raw import RawSocketRoute
 
 if TYPE_CHECKING:
     from finch.http.static import StaticOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class OfRoute(TypedDict, total=False):
+    """The options of a route, beside its methods: as for :class:`finch.FinchRoute`."""
+
+    key: str | None
+    auth: Auth | None
+    middleware: Iterable[Middleware]
+    describe: bool
 
 
 class Routes(ABC):
@@ -76,14 +86,12 @@ class Routes(ABC):
         """
         return Group(self, prefix, auth=auth, middleware=middleware, describe=describe)
 
+    @takes_options(OfRoute)
     def route(
         self,
         *paths: str,
         methods: Iterable[str] = Methods.ONLY_GET,
-        key: str | None = None,
-        auth: Auth | None = None,
-        middleware: Iterable[Middleware] = (),
-        describe: bool = True,
+        **options: Unpack[OfRoute],
     ) -> Callable[[F], F]:
         """Register the handler of a path, or of several:
         ``async def handler(request, **path_params)``.
@@ -97,15 +105,8 @@ class Routes(ABC):
             self._check_path(path)  # now, so that @app.get without parentheses fails at once
 
         def register(handler: F) -> F:
-            route = FinchRoute(
-                paths if len(paths) > 1 else paths[0],
-                handler,
-                methods=methods,
-                key=key,
-                auth=auth,
-                middleware=middleware,
-                describe=describe,
-            )
+            several = paths if len(paths) > 1 else paths[0]
+            route = FinchRoute(several, handler, methods=methods, **options)
             self.add_routes([route])
             return handler
 
@@ -114,95 +115,30 @@ class Routes(ABC):
     def _check_path(self, path: str) -> None:
         parse_path(path)
 
-    def get(
-        self,
-        *paths: str,
-        key: str | None = None,
-        auth: Auth | None = None,
-        middleware: Iterable[Middleware] = (),
-        describe: bool = True,
-    ) -> Callable[[F], F]:
+    @takes_options(OfRoute)
+    def get(self, *paths: str, **options: Unpack[OfRoute]) -> Callable[[F], F]:
         """Register the handler of GET (and HEAD) at a path."""
-        return self.route(
-            *paths,
-            methods=Methods.ONLY_GET,
-            key=key,
-            auth=auth,
-            middleware=middleware,
-            describe=describe,
-        )
+        return self.route(*paths, methods=Methods.ONLY_GET, **options)
 
-    def post(
-        self,
-        *paths: str,
-        key: str | None = None,
-        auth: Auth | None = None,
-        middleware: Iterable[Middleware] = (),
-        describe: bool = True,
-    ) -> Callable[[F], F]:
+    @takes_options(OfRoute)
+    def post(self, *paths: str, **options: Unpack[OfRoute]) -> Callable[[F], F]:
         """Register the handler of POST at a path."""
-        return self.route(
-            *paths,
-            methods=Methods.ONLY_POST,
-            key=key,
-            auth=auth,
-            middleware=middleware,
-            describe=describe,
-        )
+        return self.route(*paths, methods=Methods.ONLY_POST, **options)
 
-    def put(
-        self,
-        *paths: str,
-        key: str | None = None,
-        auth: Auth | None = None,
-        middleware: Iterable[Middleware] = (),
-        describe: bool = True,
-    ) -> Callable[[F], F]:
+    @takes_options(OfRoute)
+    def put(self, *paths: str, **options: Unpack[OfRoute]) -> Callable[[F], F]:
         """Register the handler of PUT at a path."""
-        return self.route(
-            *paths,
-            methods=Methods.ONLY_PUT,
-            key=key,
-            auth=auth,
-            middleware=middleware,
-            describe=describe,
-        )
+        return self.route(*paths, methods=Methods.ONLY_PUT, **options)
 
-    def patch(
-        self,
-        *paths: str,
-        key: str | None = None,
-        auth: Auth | None = None,
-        middleware: Iterable[Middleware] = (),
-        describe: bool = True,
-    ) -> Callable[[F], F]:
+    @takes_options(OfRoute)
+    def patch(self, *paths: str, **options: Unpack[OfRoute]) -> Callable[[F], F]:
         """Register the handler of PATCH at a path."""
-        return self.route(
-            *paths,
-            methods=Methods.ONLY_PATCH,
-            key=key,
-            auth=auth,
-            middleware=middleware,
-            describe=describe,
-        )
+        return self.route(*paths, methods=Methods.ONLY_PATCH, **options)
 
-    def delete(
-        self,
-        *paths: str,
-        key: str | None = None,
-        auth: Auth | None = None,
-        middleware: Iterable[Middleware] = (),
-        describe: bool = True,
-    ) -> Callable[[F], F]:
+    @takes_options(OfRoute)
+    def delete(self, *paths: str, **options: Unpack[OfRoute]) -> Callable[[F], F]:
         """Register the handler of DELETE at a path."""
-        return self.route(
-            *paths,
-            methods=Methods.ONLY_DELETE,
-            key=key,
-            auth=auth,
-            middleware=middleware,
-            describe=describe,
-        )
+        return self.route(*paths, methods=Methods.ONLY_DELETE, **options)
 
     def static(
         self,

@@ -1018,9 +1018,13 @@ def sites():
     """Every call of something that may be an application's, and where it stands."""
     for path in ROOT.rglob("*.py"):
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        if module in ("failures", "app", "shortcuts", "sockets.manager") or module.startswith(
-            "testing."
-        ):
+        if module in (
+            "failures",
+            "app",
+            "served",
+            "shortcuts",
+            "sockets.manager",
+        ) or module.startswith("testing."):
             continue  # they define, register and test
         if module.startswith("client."):
             continue  # no server runs it

@@ -112,7 +112,7 @@ def test_it_serves_and_prints_the_url_and_the_routes(folder, name):
         lines = process.banner.splitlines()
         assert lines[0] == f"Finch serves {process.url}"
         assert "  GET      /slow" in lines
-        assert "  GET      /ws" in lines
+        assert "  GET,POST /ws" in lines
         assert "  socket   echo" in lines
 
 

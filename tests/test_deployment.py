@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from finch import Limits
-from finch.cli import _parser
+from finch.commands.serve import new_parser
 from tests.conftest import need
 from tests.pages import blocks, read
 
@@ -45,7 +45,7 @@ def test_systemd_understands_the_units(units):
 def test_finch_understands_the_commands_of_the_units(units):
     for unit in units:
         for words in re.findall(r"^ExecStart=\S+ -m finch (.*)", unit.read_text(), re.MULTILINE):
-            assert _parser().parse_args(words.split()).fd == 3
+            assert new_parser().parse_args(words.split()).fd == 3
 
 
 def test_a_pod_is_probed_where_it_serves_and_has_time_to_end():
@@ -53,7 +53,7 @@ def test_a_pod_is_probed_where_it_serves_and_has_time_to_end():
     [container] = spec["containers"]
     *python, app = container["command"][:4]
     assert (python, app) == (["python", "-m", "finch"], "app:app")
-    options = _parser().parse_args(container["command"][3:])
+    options = new_parser().parse_args(container["command"][3:])
     probes = {name: container[name]["httpGet"] for name in container if name.endswith("Probe")}
     assert {name: probe["path"] for name, probe in probes.items()} == {
         "startupProbe": "/readyz",

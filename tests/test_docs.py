@@ -50,7 +50,7 @@ def programs(*names):
         pytest.param(code, id=f"{name} {number}")
         for name in names
         for number, code in enumerate(blocks(read(name), "python"))
-        if not re.search("^from (pydantic|fastapi) ", code, re.MULTILINE)  # not needed for tests
+        if not re.search("^from (pydantic|fastapi|flask) ", code, re.MULTILINE)  # not for tests
     ]
 
 
@@ -73,6 +73,8 @@ SERVERS = [
     "sse",
     "coming-from-socketio",
     "coming-from-fastapi",
+    "coming-from-flask",
+    "settings",
 ]
 
 

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent / "finch"
 HOUSE = """
 encoding
 explain
+keywords
 headers
 errors
 conversions
@@ -91,7 +92,9 @@ http.methods
 http.paths
 http.converters
 http.patterns
+http.shapes
 http.arguments
+http.annotations
 http.signatures
 http.routing
 http.static
@@ -243,6 +246,7 @@ lifespan
 beside
 publishing
 routes
+served
 shortcuts
 templates
 browser

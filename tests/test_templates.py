@@ -449,3 +449,28 @@ async def test_in_debug_mode_a_changed_template_is_loaded_again(tmp_path):
             assert (await client.get("/a.html")).text == "one"
             write("two", 2)
             assert (await client.get("/a.html")).text == said
+
+
+async def test_an_application_with_a_folder_of_templates_renders_by_the_request(tmp_path):
+    (tmp_path / "bird.html").write_text("<h1>{{ name }} of {{ request.method }}</h1>")
+    app = FinchApp(templates=tmp_path)
+
+    @app.get("/birds/{name}")
+    async def bird(request, name):
+        return request.render("bird.html", name=name), 201
+
+    async with TestClient(app) as client:
+        response = await client.get("/birds/<b>")
+    assert (response.status, response.text) == (201, "<h1>&lt;b&gt; of GET</h1>")
+    assert isinstance(app.templates, Templates)
+    own = Templates(tmp_path)
+    assert FinchApp(templates=own).templates is own
+
+
+async def test_a_page_without_templates_says_how_to_have_them(caplog):
+    app = FinchApp()
+    app.get("/")(lambda request: request.render("bird.html"))
+
+    async with TestClient(app) as client:
+        assert (await client.get("/")).status == 500
+    assert "there are no templates for 'bird.html': write FinchApp(templates=" in caplog.text

@@ -43,8 +43,8 @@ def new_parser() -> argparse.ArgumentParser:
         "Serve a Finch application.",
         "Each setting may also be a variable such as FINCH_PORT, or a key in finch.toml or in "
         "[tool.finch] of pyproject.toml. finch types app:app prints the types of its sockets, as "
-        "TypeScript; finch openapi and finch asyncapi describe it. finch examples serves all "
-        "examples.",
+        "TypeScript; finch openapi and finch asyncapi describe it. finch new NAME writes a new "
+        "application, finch load URL measures a server, finch examples serves all examples.",
         SETTINGS,
     )
     parser.add_argument(
@@ -149,7 +149,7 @@ def _reload(options: argparse.Namespace) -> int:
     if options.workers not in (None, 1):
         raise ConfigurationError(
             f"{options.sources['reload']} and {options.sources['workers']} are both given; code is "
-            "reloaded in one process only"
+            "reloaded in one process only; write --workers 1 or --no-reload"
         )
     folders = list(dict.fromkeys(map(os.path.abspath, (".", *options.reload_dir))))
     watch = watch_in(folders)

@@ -14,10 +14,20 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeVar
 
 import msgspec
-from msgspec import inspect as shapes
 
 from finch.conversions import checked_hook, type_name, why_never_filled
 from finch.errors import ConfigurationError, HTTPError
+from finch.http.media import content_type_of, media_type
+from finch.http.shapes import (
+    allows_none,
+    fields_of,
+    fits_file,
+    fits_text,
+    is_switch,
+    shape_of,
+    switched,
+    takes_many,
+)
 
 if TYPE_CHECKING:
     from finch.headers import MultiMapping
@@ -27,7 +37,18 @@ T = TypeVar("T")
 
 
 class Source(enum.Enum):
-    """Where the value of a parameter comes from. The value is how errors name it."""
+    """Where the value of a parameter comes from. The value is how errors name it.
+
+    - ``Query``: a parameter of the query, ``page: Query[int] = 1``. A list gets all values of the
+      name; a Struct or dataclass is filled from the whole query.
+    - ``Header``: ``user_agent: Header[str]``. An underscore in the name stands for a hyphen.
+    - ``Cookie``: ``theme: Cookie[str] = "light"``.
+    - ``Body``: the whole body, as JSON that msgspec converts, or as bytes or text for
+      ``Body[bytes]`` and ``Body[str]``.
+    - ``Form``: a field of a form, ``name: Form[str]``. A Struct or dataclass is filled from the
+      whole form.
+    - ``File``: a file of a form, ``photo: File[Upload]``, ``photos: File[list[Upload]]``.
+    """
 
     QUERY = "query parameter"
     HEADER = "header"
@@ -37,20 +58,49 @@ class Source(enum.Enum):
     FILE = "file"
 
 
-Query = Annotated[T, Source.QUERY]
-"""A parameter of the query: ``page: Query[int] = 1``. A list gets all values of the name; a Struct
-or dataclass is filled from the whole query."""
-Header = Annotated[T, Source.HEADER]
-"""A header: ``user_agent: Header[str]``. An underscore in the name stands for a hyphen."""
-Cookie = Annotated[T, Source.COOKIE]
-"""A cookie: ``theme: Cookie[str] = "light"``."""
-Body = Annotated[T, Source.BODY]
-"""The whole body: JSON that msgspec converts, or the bytes or text itself for ``Body[bytes]`` and
-``Body[str]``."""
-Form = Annotated[T, Source.FORM]
-"""A field of a form: ``name: Form[str]``. A Struct or dataclass is filled from the whole form."""
-File = Annotated[T, Source.FILE]
-"""A file of a form: ``photo: File[Upload]``, ``photos: File[list[Upload]]``."""
+class Marker:
+    """A marker as a program sees it. To a type checker, ``Query[int]`` is an ``int``.
+
+    It is an object of its own, and not a generic alias, so that ``Query(1)``, which other
+    frameworks have, gets an error that says what to write.
+
+    Attributes:
+        source: where the value of a parameter with this marker comes from.
+    """
+
+    __slots__ = ("source",)
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def __getitem__(self, type: Any) -> Any:
+        return Annotated[type, self.source]
+
+    def __call__(self, *_: object, **__: object) -> typing.NoReturn:
+        name = repr(self)
+        raise ConfigurationError(
+            f"{name} takes its type in brackets, and the default stands behind it: write value: "
+            f"{name}[int] = 1. Bounds are those of msgspec: Annotated[{name}[int], Meta(ge=1)]"
+        )
+
+    def __repr__(self) -> str:
+        return self.source.name.title()
+
+
+if TYPE_CHECKING:
+    Query = Annotated[T, Source.QUERY]
+    Header = Annotated[T, Source.HEADER]
+    Cookie = Annotated[T, Source.COOKIE]
+    Body = Annotated[T, Source.BODY]
+    Form = Annotated[T, Source.FORM]
+    File = Annotated[T, Source.FILE]
+else:
+    Query = Marker(Source.QUERY)
+    Header = Marker(Source.HEADER)
+    Cookie = Marker(Source.COOKIE)
+    Body = Marker(Source.BODY)
+    Form = Marker(Source.FORM)
+    File = Marker(Source.FILE)
 
 
 class Named(NamedTuple):
@@ -74,19 +124,8 @@ def named(name: str) -> Named:
 MISSING: Final = inspect.Parameter.empty
 """The default of a parameter that has none."""
 
+_SHOWN: Final = 60  # characters of a Content-Type that a client sent
 _NONE_AT_ALL: Final = ()  # no value of a name that may have several
-_YES: Final = frozenset(("on", "yes"))  # what a browser sends for a checkbox; what people write
-_NO: Final = frozenset(("off", "no"))
-
-
-_WITH_FIELDS: Final = (shapes.StructType, shapes.DataclassType, shapes.TypedDictType)
-_NO_TEXT: Final = (  # what no text becomes
-    *_WITH_FIELDS,
-    shapes.DictType,
-    shapes.RawType,
-    shapes.CollectionType,
-    shapes.TupleType,
-)
 
 
 class Argument:
@@ -120,24 +159,25 @@ class Argument:
         self.source = source
         self.key = key
         self.type = type
-        shape = _shape(type)
-        self.many = _takes_many(shape)
-        fields = _fields(shape) if source in (Source.QUERY, Source.FORM) else None
-        many = {name: _takes_many(kind) for name, kind in (fields or {}).items()}
+        shape = shape_of(type)
+        self.many = takes_many(shape)
+        fields = fields_of(shape) if source in (Source.QUERY, Source.FORM) else None
+        many = {name: takes_many(kind) for name, kind in (fields or {}).items()}
         self.fields = None if fields is None else many
-        self._switches = [name for name, kind in (fields or {}).items() if _is_switch(kind)]
+        self._switches = [name for name, kind in (fields or {}).items() if is_switch(kind)]
         if default is MISSING and source is not Source.BODY:
             if self.many:
                 default = _NONE_AT_ALL
-            elif _allows_none(shape):
+            elif allows_none(shape):
                 default = None
         self.default = default
-        self._is_bool = _is_switch(shape)
+        self._is_bool = is_switch(shape)
 
     def why_never_filled(self, dec_hook: Callable[[Any, Any], Any] | None) -> str:
         """Why no request has a value of this type; empty if some have."""
-        shape = _shape(self.type)
-        if self.source is not Source.BODY and self.fields is None and not _fits_some(shape, self):
+        shape = shape_of(self.type)
+        fits = fits_file if self.source is Source.FILE else fits_text
+        if self.source is not Source.BODY and self.fields is None and not fits(shape):
             wanted = "Upload or list[Upload]" if self.source is Source.FILE else "str or list[int]"
             return (
                 f"no {self.source.value} would ever fit {type_name(self.type)}; write a type such "
@@ -163,7 +203,7 @@ class Argument:
                 return self.default
             for key in self._switches:
                 if key in said:
-                    said[key] = _switched(said[key])
+                    said[key] = switched(said[key])
         elif self.key not in values:
             if self.default is MISSING:
                 raise ValueError(f"the {self._what} is missing")
@@ -177,7 +217,7 @@ class Argument:
         if self.type is str and type(said) is str:  # most are
             return said
         if self._is_bool:
-            said = _switched(said)
+            said = switched(said)
         try:
             return msgspec.convert(said, self.type, strict=False, dec_hook=hook)
         except msgspec.ValidationError as error:
@@ -265,12 +305,12 @@ async def _read_body(request: Request, argument: Argument) -> Any:
         return await request.body()
     if argument.type is str:
         return await request.text()
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind and kind != "application/json" and not kind.endswith("+json"):
-        raise HTTPError(415, f"the body is {kind!r}, but this takes application/json")
-    if not kind and "origin" in request.headers:
-        # A page of any site may send a Blob without a type, without being asked (Fetch, CORS).
-        raise HTTPError(415, "the body of a page has no Content-Type, and this takes JSON")
+    kind = media_type(content_type_of(request.headers))
+    if kind != "application/json" and not kind.endswith("+json"):
+        # Without a type as well: a page of any site can make a browser send such a body, with the
+        # visitor's cookies (a Blob without a type).
+        said = ascii(kind[:_SHOWN]) if kind else "of no type"
+        raise HTTPError(415, f"the body is {said}, but this takes application/json")
     return await request.json(argument.type)
 
 
@@ -298,6 +338,8 @@ def read_marks(metadata: Iterable[Any]) -> tuple[Source | None, str | None]:
     for mark in metadata:
         if isinstance(mark, Source):
             source = mark
+        elif isinstance(mark, Marker):  # Annotated[int, Query]
+            source = mark.source
         elif isinstance(mark, Named):
             name = mark.name
     return source, name
@@ -306,74 +348,7 @@ def read_marks(metadata: Iterable[Any]) -> tuple[Source | None, str | None]:
 def unmarked(annotation: Any) -> Any:
     """The annotation without markers, but with msgspec's ``Meta``."""
     base, *metadata = typing.get_args(annotation)
-    if isinstance(base, TypeVar):  # Query without [...]
-        base = str
     for mark in metadata:
-        if not isinstance(mark, Source | Named):
+        if not isinstance(mark, Source | Named | Marker):
             base = Annotated[base, mark]
     return base
-
-
-def _shape(type: Any) -> shapes.Type:
-    try:
-        shape = shapes.type_info(type)
-    except Exception as error:  # NameError, TypeError, whatever an annotation leads to
-        raise TypeError(f"msgspec cannot make {type_name(type)}: {error}") from None
-    while isinstance(shape, shapes.Metadata):
-        shape = shape.type
-    return shape
-
-
-def _kinds(shape: shapes.Type) -> list[shapes.Type]:
-    """The types that a type allows, without None."""
-    if isinstance(shape, shapes.UnionType):
-        return [one for part in shape.types for one in _kinds(part)]
-    if isinstance(shape, shapes.Metadata):
-        return _kinds(shape.type)
-    return [] if isinstance(shape, shapes.NoneType) else [shape]
-
-
-def _is_switch(shape: shapes.Type) -> bool:
-    """Whether it is a bool, and the words of a checkbox do not stand for themselves."""
-    kinds = _kinds(shape)
-    return any(isinstance(one, shapes.BoolType) for one in kinds) and not any(
-        isinstance(one, shapes.StrType) for one in kinds
-    )
-
-
-def _switched(said: Any) -> Any:
-    word = said.lower() if isinstance(said, str) else ""
-    return True if word in _YES else False if word in _NO else said
-
-
-def _fits_some(shape: shapes.Type, argument: Argument) -> bool:
-    """Whether a text, or several, may become this type; or an upload, if that is asked for."""
-    kinds = _kinds(shape)
-    if argument.many:
-        kinds = [one for many in kinds for item in _items(many) for one in _kinds(item)]
-    if argument.source is Source.FILE:
-        return any(isinstance(one, shapes.CustomType | shapes.AnyType) for one in kinds)
-    return not kinds or not all(isinstance(one, _NO_TEXT) for one in kinds)
-
-
-def _items(shape: Any) -> list[shapes.Type]:
-    return list(shape.item_types) if isinstance(shape, shapes.TupleType) else [shape.item_type]
-
-
-def _takes_many(shape: shapes.Type) -> bool:
-    if isinstance(shape, shapes.UnionType):
-        return all(_takes_many(one) for one in shape.types if not isinstance(one, shapes.NoneType))
-    if isinstance(shape, shapes.Metadata):
-        return _takes_many(shape.type)
-    return isinstance(shape, shapes.CollectionType | shapes.TupleType)
-
-
-def _allows_none(shape: shapes.Type) -> bool:
-    return isinstance(shape, shapes.UnionType) and shape.includes_none
-
-
-def _fields(shape: shapes.Type) -> dict[str, shapes.Type] | None:
-    kinds = _kinds(shape)
-    if len(kinds) != 1 or not isinstance(kinds[0], _WITH_FIELDS):
-        return None
-    return {field.encode_name: field.type for field in kinds[0].fields}

@@ -9,7 +9,7 @@ from finch.config import KIB, Limits
 from finch.errors import HTTPError
 from finch.headers import Headers, MultiMapping
 from finch.http.body import BodySource
-from finch.http.media import FORM, MULTIPART, charset_of, media_type
+from finch.http.media import FORM, MULTIPART, charset_of, content_type_of, media_type
 from finch.http.multipart import Bounds, decoded, read_multipart
 from finch.http.spool import Spool, in_thread
 from finch.http.uploads import Upload
@@ -66,7 +66,7 @@ async def read_form(request: Readable, limits: Limits, max_uploads: int | None =
         ConfigurationError: if it has files, and ``multipart`` is not installed.
         Disconnected: if the client leaves before the end.
     """
-    content_type = request.headers.get("content-type", "")
+    content_type = content_type_of(request.headers)
     kind = media_type(content_type)
     if kind == MULTIPART:
         bounds = Bounds(

@@ -91,6 +91,11 @@ def check_auth(auth: Any, what: str, wanted: str) -> None:
     Raises:
         ConfigurationError: if it is no function with these parameters.
     """
+    if isinstance(auth, type) and any("__call__" in vars(kind) for kind in auth.__mro__):
+        raise ConfigurationError(
+            f"{what} is the class {auth.__name__}, and takes an instance: write "
+            f"auth={auth.__name__}(...)"
+        )
     check_takes(auth, what, wanted)
     check_no_yield(auth, what, "write 'return' and the user, or None")
 

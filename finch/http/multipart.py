@@ -17,7 +17,7 @@ import trio
 from finch.config import KIB
 from finch.errors import ConfigurationError, HTTPError
 from finch.http.body import BodySource
-from finch.http.media import codec_of, media_type, parameters
+from finch.http.media import codec_of, media_type, pairs, parameters
 from finch.http.spool import Spool
 from finch.http.uploads import Upload
 from finch.turns import account
@@ -38,6 +38,7 @@ _LINES: Final = 8
 _NAME: Final = 256
 """Characters of a field's name, and of a file's; more is 413."""
 
+_OF_PART: Final = "the Content-Disposition of a part of the form"
 _PLAIN: Final = ("", "7bit", "8bit", "binary")
 _CONTROL: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -127,7 +128,11 @@ async def read_multipart(
 
 
 def _boundary_of(content_type: str) -> str:
-    found = parameters(content_type, "boundary")
+    found = [
+        value
+        for key, value in pairs(content_type, "the Content-Type of the form")
+        if key.partition("*")[0] == "boundary"  # boundary*0= is another one for some (RFC 2231)
+    ]
     if len(found) != 1:
         said = "no boundary" if not found else "several boundaries"
         raise HTTPError(400, f"the Content-Type of the form has {said}")
@@ -254,6 +259,9 @@ def _check_headers(part: _Segment) -> None:
     for name, value in part.headerlist:
         if _CONTROL.search(value):
             raise HTTPError(400, f"the header {name} of a part has a control character")
+    said = [name for name, _ in pairs(part.header("Content-Disposition", ""), _OF_PART)]
+    if len(set(said)) < len(said):
+        raise HTTPError(400, f"{_OF_PART} has a parameter twice")
     encoding = part.header("Content-Transfer-Encoding", "").strip().lower()
     if encoding not in _PLAIN:  # RFC 7578, section 4.7: deprecated; no browser sends it
         raise HTTPError(

@@ -14,7 +14,7 @@ from finch.conversions import DecHook, checked_hook, type_name, why_never_filled
 from finch.errors import HTTPError
 from finch.headers import Headers
 from finch.http.body import BodySource, Pieces, Whole
-from finch.http.media import charset_of, codec_of
+from finch.http.media import charset_of, codec_of, content_type_of
 from finch.turns import account
 from finch.typed import Decode, decoder, shared_decoder
 from finch.wire.numbers import LONG, TOO_COSTLY, too_costly
@@ -120,7 +120,7 @@ class Readable(ABC):
             HTTPError: 400 if the body cannot be decoded, 415 if the charset is unknown; 413 as in
                 :meth:`body`.
         """
-        charset = charset_of(self.headers.get("content-type", ""))
+        charset = charset_of(content_type_of(self.headers))
         codec = codec_of(charset)
         try:
             return (await self.body()).decode(codec)

@@ -242,6 +242,31 @@ class Request(Readable):
         query = f"?{self.query_string}" if self.query_string else ""
         return f"{self.scheme}://{self.host}{self.raw_path}{query}"
 
+    def render(self, name: str, /, **context: Any) -> Response:
+        """A page of the application's templates.
+
+        Parameters: as :meth:`finch.templates.Templates.render`.
+
+        Raises:
+            RuntimeError: if the application has no templates.
+            BaseException: whatever the template raises.
+
+        Example::
+
+            app = FinchApp(templates="templates")
+
+            @app.get("/birds/{name}")
+            async def bird(request, name):
+                return request.render("bird.html", name=name)
+        """
+        templates = getattr(self.app, "templates", None)
+        if templates is None:
+            raise RuntimeError(
+                f"there are no templates for {name!r}: write FinchApp(templates='templates')"
+            )
+        response: Response = templates.render(name, self, **context)
+        return response
+
     def url_for(self, key: str, /, **params: Any) -> str:
         """The absolute URL of a route of the application, as this client sees it: with the scheme
         and host of the request, or of what a trusted proxy says.
@@ -249,7 +274,8 @@ class Request(Readable):
         Parameters: as :meth:`finch.FinchApp.path_for`.
 
         The host is what the client says it is. Let :class:`finch.guards.TrustedHosts` refuse
-        others, before such a URL is sent to anybody else, as in a mail.
+        others, before such a URL is sent to anybody else, as in a mail. If a client of HTTP/1.0
+        names none, the URL is the path alone.
 
         Raises:
             LookupError: if there is no such route.
@@ -259,7 +285,10 @@ class Request(Readable):
 
             return RedirectResponse(request.url_for("bird", bird_id=7))
         """
-        return f"{self.scheme}://{self.host}{self.app.path_for(key, **params)}"
+        path: str = self.app.path_for(key, **params)
+        host = self.host
+        # HTTP/1.0 needs no Host. Without one, a browser would take the path's first part for it.
+        return f"{self.scheme}://{host}{path}" if host else path
 
     def stream_in_task(self, chunks: AsyncIterator[Any]) -> Stream:
         """Run an iterator in a task of its own while the request is being answered. For Finch's own

@@ -10,7 +10,6 @@ import functools
 import inspect
 import keyword
 import sys
-import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -19,12 +18,14 @@ from uuid import UUID
 import msgspec
 
 from finch.errors import ConfigurationError
-from finch.http.arguments import Argument, Plan, Source, read_marks, unmarked
+from finch.http.annotations import annotation_of, annotation_text, kinds_of, resolve
+from finch.http.arguments import Argument, Marker, Plan, Source, read_marks, unmarked
 from finch.http.paths import CONVERTERS, Element, Parameter, choice
 from finch.http.request import Request
 from finch.http.response import Response
 
 _BY_TYPE: Final[dict[Any, str]] = {str: "str", int: "int", float: "float", UUID: "uuid"}
+_FROM_TEXT: Final = (*_BY_TYPE, bool)  # what other frameworks fill from the query
 _POSITIONAL: Final = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -97,6 +98,7 @@ def check_handler(index: Callable[..., Any], elements: Sequence[Element], path: 
             f"the handler of {path} is called with ({', '.join(['request', *wanted])}), "
             f"but is written {name_of(index)}{signature}{help}"
         ) from None
+    _refuse_unfilled(index, list(takes.values())[takes_request:], {*wanted, *marked}, path)
     if "self" in wanted and not inspect.isfunction(index):
         # The signature may accept it (as **params), but the call would pass "self" twice.
         raise ConfigurationError(
@@ -211,6 +213,29 @@ def _help(
     return ConfigurationError, ""
 
 
+def _refuse_unfilled(
+    index: Callable[..., Any],
+    takes: Sequence[inspect.Parameter],
+    filled: Collection[str],
+    path: str,
+) -> None:
+    """Refuse ``page: int = 1``, which other frameworks fill from the query. Without a marker it
+    would be 1 in every request, and nobody would notice."""
+    bound = index.keywords if isinstance(index, functools.partial) else ()
+    for taken in takes:
+        name = taken.name
+        if name in filled or name in bound or taken.default is taken.empty:
+            continue
+        kinds = kinds_of(annotation_of(index, taken))
+        if kinds and all(kind in _FROM_TEXT for kind in kinds):
+            shown = annotation_text(taken.annotation)
+            raise NotInPath(
+                f"{name} of {name_of(index)}, the handler of {path}, would be "
+                f"{taken.default!r} in every request: say where it comes from, as in {name}: "
+                f"Query[{shown}] = {taken.default!r}, or leave out the annotation"
+            )
+
+
 def _marked(
     index: Callable[..., Any],
     takes: Mapping[str, inspect.Parameter],
@@ -224,7 +249,9 @@ def _marked(
     """
     found: dict[str, Argument] = {}
     for name, taken in takes.items():
-        annotation = _annotation(index, taken)
+        annotation = annotation_of(index, taken)
+        if isinstance(annotation, Marker):  # Query without [...]
+            annotation = annotation[str]
         source, key = read_marks(typing.get_args(annotation)[1:])
         if typing.get_origin(annotation) is not typing.Annotated or source is None:
             _refuse_lost(index, taken, annotation, path)
@@ -271,9 +298,9 @@ def _refuse_lost(
     if isinstance(taken.annotation, str) and annotation is inspect.Parameter.empty:
         marker = taken.replace(annotation=taken.annotation.partition("[")[0])
         try:
-            _resolved(index, taken)
+            resolve(index, taken)
         except Exception as error:
-            if _is_marked(_annotation(index, marker)):
+            if _is_marked(annotation_of(index, marker)):
                 raise ConfigurationError(
                     f"{whose}: {taken.annotation!r} cannot be read: {error}. If annotations are "
                     "text, their types must be globals of the handler's module"
@@ -281,6 +308,8 @@ def _refuse_lost(
 
 
 def _is_marked(annotation: Any) -> bool:
+    if isinstance(annotation, Marker):
+        return True
     is_annotated = typing.get_origin(annotation) is typing.Annotated
     return is_annotated and read_marks(typing.get_args(annotation)[1:])[0] is not None
 
@@ -288,12 +317,13 @@ def _is_marked(annotation: Any) -> bool:
 def _check_request(index: Callable[..., Any], first: inspect.Parameter, path: str) -> None:
     if first.kind in _VARIADIC:
         return
-    kinds = _kinds(_annotation(index, first))
+    kinds = kinds_of(annotation_of(index, first))
     if kinds and not any(_fits(Request, kind) or _is_request(kind) for kind in kinds):
+        shown = annotation_text(first.annotation)
         raise ConfigurationError(
             f"the first parameter of the handler of {path} is the request, but {name_of(index)} "
-            f"annotates it with {_shown(first.annotation)}: add request before it, or say where it "
-            f"comes from: {first.name}: Query[{_shown(first.annotation)}]"
+            f"annotates it with {shown}: add request before it, or say where it comes from: "
+            f"{first.name}: Query[{shown}]"
         )
 
 
@@ -315,7 +345,7 @@ def _fit(
     taken = takes.get(name)
     if taken is None or taken.kind in _VARIADIC:
         return parameter
-    kinds = _kinds(_annotation(index, taken))
+    kinds = kinds_of(annotation_of(index, taken))
     now = CONVERTERS[converter or "str"]
     if not isinstance(now, type):
         return parameter  # an application's own: it may return anything
@@ -324,7 +354,7 @@ def _fit(
     asked = _BY_TYPE.get(kinds[0]) if len(kinds) == 1 else None
     if converter is None and asked is not None:
         return Parameter(name, asked)
-    shown = _shown(taken.annotation)
+    shown = annotation_text(taken.annotation)
     if converter is None:
         raise ConfigurationError(
             f"the handler of route {path!r} annotates {{{name}}} with {shown}, and no converter "
@@ -349,51 +379,3 @@ def _fits(gives: Any, kind: Any) -> bool:
         return issubclass(gives, kind) or (gives is int and kind is float)  # PEP 484
     except TypeError:
         return True  # a Protocol that cannot be checked
-
-
-def _kinds(annotation: Any) -> tuple[Any, ...]:
-    """The types that an annotation allows, without None; empty if it allows any type."""
-    if hasattr(annotation, "__supertype__"):  # a NewType
-        return _kinds(annotation.__supertype__)
-    if type(annotation).__name__ == "TypeAliasType":
-        return _kinds(annotation.__value__)
-    origin = typing.get_origin(annotation)
-    if origin is typing.Annotated:
-        return _kinds(typing.get_args(annotation)[0])
-    if origin in (typing.Union, types.UnionType):
-        members = [_kinds(kind) for kind in typing.get_args(annotation) if kind is not type(None)]
-        return tuple(kind for kinds in members for kind in kinds) if all(members) else ()
-    if isinstance(origin, type) and not typing.get_args(annotation):
-        return (origin,)  # typing.Hashable, another name for collections.abc.Hashable
-    if annotation is inspect.Parameter.empty or annotation is Any:
-        return ()
-    if isinstance(annotation, typing.TypeVar | typing.ForwardRef):
-        return ()
-    return (annotation,)
-
-
-def _annotation(index: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """The annotation of a parameter; empty if it cannot be resolved."""
-    try:
-        return _resolved(index, parameter)
-    except Exception:  # evaluating an annotation may raise anything
-        return inspect.Parameter.empty
-
-
-def _resolved(index: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    annotation = parameter.annotation
-    if not isinstance(annotation, str):
-        return annotation
-    plain = index
-    while isinstance(plain, functools.partial):
-        plain = plain.func
-    if not inspect.isroutine(plain):
-        plain = plain.__init__ if inspect.isclass(plain) else type(plain).__call__
-    names = getattr(inspect.unwrap(plain), "__globals__", {})
-    # Only this parameter: names in the other annotations may exist only for type checkers.
-    alone = types.SimpleNamespace(__annotations__={parameter.name: annotation})
-    return typing.get_type_hints(alone, globalns=names, include_extras=True)[parameter.name]
-
-
-def _shown(annotation: Any) -> str:
-    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)

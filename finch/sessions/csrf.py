@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from finch.errors import ConfigurationError, HTTPError
-from finch.http.media import FORM, MULTIPART, media_type
+from finch.http.media import FORM, MULTIPART, content_type_of, media_type
 from finch.http.request import Request
 from finch.http.response import Response
 from finch.logs import Seldom
@@ -202,7 +202,7 @@ async def _has_token(request: Request) -> bool:
     if kept is None:
         return False
     token: object = request.headers.get(_HEADER)
-    if token is None and media_type(request.headers.get("content-type", "")) in (FORM, MULTIPART):
+    if token is None and media_type(content_type_of(request.headers)) in (FORM, MULTIPART):
         token = (await request.form()).get(FIELD)
     given = _bytes_of(token)
     if len(given) != 2 * _SIZE:

@@ -15,6 +15,7 @@ from finch.conversions import DecHook
 from finch.errors import ConfigurationError
 from finch.explain import kind
 from finch.http.guarding import Auth, Level, Middleware
+from finch.keywords import takes_options
 from finch.sockets.audience import Audience, Everyone, User
 from finch.sockets.calls import call_client
 from finch.sockets.checks import check_app, check_client_id, check_user, not_a_client
@@ -24,7 +25,7 @@ from finch.sockets.entrance import Entrance
 from finch.sockets.event import Handlers, SocketEvent
 from finch.sockets.identities import Identities
 from finch.sockets.members import Members, UserId
-from finch.sockets.options import OfManager, SocketOptions, takes_options
+from finch.sockets.options import OfManager, SocketOptions
 from finch.sockets.outgoing import drafted
 from finch.sockets.registry import Registry, not_routes
 from finch.sockets.repeats import Repeats

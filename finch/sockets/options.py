@@ -2,27 +2,22 @@
 
 An application has options for all its sockets. A manager or a raw socket may have others for its
 own path. All three take them as keywords: ``**options: Unpack[...]``, below
-:func:`takes_options`.
+:func:`finch.keywords.takes_options`.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
 import logging
 from collections.abc import Callable, Container, Iterable, Mapping
-from inspect import Parameter
-from typing import Any, Final, TypedDict, TypeVar, cast
+from typing import Any, Final, TypedDict
 
 from finch.config import Limits, check_limit
 from finch.errors import ConfigurationError
-from finch.explain import closest, shown
+from finch.explain import shown
 from finch.headers import NAME as TOKEN
 from finch.logs import Seldom
 from finch.wire.handshake import same_origin
 from finch.wire.origins import listed_origin, read_origin
-
-C = TypeVar("C", bound=Callable[..., Any])
 
 _log: Final = logging.getLogger("finch.app")
 
@@ -179,50 +174,3 @@ def _subprotocols(given: Iterable[str]) -> tuple[str, ...]:
                 "write letters, digits, dots and hyphens, such as 'chat.v2'"
             )
     return listed
-
-
-class _Unsaid:
-    """The default of an option in a signature. What it is depends on the application."""
-
-    def __repr__(self) -> str:
-        return "..."
-
-
-def takes_options(
-    options: type[OfApplication] | type[OfSocket] | type[OfManager],
-) -> Callable[[C], C]:
-    """A decorator for functions that take these options as ``**options``.
-
-    Their signature then names each option, so that ``help`` shows them. Other keywords are refused
-    as Python does it.
-
-    Example::
-
-        @takes_options(OfSocket)
-        def websocket(self, path: str, **options: Unpack[OfSocket]): ...
-    """
-
-    def spell_out(taker: C) -> C:
-        signature = inspect.signature(taker)
-        *own, _ = signature.parameters.values()
-        for name, annotation in options.__annotations__.items():
-            text = annotation.__forward_arg__  # as it is written above
-            own.append(Parameter(name, Parameter.KEYWORD_ONLY, default=_Unsaid(), annotation=text))
-        known = [one.name for one in own]
-
-        @functools.wraps(taker)
-        def checked(*arguments: Any, **named: Any) -> Any:
-            for name in named:
-                if name not in known:
-                    meant = closest(name, known)
-                    owner = type(arguments[0]).__name__  # taker may be of a base class
-                    raise TypeError(
-                        f"{owner}.{taker.__name__}() got an unexpected keyword argument {name!r}"
-                        + (f". Did you mean {meant!r}?" if meant else "")
-                    )
-            return taker(*arguments, **named)
-
-        checked.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]
-        return cast(C, checked)
-
-    return spell_out

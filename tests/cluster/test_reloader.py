@@ -252,7 +252,8 @@ def complaint(capsys, *words):
 def test_reload_and_workers_exclude_each_other(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     assert complaint(capsys, "--workers", "2").startswith(
-        "finch: --reload and --workers are both given; code is reloaded in one process only"
+        "finch: --reload and --workers are both given; code is reloaded in one process only; "
+        "write --workers 1 or --no-reload"
     )
     (folder / "finch.toml").write_text("workers = 'auto'\n")
     assert "--reload and workers in finch.toml are both given" in complaint(capsys)

@@ -46,6 +46,17 @@ async def until_only(before):
             await trio.sleep(0.001)
 
 
+async def test_a_request_has_one_content_type():
+    forms = ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"]
+    async with TestClient(form_app()) as client:
+        for types in (forms, forms[::-1], forms[:1] * 2):
+            response = await client.post("/", content=b"a=1", headers={"content-type": types})
+            assert (response.status, response.text) == (
+                400,
+                "the request has several Content-Types",
+            )
+
+
 # URL-encoded
 
 

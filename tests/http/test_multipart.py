@@ -116,6 +116,14 @@ BAD = {
     "no headers": (b"--b\r\n\r\nx\r\n" + END, 400, "Missing Content-Disposition"),
     "no disposition": (part(b"Content-Type: text/plain") + END, 400, "Content-Disposition"),
     "another disposition": (part(b"Content-Disposition: file; name=a") + END, 400, "Wrong type"),
+    "text after a quoted name": (
+        part(NAMED % b'a"x; filename="b') + END,
+        400,
+        "Content-Disposition of a part of the form is malformed",
+    ),
+    "a quote without an end": (part(NAMED.rstrip(b'"') % b"a") + END, 400, "is malformed"),
+    "a name twice": (part(NAMED % b"a" + b"; NAME=b") + END, 400, "parameter twice"),
+    "a filename twice": (part(FILE % b"a.png" + b"; filename=b.php") + END, 400, "parameter twice"),
     "no name": (part(b"Content-Disposition: form-data") + END, 400, "no name"),
     "an empty name": (part(NAMED % b"") + END, 400, "no name"),
     "two dispositions": (part(NAMED % b"a" + b"\r\n" + NAMED % b"b") + END, 400, "twice"),
@@ -200,6 +208,14 @@ BOUNDARIES = {
     "multipart/form-data; boundary=b\xe4": "malformed",
     'multipart/form-data; boundary="b "': "malformed",
     "multipart/form-data; boundary=b<": "malformed",
+    'multipart/form-data; boundary="b': "malformed",
+    'multipart/form-data; boundary=b"': "malformed",
+    'multipart/form-data; boundary="b;c"': "malformed",
+    'multipart/form-data; boundary="b"c': "malformed",
+    "multipart/form-data; boundary =b": "malformed",
+    "multipart/form-data; boundary=b, text/plain": "malformed",
+    'multipart/form-data; x="; boundary=b"': "no boundary",
+    "multipart/form-data; boundary*0=c; boundary=b": "several boundaries",
 }
 
 

@@ -102,7 +102,9 @@ def test_an_annotation_may_be_text(text, value):
     )
 
 
-async def postponed(request: Request, bird: int, ring: uuid.UUID, note: Unknown, *, wild: bool = 1):
+async def postponed(
+    request: Request, bird: int, ring: uuid.UUID, note: Unknown, *, wild: Unknown = 1
+):
     """Its annotations are text, by this module's first import."""
 
 
@@ -112,6 +114,28 @@ def test_postponed_annotations_convert_and_those_for_type_checkers_only_are_igno
     found = params("/{bird}/{ring}/{note}", postponed, f"/5/{ring}/x")
 
     assert found == {"bird": 5, "ring": ring, "note": "x"}
+
+
+@pytest.mark.parametrize("annotation", ["int", "str", "bool", "float | None", "uuid.UUID"])
+def test_an_annotated_default_that_no_request_replaces_is_refused(annotation):
+    code = f"async def read(request, a, page: {annotation} = None): ..."
+    exec(code, names := {"uuid": uuid})
+
+    with pytest.raises(ConfigurationError, match=r"page: Query\[.*\] = None") as refused:
+        FinchApp().get("/{a}")(names["read"])
+    assert "would be None in every request" in str(refused.value)
+
+
+def test_a_default_that_a_group_replaces_or_that_is_meant_to_stay_is_not_refused():
+    async def read(request, a: int = 1, notes=(), birds: Birds | None = None): ...
+
+    app = FinchApp()
+    app.group("/{a}").get("/notes")(read)
+    assert app.path_for("read", a=7) == "/7/notes"
+
+    async def page(request, a, size: int): ...
+
+    assert params("/{a}", functools.partial(page, size=20), "/x") == {"a": "x"}
 
 
 class Birds:

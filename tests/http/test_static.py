@@ -513,3 +513,11 @@ async def test_curl_resumes_asks_by_date_and_asks_for_the_head(app, folder, tmp_
         assert await status("--etag-compare", etags, url) == b"304 0"
         assert await status("--path-as-is", f"{running.http}/assets/../assets.py") == b"404 9"
         assert await status("-0", url) == b"200 300000"
+
+
+async def test_a_folder_of_the_application_is_served_at_its_name(tmp_path):
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "site.css").write_text("p {}")
+
+    async with TestClient(FinchApp(static=tmp_path / "assets")) as client:
+        assert (await client.get("/assets/site.css")).text == "p {}"

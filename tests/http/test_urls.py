@@ -127,3 +127,19 @@ async def test_a_converter_of_ones_own_makes_values_and_texts():
     async with TestClient(app) as client:
         assert (await client.get("/ff")).json() == {"color": 255}
         assert (await client.get("/zz")).text == "the name zz"
+
+
+async def test_without_a_host_url_for_is_a_path_and_never_another_host():
+    app = FinchApp()
+
+    @app.get("/{name}", key="name")
+    async def show(request, name):
+        return request.url_for("name", name="evil.example")
+
+    async with TestClient(app) as client:
+        stream = client.connect()
+        await stream.send_all(b"GET /a HTTP/1.0\r\n\r\n")
+        received = b""
+        while piece := await stream.receive_some():
+            received += piece
+    assert received.endswith(b"\r\n\r\n/evil.example")  # not "http:///evil.example"

@@ -1,5 +1,6 @@
 """Mistakes in the guards that come with Finch."""
 
+from finch import FinchApp
 from finch.guards import CORS, Basic, Bearer, RateLimit, SecurityHeaders, TrustedHosts
 from tests.mistakes.book import mistake
 
@@ -49,3 +50,8 @@ def a_check_of_tokens_for_passwords():
 @mistake(AREA, 'Bearer("")', "token_urlsafe")
 def a_token_that_is_not_set():
     Bearer("")
+
+
+@mistake(AREA, "auth=Bearer", "auth=Bearer(...)")
+def a_class_that_is_no_guard_yet():
+    FinchApp(auth=Bearer)

@@ -102,6 +102,16 @@ def a_misspelt_callback_that_is_set():
     FinchApp().on_conect = greet
 
 
+@mistake(DECLARED, "app.include_router(router)", "'group'")
+def a_router_of_fastapi():
+    FinchApp().include_router("router")
+
+
+@mistake(DECLARED, 'app.mount("/static", StaticFiles(...))', "'static'")
+def a_mount_of_starlette():
+    FinchApp().mount("/static", "files")
+
+
 @mistake(DECLARED, "app.add_routes(FinchRoute(...))", "app.add_routes([route])")
 def a_route_without_its_list():
     async def index(request): ...
@@ -282,6 +292,16 @@ async def logged(use):
 @mistake("Handlers, while they run", 'request.args["page"]', "'query'")
 async def a_name_of_flask():
     return await logged(lambda request: request.args["page"])
+
+
+@mistake("Handlers, while they run", 'request.form["name"]', "(await request.form())")
+async def a_form_of_flask():
+    return await logged(lambda request: request.form["name"])
+
+
+@mistake("Handlers, while they run", "request.state.user", "state['user']")
+async def a_state_of_starlette():
+    return await logged(lambda request: request.state.user)
 
 
 @mistake("Handlers, while they run", 'request.json()["name"] without await', "'await'")

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from finch import Body, Controller, FinchApp, FinchRoute
+from finch import Body, Controller, FinchApp, FinchRoute, Query
 from tests.mistakes.book import mistake
 
 
@@ -52,6 +52,18 @@ def the_same_path_by_another_name():
 
 
 HANDLERS = "Routes: handlers"
+
+
+@mistake(HANDLERS, "async def birds(request, page: int = Query(1))", "value: Query[int] = 1")
+def a_marker_that_is_called():
+    @FinchApp().get("/birds")
+    async def birds(request, page: int = Query(1)): ...
+
+
+@mistake(HANDLERS, "async def birds(request, page: int = 1)", "page: Query[int] = 1")
+def a_parameter_of_the_query_without_its_marker():
+    @FinchApp().get("/birds")
+    async def birds(request, page: int = 1): ...
 
 
 @mistake(HANDLERS, "the request behind another parameter", "the request comes first")

@@ -1,0 +1,1 @@
+fastapi dev app.py

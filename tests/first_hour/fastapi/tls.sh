@@ -1,0 +1,1 @@
+uvicorn app:app --ssl-certfile cert.pem --ssl-keyfile key.pem

@@ -1,0 +1,1 @@
+flask run --cert cert.pem --key key.pem
