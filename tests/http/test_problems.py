@@ -233,6 +233,28 @@ def test_an_extra_that_makes_no_sense_is_refused_where_it_is_written(extra, says
         HTTPError(422, "wrong", extra=extra)
 
 
+class Unspeakable:
+    def __str__(self):
+        raise SystemExit
+
+
+async def test_an_answer_that_cannot_be_made_is_500_and_the_connection_goes_on(caplog):
+    app = FinchApp()
+
+    @app.get("/")
+    async def index(request):
+        request.state["request_id"] = Unspeakable()
+        raise HTTPError(404)
+
+    app.get("/well")(lambda request: "well")
+    async with TestClient(app) as client:
+        response = await client.get("/", headers=SCRIPT)
+        assert (response.status, response.text) == (500, "Internal Server Error")
+        assert (await client.get("/well")).text == "well"
+    assert "the answer to an error of GET / cannot be made" in caplog.text
+    assert "a bug in Finch" not in caplog.text
+
+
 async def test_an_extra_may_say_the_type_of_the_problem():
     app = FinchApp()
 
