@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +26,7 @@ from finch.turns import account
 
 if TYPE_CHECKING:
     from jinja2 import BaseLoader, Environment, Template
+    from jinja2.runtime import Context
 
 _PIECE: Final = 8 * KIB
 """Characters of a streamed page that are sent at a time."""
@@ -101,6 +102,7 @@ class Templates:
             )
         except TypeError as error:
             raise ConfigurationError(f"Templates: {error}") from None
+        self.environment.context_class = _page_context()
         # |tojson: what Finch sends as JSON everywhere else; Jinja escapes it for scripts
         self.environment.policies["json.dumps_function"] = _to_json
         self.environment.filters.update(filters or {})
@@ -191,7 +193,6 @@ class Templates:
     def _context(self, request: Request, context: dict[str, Any]) -> dict[str, Any]:
         made: dict[str, Any] = {
             "request": request,
-            "user": request.user,
             "csrf_token": partial(_csrf_token, request),
             "csrf_field": partial(_csrf_field, request),
             "flashes": partial(_flashes, request),
@@ -203,6 +204,24 @@ class Templates:
             made["path_for"] = request.app.path_for
         made.update(context)
         return made
+
+
+@cache
+def _page_context() -> type[Context]:
+    from jinja2.runtime import Context
+    from jinja2.utils import missing
+
+    class PageContext(Context):
+        """What a page sees. ``user`` is asked for only if the page names it: it may be read from
+        the session, and the response is then one for this visitor."""
+
+        def resolve_or_missing(self, key: str) -> Any:
+            found = super().resolve_or_missing(key)
+            if found is missing and key == "user" and "request" in self.parent:
+                return self.parent["request"].user
+            return found
+
+    return PageContext
 
 
 _OWN_OPTIONS: Final = {

@@ -92,9 +92,9 @@ http.methods
 http.paths
 http.converters
 http.patterns
+http.annotations
 http.shapes
 http.arguments
-http.annotations
 http.signatures
 http.routing
 http.static

@@ -34,6 +34,18 @@ async def test_a_group_puts_its_prefix_before_each_path():
         assert (await client.get("/api")).status == 200
 
 
+async def test_a_parameter_that_only_some_of_the_paths_have_has_its_default_in_the_others():
+    app = FinchApp()
+
+    @app.get("/birds", "/birds/{page:int}")
+    async def birds(request, page: int = 1):
+        return f"page {page}"
+
+    async with TestClient(app) as client:
+        assert (await client.get("/birds")).text == "page 1"
+        assert (await client.get("/birds/2")).text == "page 2"
+
+
 async def test_a_group_without_a_prefix_has_guards_alone():
     app = FinchApp()
     members = app.group(auth=lambda request: None)

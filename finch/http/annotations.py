@@ -1,4 +1,4 @@
-"""Reads the annotations of a handler's parameters, also those that are written as text."""
+"""What an annotation of a handler's parameter says, however it is written."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ import types
 import typing
 from collections.abc import Callable
 from typing import Any
+
+
+def fits(gives: Any, kind: Any) -> bool:
+    """Whether a value of type ``gives`` may be used if ``kind`` is asked for."""
+    if not isinstance(kind, type):
+        return False
+    try:
+        return issubclass(gives, kind) or (gives is int and kind is float)  # PEP 484
+    except TypeError:
+        return True  # a Protocol that cannot be checked
 
 
 def kinds_of(annotation: Any) -> tuple[Any, ...]:
@@ -59,6 +69,6 @@ def resolve(index: Callable[..., Any], parameter: inspect.Parameter) -> Any:
     return typing.get_type_hints(alone, globalns=names, include_extras=True)[parameter.name]
 
 
-def annotation_text(annotation: Any) -> str:
-    """The annotation as it is written in code."""
+def written(annotation: Any) -> str:
+    """An annotation as it is written in code."""
     return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)

@@ -24,6 +24,7 @@ from finch.wire.head import RawHeaders, RequestHead
 _ABSOLUTE: Final = re.compile(r"https?://[^/?]*+", re.IGNORECASE)
 
 SESSION: Final = "finch.session"
+USER: Final = "user_id"  # in a session: who is logged in
 """Where the state of a request has its session."""
 
 SOCKET_REQUESTED = "Socket is requested!"
@@ -129,9 +130,14 @@ class Request(Readable):
 
     @property
     def user(self) -> Any:
-        """Whoever the request comes from, as a guard has found out (``auth=``); None if no guard
-        has. Kept as ``state["user"]``."""
-        return None if self._state is None else self._state.get("user")
+        """Whoever the request comes from, as a guard has found out (``auth=``), or who is logged in
+        by the session; None if nobody is. Kept as ``state["user"]``."""
+        state = self._state
+        if state is None:
+            return None
+        if "user" in state or SESSION not in state:
+            return state.get("user")
+        return state[SESSION].get(USER)
 
     @user.setter
     def user(self, user: Any) -> None:

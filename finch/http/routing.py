@@ -12,7 +12,7 @@ from finch.errors import ConfigurationError
 from finch.explain import kind, shown
 from finch.http.guarding import Auth, Level, Middleware, Next
 from finch.http.methods import Methods, check_methods
-from finch.http.paths import Element, parse_path
+from finch.http.paths import Element, Parameter, parse_path
 from finch.http.patterns import Found, Pattern, Shape
 from finch.http.request import NO_PARAMETERS, Request
 from finch.http.signatures import NotInPath, check_handler, name_of
@@ -51,6 +51,7 @@ class FinchRoute:
     """
 
     __slots__ = (
+        "_elsewhere",
         "_fault",
         "chain",
         "children",
@@ -112,6 +113,12 @@ class FinchRoute:
             parse_prefix(self.path)
             return
         elements = parse_path(self.path) if self.path else ()
+        self._elsewhere = {
+            element.name
+            for other in self.paths
+            for element in (parse_path(other) if other else ())
+            if isinstance(element, Parameter)
+        }
         _check_callable(index, self.path)
         self.inline = runs_inline(index)
         self.methods = check_methods(methods, self.path)
@@ -126,7 +133,7 @@ class FinchRoute:
 
     def _fit(self, elements: tuple[Element, ...]) -> None:
         try:
-            checked = check_handler(self.index, elements, self.path)
+            checked = check_handler(self.index, elements, self.path, self._elsewhere)
         except NotInPath as fault:
             self._fault = fault  # what the path lacks, a parent's may have
             return

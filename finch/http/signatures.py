@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 
 from finch.errors import ConfigurationError
-from finch.http.annotations import annotation_of, annotation_text, kinds_of, resolve
+from finch.http.annotations import annotation_of, fits, kinds_of, resolve, written
 from finch.http.arguments import Argument, Marker, Plan, Source, read_marks, unmarked
 from finch.http.paths import CONVERTERS, Element, Parameter, choice
 from finch.http.request import Request
@@ -54,8 +54,16 @@ class Checked(NamedTuple):
     plan: Plan | None
 
 
-def check_handler(index: Callable[..., Any], elements: Sequence[Element], path: str) -> Checked:
+def check_handler(
+    index: Callable[..., Any],
+    elements: Sequence[Element],
+    path: str,
+    elsewhere: Collection[str] = (),
+) -> Checked:
     """Check what a handler takes: the request first, the path's parameters and marked parameters.
+
+    Parameters:
+        elsewhere: the parameters of other paths of the same route. Here, their defaults count.
 
     Raises:
         ConfigurationError: if the handler takes something else, or if an annotation asks for a type
@@ -98,7 +106,9 @@ def check_handler(index: Callable[..., Any], elements: Sequence[Element], path: 
             f"the handler of {path} is called with ({', '.join(['request', *wanted])}), "
             f"but is written {name_of(index)}{signature}{help}"
         ) from None
-    _refuse_unfilled(index, list(takes.values())[takes_request:], {*wanted, *marked}, path)
+    _refuse_unfilled(
+        index, list(takes.values())[takes_request:], {*wanted, *marked, *elsewhere}, path
+    )
     if "self" in wanted and not inspect.isfunction(index):
         # The signature may accept it (as **params), but the call would pass "self" twice.
         raise ConfigurationError(
@@ -228,7 +238,7 @@ def _refuse_unfilled(
             continue
         kinds = kinds_of(annotation_of(index, taken))
         if kinds and all(kind in _FROM_TEXT for kind in kinds):
-            shown = annotation_text(taken.annotation)
+            shown = written(taken.annotation)
             raise NotInPath(
                 f"{name} of {name_of(index)}, the handler of {path}, would be "
                 f"{taken.default!r} in every request: say where it comes from, as in {name}: "
@@ -318,12 +328,11 @@ def _check_request(index: Callable[..., Any], first: inspect.Parameter, path: st
     if first.kind in _VARIADIC:
         return
     kinds = kinds_of(annotation_of(index, first))
-    if kinds and not any(_fits(Request, kind) or _is_request(kind) for kind in kinds):
-        shown = annotation_text(first.annotation)
+    if kinds and not any(fits(Request, kind) or _is_request(kind) for kind in kinds):
         raise ConfigurationError(
             f"the first parameter of the handler of {path} is the request, but {name_of(index)} "
-            f"annotates it with {shown}: add request before it, or say where it comes from: "
-            f"{first.name}: Query[{shown}]"
+            f"annotates it with {written(first.annotation)}: add request before it, or say where "
+            f"it comes from: {first.name}: Query[{written(first.annotation)}]"
         )
 
 
@@ -349,12 +358,12 @@ def _fit(
     now = CONVERTERS[converter or "str"]
     if not isinstance(now, type):
         return parameter  # an application's own: it may return anything
-    if not kinds or any(_fits(now, kind) for kind in kinds):
+    if not kinds or any(fits(now, kind) for kind in kinds):
         return parameter
     asked = _BY_TYPE.get(kinds[0]) if len(kinds) == 1 else None
     if converter is None and asked is not None:
         return Parameter(name, asked)
-    shown = annotation_text(taken.annotation)
+    shown = written(taken.annotation)
     if converter is None:
         raise ConfigurationError(
             f"the handler of route {path!r} annotates {{{name}}} with {shown}, and no converter "
@@ -369,13 +378,3 @@ def _fit(
         f"{{{name}:{converter}}} of route {path!r} gives {gives}, but its handler annotates "
         f"it with {shown}: write {instead}{name}: {gives} in the handler"
     )
-
-
-def _fits(gives: Any, kind: Any) -> bool:
-    """Whether a value of type ``gives`` may be used if ``kind`` is asked for."""
-    if not isinstance(kind, type):
-        return False
-    try:
-        return issubclass(gives, kind) or (gives is int and kind is float)  # PEP 484
-    except TypeError:
-        return True  # a Protocol that cannot be checked

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from finch.calls import never_blocks
 from finch.errors import Unavailable
 from finch.explain import kind
-from finch.http.request import Request
+from finch.http.request import USER, Request
 from finch.sockets.identity import EXPIRED, check_user_id
 from finch.sockets.members import UserId
-
-_KEY: Final = "user_id"
 
 
 def login(request: Request, user_id: UserId, **claims: Any) -> None:
@@ -40,12 +38,12 @@ def login(request: Request, user_id: UserId, **claims: Any) -> None:
     check_user_id(user_id)
     if user_id is None:
         raise TypeError("login takes the id of a user, not None; logout(request) ends a login")
-    if _KEY in claims:
-        raise TypeError(f"login has the user's id already; {_KEY}= cannot be a claim")
+    if USER in claims:
+        raise TypeError(f"login has the user's id already; {USER}= cannot be a claim")
     session = request.session
     session.clear()
     session.update(claims)
-    session[_KEY] = user_id
+    session[USER] = user_id
     request.user = user_id
 
 
@@ -60,7 +58,7 @@ async def logout(request: Request) -> None:
             then, and the sockets of this process are closed.
     """
     session = request.session
-    user_id = _user_in(session.get(_KEY))
+    user_id = _user_in(session.get(USER))
     session.clear()
     request.user = None
     if user_id is None:
@@ -89,7 +87,7 @@ def session_user(request: Request) -> UserId | None:
             f"session_user takes a request, not {kind(request)}; for a socket, write "
             "session_user(socket.request)"
         )
-    user_id = _user_in(request.session.get(_KEY))
+    user_id = _user_in(request.session.get(USER))
     if user_id is not None:
         request.user = user_id
     return user_id

@@ -164,6 +164,15 @@ async def test_every_fault_is_named_at_once():
     assert response.status == 422
     for name in ("'a' is missing", "'b' does not fit", "'x-c' does not fit"):
         assert name in response.text
+    told = await ask(app, "/?b=x", headers={"x-c": "1", "accept": "application/json"})
+    assert told.json()["errors"] == [
+        {"in": "query", "name": "a", "detail": "the query parameter 'a' is missing"},
+        {
+            "in": "query",
+            "name": "b",
+            "detail": "the query parameter 'b' does not fit: Expected `int`, got `str`",
+        },
+    ]
 
 
 async def test_a_default_stands_for_what_is_missing_only():

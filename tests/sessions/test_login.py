@@ -237,3 +237,23 @@ async def test_the_user_of_a_session_is_looked_up_without_a_thread(monkeypatch):
         assert (await client.get("/")).status == 401
         await client.get("/in")
         assert (await client.get("/")).json() == {"user": 7}
+
+
+async def test_who_is_logged_in_is_the_user_of_every_request_unless_a_guard_says_another_one():
+    app = FinchApp(middleware=[Sessions(KEY)])
+
+    @app.get("/in")
+    async def enter(request):
+        login(request, 7)
+
+    @app.get("/")
+    async def public(request):
+        return {"user": request.user}
+
+    app.get("/guarded", auth=lambda request: "guard")(public)
+
+    async with TestClient(app) as client:
+        assert (await client.get("/")).json() == {"user": None}
+        await client.get("/in")
+        assert (await client.get("/")).json() == {"user": 7}
+        assert (await client.get("/guarded")).json() == {"user": "guard"}
