@@ -182,7 +182,7 @@ class Crowd:
 
     def _unusual(self, client: Client, event: int) -> bool:
         if event & _OUT:
-            if client.step == 0 and self.dialect.steps == 0 and not client.fast:
+            if not self.dialects[client.group].steps and not client.fast:
                 self._epoll.modify(client.fd, _IN)
                 client.fast = True
                 self.ready.append(client)

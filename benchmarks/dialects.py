@@ -160,6 +160,48 @@ class HTTPDialect:
         return Piece(end, Kind.ANSWER)
 
 
+@dataclass
+class EventsDialect:
+    """Server-sent events in a chunked response, each event in one chunk.
+
+    Parameters:
+        hello: the request.
+        expected: what the data of an event holds; other chunks are comments that keep it alive.
+    """
+
+    hello: bytes
+    expected: bytes
+    message: bytes = b""
+    undo: bytes = b""
+    steps: int = 1
+
+    def next_piece(self, buffer: bytearray, step: int) -> Piece | None:
+        """See :class:`Dialect`."""
+        if step == 0:
+            return _stream_head(buffer)
+        line = buffer.find(b"\r\n")
+        if line < 0:
+            return None
+        end = line + 2 + int(buffer[:line], 16) + 2
+        if len(buffer) < end:
+            return None
+        if end == line + 4:
+            return Piece(end, Kind.END, problem="the stream has ended")
+        right = buffer.find(self.expected, line, end) >= 0
+        return Piece(end, Kind.ANSWER if right else Kind.CONTROL)
+
+
+def _stream_head(buffer: bytearray) -> Piece | None:
+    end = buffer.find(b"\r\n\r\n") + 4
+    if end < 4:
+        return None
+    head = bytes(buffer[:end]).lower()
+    for wanted in (b"http/1.1 200", b"text/event-stream", b"transfer-encoding: chunked"):
+        if wanted not in head:
+            return Piece(len(buffer), Kind.END, problem=f"no {wanted.decode()} in the response")
+    return Piece(end, Kind.STEP)
+
+
 def _upgrade_response(buffer: bytearray, opening: bytes) -> Piece | None:
     head = buffer.find(b"\r\n\r\n")
     if head < 0:
@@ -258,6 +300,21 @@ def http_get(host: str, target: str, expected: bytes) -> HTTPDialect:
     """A GET whose body holds ``expected``."""
     request = f"GET {target} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n\r\n"
     return HTTPDialect(request.encode("ascii"), expected)
+
+
+def http_post(host: str, target: str, body: bytes, expected: bytes) -> HTTPDialect:
+    """A POST of JSON; the response's body holds ``expected``."""
+    request = (
+        f"POST {target} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return HTTPDialect(request.encode("ascii") + body, expected)
+
+
+def events(host: str, target: str, expected: bytes) -> EventsDialect:
+    """A GET whose response streams events; the data of each holds ``expected``."""
+    request = f"GET {target} HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n\r\n"
+    return EventsDialect(request.encode("ascii"), expected)
 
 
 def _joined(room: str) -> bytes:

@@ -29,7 +29,7 @@ _DRAIN: Final = 2.0
 """Seconds that an open loop waits for the last answers."""
 _GRACE: Final = 5_000_000
 """Nanoseconds before the end: what was due in them and not sent is not held against anybody."""
-_OUTSTANDING: Final = 4
+OUTSTANDING: Final = 4
 """Broadcasts that may be on their way: enough to keep a server busy, too few to fill buffers."""
 
 
@@ -99,23 +99,32 @@ def closed_loop(crowd: Crowd, bounds: Bounds) -> Measured:
     return Measured(answered, seconds, latency)
 
 
-def broadcast(crowd: Crowd, bounds: Bounds) -> Measured:
-    """The first client asks for broadcasts; what counts are the messages that all clients get."""
+def broadcast(crowd: Crowd, bounds: Bounds, outstanding: int = OUTSTANDING) -> Measured:
+    """The first client asks for broadcasts; what counts are the messages that all clients get.
+
+    Parameters:
+        outstanding: broadcasts that may be on their way. With 1, the next is asked for when all
+            clients have the last: the server has nothing that it could send together.
+    """
     message = crowd.dialect.message
     delivered = base = 0
     next_at = len(crowd.ready)
+
+    def ask() -> None:
+        sender = next((client for client in crowd.ready if client.group == 0), None)
+        if sender is not None:
+            crowd.send(sender, message)
 
     def answer(client: Client, right: bool) -> None:
         nonlocal delivered, next_at
         delivered += right
         if delivered >= next_at and crowd.ready:
             next_at += len(crowd.ready)
-            crowd.send(crowd.ready[0], message)
+            ask()
 
     crowd.on_answer = answer
-    for _ in range(_OUTSTANDING):
-        if crowd.ready:
-            crowd.send(crowd.ready[0], message)
+    for _ in range(outstanding):
+        ask()
 
     def restart() -> None:
         nonlocal base

@@ -11,15 +11,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from benchmarks import dialects
 from benchmarks.process import cores, pin, raise_file_limit
+from benchmarks.servers.news import TEXT
+from benchmarks.servers.orders import ORDER, TOTAL
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SERVERS: Final = Path(__file__).resolve().parent / "servers"
@@ -42,8 +44,10 @@ class Peer:
         command: what starts it on a port.
         modules: what must be importable (for Node: resolvable).
         packages: whose versions the report names.
-        can: of "raw", "http", "files", "rooms" and "envelope" (Finch's messages; otherwise
-            Socket.IO).
+        can: of "messages" (JSON echo and broadcast), "envelope" (these as Finch's messages;
+            otherwise Socket.IO's), "raw", "rooms", "http", "files", "typed" (a JSON body that is
+            converted to a type), "events" (server-sent ones) and "log".
+        logging: what starts it with its access log on, if it has one.
     """
 
     name: str
@@ -51,8 +55,9 @@ class Peer:
     command: Callable[[int], list[str]]
     modules: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
-    can: frozenset[str] = frozenset({"envelope", "raw", "http"})
+    can: frozenset[str] = frozenset({"messages", "envelope", "raw", "http"})
     node: bool = False
+    logging: Callable[[int], list[str]] | None = None
 
     def missing(self) -> str:
         """What to do before it can be started; empty where it is installed."""
@@ -104,25 +109,40 @@ def _node(script: str) -> Callable[[int], list[str]]:
     return lambda port: ["node", str(SERVERS / script), str(port)]
 
 
-def uvicorn(*arguments: str, app: str = "starlette_app:app") -> Callable[[int], list[str]]:
+def uvicorn(
+    *arguments: str, app: str = "starlette_app:app", log: bool = False
+) -> Callable[[int], list[str]]:
     """The command that serves an application of ``benchmarks.servers``."""
+    quiet = () if log else ("--no-access-log", "--log-level", "warning")
+    return _python("uvicorn", f"benchmarks.servers.{app}", "--port", "PORT", *quiet, *arguments)
+
+
+def _finch(*arguments: str) -> Callable[[int], list[str]]:
+    return _python("finch", "benchmarks.servers.finch_app:app", "--port", "PORT", *arguments)
+
+
+def _hypercorn(*arguments: str) -> Callable[[int], list[str]]:
     return _python(
-        "uvicorn", f"benchmarks.servers.{app}", "--port", "PORT", "--no-access-log",
-        "--log-level", "warning", *arguments,
+        "hypercorn", "-k", "trio", "-b", "127.0.0.1:PORT", *arguments,
+        "benchmarks.servers.starlette_app:app",
     )  # fmt: skip
 
 
-_SOCKETS_ONLY = frozenset({"envelope", "raw"})
-_STARLETTE = frozenset({"envelope", "raw", "http", "files"})
+_SOCKETS_ONLY = frozenset({"messages", "envelope", "raw"})
+_AIOHTTP = frozenset({"messages", "envelope", "raw", "http", "typed", "events", "log"})
+_STARLETTE = _AIOHTTP | {"files"}
+_STANDARD = ("--loop", "uvloop", "--http", "httptools")
+_PURE = ("--loop", "asyncio", "--http", "h11", "--ws", "wsproto")
 
 PEERS: Final = (
     Peer(
         "finch",
         "Finch",
-        _python("finch", "benchmarks.servers.finch_app:app", "--no-access-log", "--port", "PORT"),
+        _finch("--no-access-log"),
         ("finch",),
         ("finch-trio", "trio", "h11", "wsproto", "msgspec"),
-        frozenset({"envelope", "raw", "http", "rooms", "files"}),
+        _STARLETTE | {"rooms"},
+        logging=_finch(),
     ),
     Peer(
         "websockets",
@@ -138,47 +158,60 @@ PEERS: Final = (
         _python("benchmarks.servers.aiohttp_app", "PORT"),
         ("aiohttp",),
         ("aiohttp",),
+        _AIOHTTP,
+        logging=_python("benchmarks.servers.aiohttp_app", "PORT", "log"),
     ),
     Peer(
         "uvicorn",
         "Starlette, uvicorn[standard]",
-        uvicorn("--loop", "uvloop", "--http", "httptools"),
+        uvicorn(*_STANDARD),
         ("starlette", "uvicorn", "uvloop", "httptools", "websockets"),
         ("starlette", "uvicorn", "uvloop", "httptools", "websockets"),
         _STARLETTE,
+        logging=uvicorn(*_STANDARD, log=True),
+    ),
+    Peer(
+        "fastapi",
+        "FastAPI, uvicorn[standard]",
+        uvicorn(*_STANDARD, app="fastapi_app:app"),
+        ("fastapi", "uvicorn", "uvloop", "httptools"),
+        ("fastapi", "pydantic", "starlette", "uvicorn", "uvloop", "httptools"),
+        frozenset({"http", "typed", "log"}),
+        logging=uvicorn(*_STANDARD, app="fastapi_app:app", log=True),
+    ),
+    Peer(
+        "sse-starlette",
+        "sse-starlette, uvicorn[standard]",
+        uvicorn(*_STANDARD, app="sse_starlette_app:app"),
+        ("sse_starlette", "uvicorn", "uvloop", "httptools"),
+        ("sse-starlette", "starlette", "uvicorn", "uvloop", "httptools"),
+        frozenset({"events"}),
     ),
     Peer(
         "uvicorn-h11",
         "Starlette, uvicorn h11 + wsproto",
-        uvicorn("--loop", "asyncio", "--http", "h11", "--ws", "wsproto"),
+        uvicorn(*_PURE),
         ("starlette", "uvicorn", "h11", "wsproto"),
         ("starlette", "uvicorn", "h11", "wsproto"),
         _STARLETTE,
+        logging=uvicorn(*_PURE, log=True),
     ),
     Peer(
         "hypercorn-trio",
         "Starlette, hypercorn (trio)",
-        _python(
-            "hypercorn",
-            "-k",
-            "trio",
-            "-b",
-            "127.0.0.1:PORT",
-            "--log-level",
-            "warning",
-            "benchmarks.servers.starlette_app:app",
-        ),
+        _hypercorn("--log-level", "warning"),
         ("starlette", "hypercorn", "trio"),
         ("starlette", "hypercorn", "trio"),
-        _STARLETTE,
+        _STARLETTE - {"events"},  # its queues are asyncio's
+        logging=_hypercorn("--access-logfile", "-"),
     ),
     Peer(
         "socketio",
         "python-socketio, uvicorn[standard]",
-        uvicorn("--loop", "uvloop", "--http", "httptools", app="socketio_app:app"),
+        uvicorn(*_STANDARD, app="socketio_app:app"),
         ("socketio", "uvicorn", "uvloop", "httptools", "websockets"),
         ("python-socketio", "uvicorn", "uvloop", "websockets"),
-        frozenset({"rooms"}),
+        frozenset({"messages", "rooms"}),
     ),
     Peer(
         "trio-websocket",
@@ -202,7 +235,7 @@ PEERS: Final = (
         "Socket.IO (Node)",
         _node("node_socketio.js"),
         ("socket.io",),
-        can=frozenset({"rooms"}),
+        can=frozenset({"messages", "rooms"}),
         node=True,
     ),
 )
@@ -224,12 +257,14 @@ class Server:
 
     Attributes:
         cold_start: seconds from its start to its first answer.
+        log: the file that its log is in, if that is on.
     """
 
     peer: Peer
     pid: int
     port: int
     cold_start: float = 0.0
+    log: Path | None = None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -248,6 +283,18 @@ class Server:
     def broadcast(self) -> dialects.WebSocketDialect:
         """What asks for a broadcast of JSON."""
         return self._event("broadcast", 64)
+
+    def order(self) -> dialects.HTTPDialect:
+        """What posts an order as JSON, and asks what it costs."""
+        return dialects.http_post(self.host, "/orders", ORDER, TOTAL)
+
+    def publishes(self) -> dialects.HTTPDialect:
+        """What asks for an event to all clients that listen."""
+        return dialects.http_post(self.host, "/publish", b'{"say":"it"}', b"said")
+
+    def events(self) -> dialects.EventsDialect:
+        """What listens to events."""
+        return dialects.events(self.host, "/events", TEXT.encode())
 
     def in_rooms(self, count: int) -> list[dialects.WebSocketDialect]:
         """For each room, what joins it and then asks for messages to it."""
@@ -277,29 +324,21 @@ def _names(count: int) -> list[str]:
 
 
 @contextmanager
-def running(peer: Peer, port: int, *on: int) -> Iterator[Server]:
+def running(peer: Peer, port: int, *on: int, log: Path | None = None) -> Iterator[Server]:
     """Start a server, wait until it answers, and end it afterwards.
 
     Parameters:
         on: the cores to which it is bound; the first one where left out.
+        log: the file that gets its access log; none where left out.
 
     Raises:
         NotStarted: where it does not answer.
     """
-    raise_file_limit(20_000)
-    chosen = on or cores()[:1]
+    command = peer.command if log is None or peer.logging is None else peer.logging
     begun = time.perf_counter()
-    child = subprocess.Popen(
-        peer.command(port),
-        cwd=ROOT,
-        env={**os.environ, "NODE_ENV": "production"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        preexec_fn=partial(pin, *chosen),  # noqa: PLW1509  # there are no threads here
-    )
-    server = Server(peer, child.pid, port)
+    with open(log or os.devnull, "wb") as output:
+        child = _start(command(port), output, on or cores()[:1])
+    server = Server(peer, child.pid, port, log=log)
     try:
         _wait_until_up(server, child)
         server.cold_start = time.perf_counter() - begun
@@ -308,10 +347,24 @@ def running(peer: Peer, port: int, *on: int) -> Iterator[Server]:
         _end(child)
 
 
+def _start(command: list[str], output: IO[bytes], on: Sequence[int]) -> subprocess.Popen[bytes]:
+    raise_file_limit(20_000)
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "NODE_ENV": "production"},
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+        preexec_fn=partial(pin, *on),  # noqa: PLW1509  # there are no threads here
+    )
+
+
 def _wait_until_up(server: Server, child: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _START_TIMEOUT
     hello = server.echo().hello
-    if "http" in server.peer.can:
+    if server.peer.can & {"http", "events"}:
         hello = dialects.http_get(server.host, "/", b"").message
     while True:
         if child.poll() is not None:

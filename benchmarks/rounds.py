@@ -6,6 +6,8 @@ import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks.peers import NotStarted, Peer, Server, running
 from benchmarks.process import cores, pin
@@ -88,8 +90,9 @@ def measure(
 
 def _groups(peer: Peer, workloads: Sequence[Workload]) -> list[list[Workload]]:
     able = [workload for workload in workloads if workload.needs <= peer.can]
-    shared = [workload for workload in able if not workload.fresh]
-    return [group for group in (shared, *([one] for one in able if one.fresh)) if group]
+    logged = [workload for workload in able if workload.logged]
+    shared = [workload for workload in able if not workload.fresh and not workload.logged]
+    return [group for group in (shared, logged, *([one] for one in able if one.fresh)) if group]
 
 
 def _measure_group(
@@ -102,7 +105,10 @@ def _measure_group(
     seconds: float,
 ) -> None:
     try:
-        with running(peer, port, core) as server:
+        with (
+            TemporaryDirectory() as folder,
+            running(peer, port, core, log=_log(group, folder)) as server,
+        ):
             settle(server)
             for workload in group:
                 figures = _run(workload, server, seconds)
@@ -112,6 +118,10 @@ def _measure_group(
         print(error, file=sys.stderr)
         for workload in group:
             results.figures.setdefault((peer.name, workload.name), []).append(None)
+
+
+def _log(group: Sequence[Workload], folder: str) -> Path | None:
+    return Path(folder, "log") if group[0].logged else None
 
 
 def _run(workload: Workload, server: Server, seconds: float) -> Figures | None:

@@ -30,6 +30,7 @@ class Workload:
         needs: what a peer must be able to do.
         higher_is_better: what the ranking and ratios say.
         fresh: whether the server must not have served anything else.
+        logged: whether the server writes its access log.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Workload:
     needs: frozenset[str] = frozenset()
     higher_is_better: bool = True
     fresh: bool = False
+    logged: bool = False
 
 
 @contextmanager
@@ -115,9 +117,20 @@ def paced_echo(clients: int, rate: float, server: Server, seconds: float) -> Fig
     return figures
 
 
-def broadcast(clients: int, server: Server, seconds: float) -> Figures:
-    """Deliveries/s of broadcasts."""
-    return _measure(server, seconds, [server.broadcast()], clients, load.broadcast)
+def broadcast(
+    clients: int, server: Server, seconds: float, *, outstanding: int = load.OUTSTANDING
+) -> Figures:
+    """Deliveries/s of broadcasts, so many of which are on their way at a time."""
+    drive = partial(load.broadcast, outstanding=outstanding)
+    return _measure(server, seconds, [server.broadcast()], clients, drive)
+
+
+def events(clients: int, server: Server, seconds: float) -> Figures:
+    """Deliveries/s of server-sent events: one more client asks for the next event when all have the
+    last. Its own answers count as deliveries, too: one more for each event."""
+    listening = [server.events()] * clients
+    drive = partial(load.broadcast, outstanding=1)
+    return _measure(server, seconds, [server.publishes(), *listening], clients + 1, drive)
 
 
 def rooms(count: int, clients: int, server: Server, seconds: float) -> Figures:
@@ -134,6 +147,19 @@ def http(target: str, expected: bytes, server: Server, seconds: float) -> Figure
     """Requests/s on 64 keep-alive connections."""
     dialect = dialects.http_get(server.host, target, expected)
     return _measure(server, seconds, [dialect], 64, load.closed_loop)
+
+
+def json_body(server: Server, seconds: float) -> Figures:
+    """Requests/s on 64 keep-alive connections: a JSON body that is converted to a type."""
+    return _measure(server, seconds, [server.order()], 64, load.closed_loop)
+
+
+def http_logged(target: str, expected: bytes, server: Server, seconds: float) -> Figures:
+    """The same as :func:`http`, and whether each request is in the log."""
+    figures = http(target, expected, server, seconds)
+    lines = 0 if server.log is None else server.log.read_bytes().count(b"\n")
+    figures["errors"] += max(0, int(figures["value"] * seconds) - lines)
+    return figures
 
 
 def handshakes(count: int, server: Server, seconds: float) -> Figures:
@@ -184,10 +210,13 @@ def cold_start(server: Server, seconds: float) -> Figures:
     return {"value": server.cold_start * 1000, "errors": 0.0}
 
 
+_MESSAGES: Final = frozenset({"messages"})
 _RAW: Final = frozenset({"raw"})
 _HTTP: Final = frozenset({"http"})
 _ROOMS: Final = frozenset({"rooms"})
 _FILES: Final = frozenset({"files"})
+_TYPED: Final = frozenset({"typed"})
+_EVENTS: Final = frozenset({"events"})
 
 WORKLOADS: Final = (
     Workload("cold-start", "cold start, ms", cold_start, higher_is_better=False),
@@ -196,7 +225,7 @@ WORKLOADS: Final = (
         for n in (1, 64, 1000)
     ),
     *(
-        Workload(f"json-{n}", f"JSON echo, {n:,} conns, msg/s", partial(json_echo, n))
+        Workload(f"json-{n}", f"JSON echo, {n:,} conns, msg/s", partial(json_echo, n), _MESSAGES)
         for n in (1, 64, 1000)
     ),
     Workload("raw-16k", "raw echo of 16 KiB, 64 conns, msg/s", partial(raw_echo, 64, 16384), _RAW),
@@ -204,25 +233,46 @@ WORKLOADS: Final = (
         "paced",
         "JSON echo, 1,000 conns, 4,000 msg/s: p99, us",
         partial(paced_echo, 1000, 4000.0),
+        _MESSAGES,
         higher_is_better=False,
     ),
-    Workload("broadcast-1000", "broadcast to 1,000, deliveries/s", partial(broadcast, 1000)),
-    Workload("broadcast-5000", "broadcast to 5,000, deliveries/s", partial(broadcast, 5000)),
+    *(
+        Workload(
+            f"broadcast-{n}", f"broadcast to {n:,}, deliveries/s", partial(broadcast, n), _MESSAGES
+        )
+        for n in (1000, 5000)
+    ),
+    Workload(
+        "broadcast-single",
+        "one broadcast at a time to 1,000, deliveries/s",
+        partial(broadcast, 1000, outstanding=1),
+        _MESSAGES,
+    ),
     Workload("room-64x16", "64 rooms of 16, deliveries/s", partial(rooms, 64, 16), _ROOMS),
     Workload("join", "joins/s, each with a leave, 64 conns", partial(joins, 16, 4), _ROOMS),
-    Workload("handshakes", "handshakes/s", partial(handshakes, 1000)),
+    Workload("handshakes", "handshakes/s", partial(handshakes, 1000), _MESSAGES),
     Workload("http-hello", "GET /, 64 conns, requests/s", partial(http, "/", b"hello"), _HTTP),
     Workload("http-user", "GET /users/{id}, requests/s", partial(http, "/users/42", b"42"), _HTTP),
+    Workload(
+        "http-hello-log",
+        "GET / with the access log, requests/s",
+        partial(http_logged, "/", b"hello"),
+        frozenset({"http", "log"}),
+        logged=True,
+    ),
+    Workload("json-body", "POST of typed JSON, requests/s", json_body, _TYPED),
     Workload(
         "static-10k",
         "a file of 10 KB, requests/s",
         partial(http, "/static/10k.txt", b"ten kilobytes"),
         _FILES,
     ),
+    Workload("sse-1000", "an event to 1,000 by SSE, deliveries/s", partial(events, 1000), _EVENTS),
     Workload(
         "idle-10000",
         "RSS of an idle connection, 10,000 conns, bytes",
         partial(idle_memory, 10_000),
+        _MESSAGES,
         higher_is_better=False,
         fresh=True,
     ),

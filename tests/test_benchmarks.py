@@ -6,10 +6,24 @@ import socket
 import subprocess
 import sys
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import cluster, compare, dialects, fanout, floods, herd, peers, process
+from benchmarks import (
+    cluster,
+    compare,
+    dialects,
+    fanout,
+    floods,
+    herd,
+    load,
+    peers,
+    process,
+    report,
+    rounds,
+    workloads,
+)
 from benchmarks.crowd import Crowd
 from benchmarks.dialects import Kind
 from benchmarks.frames import client_frame
@@ -34,8 +48,8 @@ def test_compare_writes_figures_table_and_chart(tmp_path):
     assert "| raw echo, 1 conns, msg/s |" in run.stdout
     assert (tmp_path / "results.svg").read_text().startswith("<svg")
     figures = json.loads((tmp_path / "results.json").read_text())["figures"]["finch"]
-    assert set(figures) == {"raw-1", "handshakes", "http-hello", "room-64x16", "join"}
-    assert [one["errors"] for rounds in figures.values() for one in rounds] == [0] * 5
+    assert set(figures) == set(_SOME.split(","))
+    assert [one["errors"] for rounds in figures.values() for one in rounds] == [0] * len(figures)
 
 
 def test_an_unknown_workload_is_named(capsys):
@@ -44,11 +58,83 @@ def test_an_unknown_workload_is_named(capsys):
     assert "juggling" in capsys.readouterr().err
 
 
+_SOME = (
+    "raw-1,broadcast-single,handshakes,http-hello,room-64x16,join,http-hello-log,json-body,"
+    "static-10k,sse-1000"
+)
+
+
 def _arguments(folder):
     return [
-        *("--only", "finch", "--workloads", "raw-1,handshakes,http-hello,room-64x16,join"),
-        *("--rounds", "1", "--seconds", "0.4", "--out", str(folder)),
+        *("--only", "finch", "--workloads", _SOME),
+        *("--rounds", "1", "--seconds", "0.2", "--out", str(folder)),
     ]
+
+
+def test_a_request_that_is_missing_in_the_log_is_an_error(tmp_path, monkeypatch):
+    [peer] = peers.named("finch")
+    server = peers.Server(peer, os.getpid(), 8400, log=tmp_path / "log")
+    server.log.write_text('"GET / HTTP/1.1" 200\n' * 7)
+    monkeypatch.setattr(workloads, "http", lambda *arguments: {"value": 5.0, "errors": 0.0})
+    assert workloads.http_logged("/", b"hello", server, 2.0)["errors"] == 3
+
+
+def test_one_broadcast_at_a_time_waits_until_all_clients_have_the_last():
+    sent = []
+
+    class FakeCrowd:
+        ready = tuple(SimpleNamespace(group=group) for group in (1, 0, 1))
+        dialect = SimpleNamespace(message=b"say it")
+
+        def send(self, client, message):
+            sent.append((client.group, message))
+
+        def turn(self, timeout):
+            for client in self.ready:
+                assert len(sent) == 1
+                self.on_answer(client, True)
+
+    # no seconds: one turn, in which all get one message
+    measured = load.broadcast(FakeCrowd(), load.Bounds(0, warm_up=0), outstanding=1)
+    assert measured.messages == 3
+    assert sent == [(0, b"say it")] * 2
+
+
+def test_a_load_that_had_no_core_to_spare_is_named():
+    [finch] = peers.named("finch")
+    [raw, echo] = workloads.named("raw-1,json-1")
+    results = rounds.Results([finch], [raw, echo])
+    results.figures["finch", "raw-1"] = [{"value": 9.0, "load_share": 0.93}]
+    results.figures["finch", "json-1"] = [{"value": 7.0, "load_share": 0.4}]
+    table = report.markdown(results, 1, 1)
+    assert "raw echo, 1 conns, msg/s, Finch: 93 %" in table
+    assert "JSON echo, 1 conns, msg/s, Finch" not in table
+
+
+def test_a_client_of_events_knows_the_streams_head_an_event_and_a_comment():
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    said = _conversation(
+        dialects.events("localhost", "/events", b"news"),
+        head,
+        b"c\r\ndata: news\n\n\r\n",
+        b"3\r\n:\n\n\r\n",
+        b"0\r\n\r\n",
+    )
+    assert said == [
+        (Kind.STEP, b"", ""),
+        (Kind.ANSWER, b"", ""),
+        (Kind.CONTROL, b"", ""),
+        (Kind.END, b"", "the stream has ended"),
+    ]
+
+
+def test_a_response_that_streams_no_events_is_an_error():
+    dialect = dialects.events("localhost", "/events", b"news")
+    piece = dialect.next_piece(bytearray(b"HTTP/1.1 404 Not Found\r\n\r\n"), 0)
+    assert piece.kind is Kind.END
+    assert piece.problem == "no http/1.1 200 in the response"
 
 
 def test_a_client_of_socketio_connects_then_joins_then_hears_its_room():

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from finch import FinchApp, History, Request, Room, SocketClient, WebSocket
+import trio
+
+from benchmarks.servers.news import TEXT
+from benchmarks.servers.orders import Order
+from finch import (
+    Body,
+    EventStream,
+    FinchApp,
+    History,
+    Request,
+    Room,
+    ServerEvent,
+    SocketClient,
+    WebSocket,
+)
 
 app = FinchApp(backplane=os.environ.get("BENCHMARK_REDIS"))
+listeners: set[trio.MemorySendChannel[ServerEvent]] = set()
 
 
 @app.socket("echo")
@@ -47,6 +63,34 @@ async def index(request: Request) -> str:
 @app.get("/users/{id}")
 async def user(request: Request, id: str) -> dict[str, str]:
     return {"id": id, "name": "finch"}
+
+
+@app.post("/orders")
+async def order(order: Body[Order]) -> dict[str, int]:
+    return {"total": sum(item.count * item.cents for item in order.items)}
+
+
+@app.get("/events")
+async def events(request: Request) -> EventStream:
+    send, receive = trio.open_memory_channel[ServerEvent](16)
+    listeners.add(send)
+
+    async def heard() -> AsyncIterator[ServerEvent]:
+        try:
+            async for event in receive:
+                yield event
+        finally:
+            listeners.discard(send)
+
+    return EventStream(heard())
+
+
+@app.post("/publish")
+async def publish(request: Request) -> str:
+    event = ServerEvent(TEXT)
+    for listener in listeners:
+        listener.send_nowait(event)
+    return "said"
 
 
 app.static("/static", Path(__file__).with_name("assets"))

@@ -7,16 +7,26 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from starlette.applications import Starlette  # type: ignore[import-not-found,unused-ignore]
 from starlette.requests import Request  # type: ignore[import-not-found,unused-ignore]
-from starlette.responses import JSONResponse, PlainTextResponse  # type: ignore[import-not-found,unused-ignore]
+from starlette.responses import (  # type: ignore[import-not-found,unused-ignore]
+    JSONResponse,
+    PlainTextResponse,
+    StreamingResponse,
+)
 from starlette.routing import Mount, Route, WebSocketRoute  # type: ignore[import-not-found,unused-ignore]
 from starlette.staticfiles import StaticFiles  # type: ignore[import-not-found,unused-ignore]
 from starlette.websockets import WebSocket, WebSocketDisconnect  # type: ignore[import-not-found,unused-ignore]
 
 from benchmarks.servers.envelope import envelope, not_found, parse
+from benchmarks.servers.listeners import Listeners
+from benchmarks.servers.news import TEXT
+from benchmarks.servers.orders import Order
 
 clients: set[WebSocket] = set()
+listeners: Listeners[bytes] = Listeners()
+orders = msgspec.json.Decoder(Order)
 
 
 async def echo(ws: WebSocket, data: Any) -> None:
@@ -67,10 +77,28 @@ async def user(request: Request) -> JSONResponse:
     return JSONResponse({"id": request.path_params["id"], "name": "finch"})
 
 
+async def order(request: Request) -> JSONResponse:
+    order = orders.decode(await request.body())
+    return JSONResponse({"total": sum(item.count * item.cents for item in order.items)})
+
+
+async def events(request: Request) -> StreamingResponse:
+    return StreamingResponse(listeners.listen(), media_type="text/event-stream")
+
+
+async def publish(request: Request) -> PlainTextResponse:
+    await request.body()
+    listeners.publish(f"data: {TEXT}\n\n".encode())
+    return PlainTextResponse("said")
+
+
 app = Starlette(
     routes=[
         Route("/", index),
         Route("/users/{id}", user),
+        Route("/orders", order, methods=["POST"]),
+        Route("/events", events),
+        Route("/publish", publish, methods=["POST"]),
         WebSocketRoute("/ws", envelopes),
         WebSocketRoute("/raw", raw),
         Mount("/static", StaticFiles(directory=Path(__file__).with_name("assets"))),
