@@ -24,6 +24,7 @@ _DEFERRED: Final = (
     "finch.wire.authority",
     "finch.wire.body",
     "finch.wire.extensions",
+    "finch.http.problems",  # the first to come: without it, not even an error can be told
 )
 
 

@@ -94,6 +94,7 @@ http.paths
 http.converters
 http.patterns
 http.annotations
+http.shapes
 http.arguments
 http.signatures
 http.routing

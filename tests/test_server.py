@@ -432,7 +432,7 @@ async def test_parsers_that_cannot_be_read_yet_are_imported_later(
     app, autojump_clock, monkeypatch, caplog
 ):
     no_file = OSError(errno.EMFILE, "Too many open files")
-    outcomes = iter([None, no_file, ImportError("of another release"), None, None])
+    outcomes = iter([None, None, no_file, ImportError("of another release"), None, None])
     imported = []
 
     def import_module(name):
@@ -448,7 +448,8 @@ async def test_parsers_that_cannot_be_read_yet_are_imported_later(
         await trio.sleep(10)
         server.stop()
     body, extensions, authority = "finch.wire.body", "finch.wire.extensions", "finch.wire.authority"
-    assert imported == [extensions, body, body, authority, "finch.sockets.posts"]
+    errors, posts = "finch.http.problems", "finch.sockets.posts"
+    assert imported == [errors, extensions, body, body, authority, posts]
     assert [record.message for record in caplog.records] == [
         "modules of Finch cannot be read yet: [Errno 24] Too many open files",
         "finch.wire.body cannot be imported; restart the server",

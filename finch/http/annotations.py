@@ -43,6 +43,18 @@ def kinds_of(annotation: Any) -> tuple[Any, ...]:
 
 def annotation_of(index: Callable[..., Any], parameter: inspect.Parameter) -> Any:
     """The annotation of a parameter; empty if it cannot be resolved."""
+    try:
+        return resolve(index, parameter)
+    except Exception:  # evaluating an annotation may raise anything
+        return inspect.Parameter.empty
+
+
+def resolve(index: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+    """The annotation of a parameter, of which the handler may have written only the text.
+
+    Raises:
+        Exception: whatever evaluating it raises.
+    """
     annotation = parameter.annotation
     if not isinstance(annotation, str):
         return annotation
@@ -54,10 +66,7 @@ def annotation_of(index: Callable[..., Any], parameter: inspect.Parameter) -> An
     names = getattr(inspect.unwrap(plain), "__globals__", {})
     # Only this parameter: names in the other annotations may exist only for type checkers.
     alone = types.SimpleNamespace(__annotations__={parameter.name: annotation})
-    try:
-        return typing.get_type_hints(alone, globalns=names, include_extras=True)[parameter.name]
-    except Exception:  # evaluating an annotation may raise anything
-        return inspect.Parameter.empty
+    return typing.get_type_hints(alone, globalns=names, include_extras=True)[parameter.name]
 
 
 def written(annotation: Any) -> str:

@@ -14,11 +14,20 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeVar
 
 import msgspec
-from msgspec import inspect as shapes
 
 from finch.conversions import checked_hook, type_name, why_never_filled
 from finch.errors import ConfigurationError, HTTPError
 from finch.http.media import media_type
+from finch.http.shapes import (
+    allows_none,
+    fields_of,
+    fits_file,
+    fits_text,
+    is_switch,
+    shape_of,
+    switched,
+    takes_many,
+)
 
 if TYPE_CHECKING:
     from finch.headers import MultiMapping
@@ -117,8 +126,6 @@ MISSING: Final = inspect.Parameter.empty
 
 _SHOWN: Final = 60  # characters of a Content-Type that a client sent
 _NONE_AT_ALL: Final = ()  # no value of a name that may have several
-_YES: Final = frozenset(("on", "yes"))  # what a browser sends for a checkbox; what people write
-_NO: Final = frozenset(("off", "no"))
 
 
 class Argument:
@@ -135,26 +142,47 @@ class Argument:
             in the request, and whether each takes a list; else None.
     """
 
-    __slots__ = ("_is_bool", "default", "fields", "key", "many", "name", "source", "type")
+    __slots__ = (
+        "_is_bool",
+        "_switches",
+        "default",
+        "fields",
+        "key",
+        "many",
+        "name",
+        "source",
+        "type",
+    )
 
     def __init__(self, name: str, source: Source, key: str, type: Any, default: Any) -> None:
         self.name = name
         self.source = source
         self.key = key
         self.type = type
-        shape = _shape(type)
-        self.many = _takes_many(shape)
-        self.fields = _fields(shape) if source in (Source.QUERY, Source.FORM) else None
+        shape = shape_of(type)
+        self.many = takes_many(shape)
+        fields = fields_of(shape) if source in (Source.QUERY, Source.FORM) else None
+        many = {name: takes_many(kind) for name, kind in (fields or {}).items()}
+        self.fields = None if fields is None else many
+        self._switches = [name for name, kind in (fields or {}).items() if is_switch(kind)]
         if default is MISSING and source is not Source.BODY:
             if self.many:
                 default = _NONE_AT_ALL
-            elif _allows_none(shape):
+            elif allows_none(shape):
                 default = None
         self.default = default
-        self._is_bool = isinstance(shape, shapes.BoolType)
+        self._is_bool = is_switch(shape)
 
     def why_never_filled(self, dec_hook: Callable[[Any, Any], Any] | None) -> str:
         """Why no request has a value of this type; empty if some have."""
+        shape = shape_of(self.type)
+        fits = fits_file if self.source is Source.FILE else fits_text
+        if self.source is not Source.BODY and self.fields is None and not fits(shape):
+            wanted = "Upload or list[Upload]" if self.source is Source.FILE else "str or list[int]"
+            return (
+                f"no {self.source.value} would ever fit {type_name(self.type)}; write a type such "
+                f"as {wanted}"
+            )
         if self.source is Source.FILE or self.type in (bytes, str, Any):
             return ""
         return why_never_filled(self.type, has_hook=dec_hook is not None)
@@ -173,6 +201,9 @@ class Argument:
             }
             if not said and self.default is not MISSING:
                 return self.default
+            for key in self._switches:
+                if key in said:
+                    said[key] = switched(said[key])
         elif self.key not in values:
             if self.default is MISSING:
                 raise ValueError(f"the {self._what} is missing")
@@ -185,9 +216,8 @@ class Argument:
             said = values[self.key]
         if self.type is str and type(said) is str:  # most are
             return said
-        if self._is_bool and isinstance(said, str):
-            word = said.lower()
-            said = True if word in _YES else False if word in _NO else said
+        if self._is_bool:
+            said = switched(said)
         try:
             return msgspec.convert(said, self.type, strict=False, dec_hook=hook)
         except msgspec.ValidationError as error:
@@ -333,31 +363,3 @@ def unmarked(annotation: Any) -> Any:
         if not isinstance(mark, Source | Named | Marker):
             base = Annotated[base, mark]
     return base
-
-
-def _shape(type: Any) -> shapes.Type:
-    try:
-        shape = shapes.type_info(type)
-    except Exception as error:  # NameError, TypeError, whatever an annotation leads to
-        raise TypeError(f"msgspec cannot make {type_name(type)}: {error}") from None
-    while isinstance(shape, shapes.Metadata):
-        shape = shape.type
-    return shape
-
-
-def _takes_many(shape: shapes.Type) -> bool:
-    if isinstance(shape, shapes.UnionType):
-        return all(_takes_many(one) for one in shape.types if not isinstance(one, shapes.NoneType))
-    if isinstance(shape, shapes.Metadata):
-        return _takes_many(shape.type)
-    return isinstance(shape, shapes.CollectionType | shapes.TupleType)
-
-
-def _allows_none(shape: shapes.Type) -> bool:
-    return isinstance(shape, shapes.UnionType) and shape.includes_none
-
-
-def _fields(shape: shapes.Type) -> dict[str, bool] | None:
-    if not isinstance(shape, shapes.StructType | shapes.DataclassType | shapes.TypedDictType):
-        return None
-    return {field.encode_name: _takes_many(field.type) for field in shape.fields}

@@ -17,6 +17,7 @@ from finch.http.uploads import Upload
 _LONG: Final = (
     64 * KIB
 )  # bytes of a body that is read in a thread: "%41" a million times takes 0.3 s
+_PIECE: Final = 16 * KIB  # bytes that are decoded at a time
 
 
 class FormData(MultiMapping[str | Upload]):
@@ -100,9 +101,9 @@ async def _urlencoded(body: bytes, content_type: str, limits: Limits) -> list[tu
     if body.count(b"&") >= limits.max_form_parts:
         raise HTTPError(413, f"the form has more than {limits.max_form_parts} fields")
     if len(body) > _LONG:
-        pairs = await in_thread(lambda: _pairs(body))
+        pairs = await in_thread(lambda: urlencoded_pairs(body))
     else:
-        pairs = _pairs(body)
+        pairs = urlencoded_pairs(body)
     # WHATWG HTML: a field of this name says in which charset a browser has sent the form
     named = dict(pairs).get(b"_charset_", b"").decode("latin-1")
     charset = named or charset_of(content_type)
@@ -112,11 +113,30 @@ async def _urlencoded(body: bytes, content_type: str, limits: Limits) -> list[tu
     ]
 
 
-def _pairs(body: bytes) -> list[tuple[bytes, bytes]]:
-    """Source: WHATWG URL, section 5.1."""
+def urlencoded_pairs(body: bytes) -> list[tuple[bytes, bytes]]:
+    """The names and values of a form, decoded from percent-encoding only.
+
+    Source: WHATWG URL, section 5.1.
+    """
     pairs = []
     for part in body.split(b"&"):
         if part:
             name, _, value = part.replace(b"+", b" ").partition(b"=")
-            pairs.append((unquote_to_bytes(name), unquote_to_bytes(value)))
+            pairs.append((_unquoted(name), _unquoted(value)))
     return pairs
+
+
+def _unquoted(text: bytes) -> bytes:
+    """Decode from percent-encoding, piece by piece: Python makes an object of each escape, and
+    eighty bytes of memory for each byte of the body would be many."""
+    if len(text) <= _PIECE:
+        return unquote_to_bytes(text)
+    made, begin = bytearray(), 0
+    while begin < len(text):
+        end = begin + _PIECE
+        escape = text.rfind(b"%", end - 2, end)
+        if escape >= 0 and end < len(text):
+            end = escape  # an escape is not cut in two
+        made += unquote_to_bytes(text[begin:end])
+        begin = end
+    return bytes(made)

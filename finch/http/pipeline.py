@@ -236,6 +236,16 @@ class Pipeline:
         Parameters:
             error: judged by :func:`finch.failures.failure_of`, and not a :class:`Disconnected`.
         """
+        try:
+            return await self._answer(request, error)
+        except BaseException as raised:  # of what the application has put into the request
+            method, path, failure = request.method, request.raw_path, failure_of(raised)
+            report(
+                _log, "the answer to an error of %s %s cannot be made", method, path, error=failure
+            )
+            return TextResponse("Internal Server Error", 500)
+
+    async def _answer(self, request: Request, error: BaseException) -> Response:
         lone = alone(error)
         if lone is not None and self._find_handler(lone) is not None:
             error = lone  # a nursery's group with one exception, which has a handler

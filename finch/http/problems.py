@@ -18,11 +18,12 @@ from typing import Any, Final
 
 import trio
 
-from finch.errors import HTTPError, status_phrase
+from finch.errors import HTTPError, ProtocolError, status_phrase
 from finch.failures import failure_of, report
 from finch.http.accepts import choose_type
 from finch.http.request import Request
 from finch.http.response import HTMLResponse, JSONResponse, Response, TextResponse
+from finch.wire.forwarded import parse_node, read_forwarded, read_x_forwarded
 from finch.wire.handshake import parse_origin
 
 _log = logging.getLogger("finch.app")
@@ -66,19 +67,34 @@ async def respond(request: Request, error: HTTPError, cause: BaseException | Non
 
 
 def shows_traceback(request: Request) -> bool:
-    """Whether a client may see tracebacks: ``app.debug`` is on, and both the client's address and
-    the host that it asked for are of this machine.
+    """Whether a client may see tracebacks: ``app.debug`` is on, and the client's address, the host
+    that it asked for, and all clients that proxies report are of this machine.
 
     The host is checked because of pages that make a browser on this machine ask for them (DNS
-    rebinding), and because of proxies on this machine that Finch does not know about.
+    rebinding). What proxies report is checked even if Finch does not trust them: a client that
+    forges it sees less.
     """
     if not getattr(request.app, "debug", False) or not _is_loopback(request.client.host):
+        return False
+    if not all(map(_is_loopback, _reported(request))):
         return False
     origin = parse_origin(f"http://{request.host}")
     if origin is None:
         return False
     name = origin[1]
     return name == "localhost" or name.endswith(".localhost") or _is_loopback(name)
+
+
+def _reported(request: Request) -> list[str]:
+    """The addresses that proxies say the request came from; empty texts for unknown ones."""
+    nodes = request.headers.getlist("x-forwarded-for") + request.headers.getlist("x-real-ip")
+    forwarded = request.headers.getlist("forwarded")
+    try:
+        hops = read_x_forwarded(",".join(nodes).encode("latin-1"), b"", b"") if nodes else []
+        hops += read_forwarded(",".join(forwarded).encode("latin-1"))
+        return [parse_node(hop.node)[0] if hop.node else "" for hop in hops]
+    except ProtocolError:
+        return [""]
 
 
 def _is_loopback(host: str) -> bool:

@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 
 from finch.errors import ConfigurationError
-from finch.http.annotations import annotation_of, fits, kinds_of, written
+from finch.http.annotations import annotation_of, fits, kinds_of, resolve, written
 from finch.http.arguments import Argument, Marker, Plan, Source, read_marks, unmarked
 from finch.http.paths import CONVERTERS, Element, Parameter, choice
 from finch.http.request import Request
@@ -264,6 +264,7 @@ def _marked(
             annotation = annotation[str]
         source, key = read_marks(typing.get_args(annotation)[1:])
         if typing.get_origin(annotation) is not typing.Annotated or source is None:
+            _refuse_lost(index, taken, annotation, path)
             continue
         if name in wanted:
             raise ConfigurationError(
@@ -292,6 +293,35 @@ def _marked(
             "body: write one type with both, as a msgspec.Struct"
         )
     return found
+
+
+def _refuse_lost(
+    index: Callable[..., Any], taken: inspect.Parameter, annotation: Any, path: str
+) -> None:
+    """Refuse a marker that would not be seen, so that the parameter would never be filled."""
+    whose = f"{taken.name} of {name_of(index)}, the handler of {path}"
+    if any(map(_is_marked, typing.get_args(annotation))):
+        raise ConfigurationError(
+            f"{whose}, has its marker inside of another type: write the marker outside, as in "
+            "Query[int | None] or Query[list[str]]"
+        )
+    if isinstance(taken.annotation, str) and annotation is inspect.Parameter.empty:
+        marker = taken.replace(annotation=taken.annotation.partition("[")[0])
+        try:
+            resolve(index, taken)
+        except Exception as error:
+            if _is_marked(annotation_of(index, marker)):
+                raise ConfigurationError(
+                    f"{whose}: {taken.annotation!r} cannot be read: {error}. If annotations are "
+                    "text, their types must be globals of the handler's module"
+                ) from None
+
+
+def _is_marked(annotation: Any) -> bool:
+    if isinstance(annotation, Marker):
+        return True
+    is_annotated = typing.get_origin(annotation) is typing.Annotated
+    return is_annotated and read_marks(typing.get_args(annotation)[1:])[0] is not None
 
 
 def _check_request(index: Callable[..., Any], first: inspect.Parameter, path: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from finch.explain import closest
+from finch.explain import closest, kind
 from finch.http.converters import text_of
 from finch.http.routing import FinchRoute, Router
 
@@ -23,6 +23,7 @@ def path_for(router: Router, key: str, params: Mapping[str, Any]) -> str:
             gives several values, None leaves the parameter out.
 
     Raises:
+        TypeError: if the key is not text.
         LookupError: if there is no such route, or several handlers have that name. The message says
             which keys there are.
         ValueError: if a value is missing, or if no request for the path would reach the route.
@@ -32,6 +33,11 @@ def path_for(router: Router, key: str, params: Mapping[str, Any]) -> str:
     missing = [name for name in names if name not in params]
     if missing:
         raise ValueError(f"the route {key!r} ({route.path}) needs a value for {missing[0]!r}")
+    absent = [name for name in names if params[name] is None]
+    if absent:
+        raise ValueError(
+            f"the route {key!r} ({route.path}) needs a value for {absent[0]!r}, and it is None"
+        )
     texts = iter(
         (text_of(converter, params[name]), converter)
         for name, converter in zip(names, route.pattern.converters, strict=True)
@@ -53,6 +59,8 @@ def path_for(router: Router, key: str, params: Mapping[str, Any]) -> str:
 
 
 def _find(router: Router, key: str) -> FinchRoute:
+    if not isinstance(key, str):
+        raise TypeError(f"the key of a route is text, not {kind(key)}")
     routes = router.routes()
     found = [route for route in routes if route.key == key]
     if not found:
@@ -64,7 +72,7 @@ def _find(router: Router, key: str) -> FinchRoute:
             )
     if not found:
         known = sorted({route.key for route in routes if route.key is not None})
-        meant = closest(str(key), known)
+        meant = closest(key, known)
         hint = f"did you mean {meant!r}?" if meant else "give the route a key=..."
         raise LookupError(f"no route has the key {key!r}, and no handler that name; {hint}")
     return found[0]

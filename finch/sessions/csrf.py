@@ -26,6 +26,7 @@ from finch.logs import Seldom
 from finch.sessions.session import session_of
 from finch.wire.handshake import same_origin
 from finch.wire.origins import listed_origin, read_origin
+from finch.wire.posted import HEADER
 
 FIELD: Final = "csrf_token"
 """The field of a form that has the token."""
@@ -35,6 +36,7 @@ _KEY: Final = "csrf"  # where the session has what the tokens are made of
 _SIZE: Final = 16  # bytes
 _SAFE: Final = ("GET", "HEAD", "OPTIONS", "TRACE")  # RFC 9110, section 9.2.1
 _OWN: Final = ("same-origin", "none")  # none: the visitor did it, by a bookmark for example
+_BY_ITSELF: Final = frozenset(("basic", "digest", "negotiate", "ntlm"))  # what browsers remember
 _ORIGIN: Final = re.compile(r"(https?://[^/?#\\@\s]+)(?:[/?#]|\Z)", re.IGNORECASE)
 _SHOWN: Final = 100  # characters of what a client sent
 _log = logging.getLogger("finch.sessions")
@@ -43,7 +45,7 @@ _log = logging.getLogger("finch.sessions")
 class CSRF:
     """A middleware that refuses what pages of other sites send, with 403.
 
-    GET, HEAD and OPTIONS pass: they must not change anything. WebSockets have a check of their own
+    GET, HEAD and OPTIONS pass: they must not change anything. Sockets have a check of their own
     (``allowed_origins``). A request without cookies passes if no browser has sent it: such as one
     of a program with a token in ``Authorization``.
 
@@ -77,7 +79,7 @@ class CSRF:
     async def __call__(
         self, request: Request, call_next: Callable[[Request], Awaitable[Response]]
     ) -> Response:
-        if request.method not in _SAFE and not self._is_exempt(request.path):
+        if not (request.method in _SAFE or self._is_exempt(request.path) or _is_said(request)):
             known, page = self._comes_from(request)
             if not known:
                 if not await _has_token(request):
@@ -106,7 +108,15 @@ class CSRF:
         if referers:
             found = [_ORIGIN.match(one) for one in referers]
             return True, _foreign(request, [one[1] if one else "" for one in found])
-        return not _has_credentials(request), None
+        # a program sends no Origin at all; a page could log a visitor in as somebody else
+        return not origins and not _has_credentials(request), None
+
+
+def _is_said(request: Request) -> bool:
+    """Whether a socket without a WebSocket says something. Its path checks the origin, by
+    ``allowed_origins``, and a secret that only the page with the stream knows."""
+    has_secret = request.method == "POST" and HEADER in request.headers
+    return has_secret and request.path in request.app.managers
 
 
 def _foreign(request: Request, origins: list[str]) -> str | None:
@@ -118,8 +128,8 @@ def _foreign(request: Request, origins: list[str]) -> str | None:
 
 def _has_credentials(request: Request) -> bool:
     """Whether it has what browsers send by themselves, whoever made the page."""
-    basic = request.headers.get("authorization", "").lower().startswith("basic")
-    return basic or "cookie" in request.headers
+    scheme = request.headers.get("authorization", "").partition(" ")[0].lower()
+    return scheme in _BY_ITSELF or "cookie" in request.headers
 
 
 def _refusal_of(request: Request, page: str, log: Seldom) -> HTTPError:

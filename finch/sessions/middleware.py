@@ -11,6 +11,7 @@ from finch.explain import kind, shown
 from finch.http.cookies import needs_secure, set_cookie_header
 from finch.http.request import SESSION, Request
 from finch.http.response import Response
+from finch.http.takeover import TakeOver
 from finch.sessions.codec import Codec
 from finch.sessions.session import Session
 
@@ -106,7 +107,7 @@ class Sessions:
         request.state[SESSION] = session
         response = await call_next(request)
         self._write(request, response, session)
-        session.close(_OF_SOCKET if response.status == 101 else _TOO_LATE)
+        session.close(_OF_SOCKET if isinstance(response, TakeOver) else _TOO_LATE)
         return response
 
     def _write(self, request: Request, response: Response, session: Session) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 from finch.cluster.backplane import Backplane
 from finch.cluster.history import History
+from finch.errors import ConfigurationError
+from finch.http.guarding import Level
 from finch.http.methods import Methods
 from finch.http.request import Request
 from finch.http.routing import FinchRoute
@@ -35,6 +37,7 @@ class Entrance(ABC):
     delivery: Delivery
     history: History | None
     identities: Identities
+    level: Level
     members: Members[SocketClient]
     user_history: History | None
     _options: SocketOptions
@@ -57,9 +60,20 @@ class Entrance(ABC):
             HTTPError: 426 if the request asks for no socket, 403 if its origin is not allowed, 400
                 if the handshake is wrong.
             TypeError: if ``request`` is not a Request, or ``user_id`` is not str, int or None.
+            ConfigurationError: if the manager has guards: they stand before its own route only.
 
         Source: the seed, ``requestHandle``.
         """
+        if self.level.says_something:
+            raise ConfigurationError(
+                "this SocketManager has guards, which stand before its own route only, and would "
+                "be left out at a route that calls request_handle: give auth= and middleware= to "
+                "the route, and not to the manager"
+            )
+        return self._let_in(request, user_id)
+
+    def _let_in(self, request: Request, user_id: UserId | None = None) -> Prepared:
+        """The same, behind all guards."""
         if not isinstance(request, Request):
             raise TypeError(
                 f"request_handle takes the handler's request, not {type(request).__name__}"
@@ -105,7 +119,7 @@ class Entrance(ABC):
 
     async def handle(self, request: Request, **params: object) -> Prepared:
         """The handler of the route where this manager is mounted."""
-        return self.request_handle(request)
+        return self._let_in(request)
 
     def preflight(self, request: Request) -> Mapping[str, str]:
         """The headers that tell the browser of a page what it may send (CORS).

@@ -150,6 +150,7 @@ class SocketManager(Registry, Entrance, Measured):
         """Share the handlers and clients of the manager that this one replaces. So decorators and
         classes can be mixed, and an early reference to the old manager still works."""
         self.table, self.members = other.table, other.members
+        other.level = self.level
         self.delivery, self.backplane = other.delivery, other.backplane
         other.history, other.user_history = self.history, self.user_history
         self.delivery.kept = self.history is not None

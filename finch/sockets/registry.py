@@ -158,7 +158,8 @@ class Registry(ABC):
             The decorators of these rooms: ``on_join``, ``socket``, ``on_leave``, ``task``.
 
         Raises:
-            ConfigurationError: if the pattern is wrong or already declared.
+            ConfigurationError: if the pattern is wrong or already declared, or an earlier one has
+                all of its names.
 
         Example::
 
@@ -185,6 +186,11 @@ class Registry(ABC):
         for other in self.declared.values():
             if other.pattern.shape == rooms.pattern.shape:
                 raise ConfigurationError(f"the rooms {rooms.path!r} are already declared")
+            if other.hides(rooms):
+                raise ConfigurationError(
+                    f"nobody would ever join the rooms {rooms.path!r}: {other.path!r} was declared "
+                    f"before them, and has all of their names. Declare {rooms.path!r} first"
+                )
         self.declared[rooms.path] = rooms
         self.table.has_rooms = True
         self._mount()

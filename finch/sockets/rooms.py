@@ -125,6 +125,12 @@ class Rooms:
         found = self.pattern.find("/" + name)
         return None if found is None else self.pattern.read(found)
 
+    def hides(self, other: Rooms) -> bool:
+        """Whether all rooms of another declaration have names of this one."""
+        if not other.pattern.names:
+            return self.match(other.path) is not None
+        return self.pattern.covers(other.pattern)
+
     def named(self) -> dict[str, RoomHandlers]:
         """The handlers of every path; those of the path "" get what no other path handles."""
         return dict(self._events)

@@ -12,11 +12,14 @@ from finch import (
     Body,
     ConfigurationError,
     Cookie,
+    File,
     FinchApp,
     FinchRoute,
+    Form,
     Header,
     Query,
     Request,
+    Upload,
     named,
 )
 from finch.testing import TestClient
@@ -60,6 +63,12 @@ def taking(annotation, *default):
 JSON = {"content-type": "application/json"}
 
 
+class Switches(msgspec.Struct):
+    a: bool = False
+    b: bool | None = None
+    c: bool | str = "on"
+
+
 async def ask(app, target="/", **options):
     async with TestClient(app) as client:
         if "json" in options or "content" in options:
@@ -99,6 +108,11 @@ async def ask(app, target="/", **options):
             {"page": 2, "tags": ["a", "b"], "color": "red"},
         ),
         (Query[Filter], "", {"page": 1, "tags": [], "color": None}),
+        (Query[Filter | None], "page=2", {"page": 2, "tags": [], "color": None}),
+        (Query[Filter | None], "", None),
+        (Query[bool | None], "value=on", True),
+        (Query[Switches], "a=on&b=no", {"a": True, "b": False, "c": "on"}),
+        (Query[Switches], "c=yes", {"a": False, "b": None, "c": "yes"}),
         (Query[Place], "x=1&y=2&names=a", {"x": 1, "y": 2, "names": ["a"]}),
         ("Query[int]", "value=7", 7),
     ],
@@ -325,6 +339,18 @@ async def opaque_body(a: Body[Opaque]): ...
 async def unmarked(request, page: int): ...
 
 
+async def inside(request, page: Query[int] | None = None): ...
+
+
+async def inside_list(request, tags: list[Query[str]] = ()): ...
+
+
+async def unreadable(request, page: "Query[Unknown]" = None): ...  # noqa: F821
+
+
+async def unreadable_first(page: "Query[Unknown]"): ...  # noqa: F821
+
+
 @pytest.mark.parametrize(
     ("path", "handler", "said"),
     [
@@ -334,12 +360,41 @@ async def unmarked(request, page: int): ...
         ("/", opaque, "a of the handler of /: msgspec does not know how to make Opaque"),
         ("/", opaque_body, "msgspec does not know how to make Opaque"),
         ("/", unmarked, "say where it comes from: page: Query[str], Header, Cookie, Body"),
+        ("/", inside, "has its marker inside of another type: write the marker outside"),
+        ("/", inside_list, "inside_list, the handler of /, has its marker inside of another type"),
+        ("/", unreadable, "page of unreadable, the handler of /: 'Query[Unknown]' cannot be read"),
+        ("/", unreadable_first, "name 'Unknown' is not defined"),
     ],
 )
 def test_a_handler_that_no_request_can_fill_is_refused_at_once(path, handler, said):
     with pytest.raises(ConfigurationError) as caught:
         FinchApp().add_routes([FinchRoute(path, handler)])
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        Query[dict],
+        Query[list[list[int]]],
+        Query[list[Filter]],
+        Form[dict[str, str] | None],
+        Form[set[tuple[int, int]]],
+        Header[Filter],
+        Cookie[Place],
+        File[str],
+        File[bytes],
+        File[list[str]],
+    ],
+)
+def test_a_type_that_no_text_becomes_is_refused_at_once(annotation):
+    with pytest.raises(ConfigurationError, match="would ever fit"):
+        taking(annotation)
+
+
+@pytest.mark.parametrize("annotation", [File[Upload | None], File[list[Upload]], File[Any]])
+def test_files_are_uploads(annotation):
+    taking(annotation)
 
 
 @pytest.mark.parametrize("name", ["", 5, None])

@@ -1,6 +1,8 @@
 """Forms, from the client to the handler, and what is left of them when the request is answered."""
 
 import os
+import tracemalloc
+from urllib.parse import unquote_to_bytes
 
 import httpx
 import msgspec
@@ -8,10 +10,12 @@ import pytest
 import trio
 
 from finch import ConfigurationError, File, FinchApp, Form, FormData, HTTPError, Limits, Upload
+from finch.http.forms import urlencoded_pairs
 from finch.http.spool import IN_MEMORY
 from finch.testing import TestClient
 from tests.conftest import need, serving
 
+TYPE = {"content-type": "application/x-www-form-urlencoded"}
 BIG = os.urandom(IN_MEMORY + 10)
 
 
@@ -107,6 +111,28 @@ async def test_what_is_no_form_is_refused(body, content_type, status, says):
         response = await client.post("/", content=body, headers=headers)
         assert response.status == status
         assert says in response.text
+
+
+@pytest.mark.parametrize("begin", [b"", b"a", b"aa"])
+@pytest.mark.parametrize("escape", [b"%41", b"%", b"%4", b"%zz%41"])
+async def test_a_large_field_is_decoded_piece_by_piece_with_the_same_result(begin, escape):
+    text = begin + escape * 20_000
+    async with TestClient(form_app()) as client:
+        response = await client.post("/", content=b"a=" + text, headers=TYPE)
+    assert response.json() == [["a", unquote_to_bytes(text).decode()]]
+
+
+async def test_escapes_take_no_more_memory_than_the_body():
+    """``unquote_to_bytes`` alone takes eighty times as much."""
+    body = b"%41" * 300_000
+    tracemalloc.start()
+    try:
+        pairs = urlencoded_pairs(body)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert pairs == [(b"A" * 300_000, b"")]
+    assert peak < 4 * len(body)
 
 
 async def test_no_body_is_an_empty_form():

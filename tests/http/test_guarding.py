@@ -179,6 +179,27 @@ async def test_an_upgrade_passes_the_same_guards(path):
     ]
 
 
+@pytest.mark.parametrize("early", [False, True])
+async def test_guards_of_a_manager_are_not_lost_at_a_route_of_the_applications_own(early, caplog):
+    app = FinchApp()
+    before = app.socket_manager
+    manager = SocketManager(app, auth=lambda request: None)
+
+    @manager.socket("hi")
+    async def hi(socket, data): ...
+
+    @app.get("/live")
+    async def live(request):
+        return await (before if early else manager).request_handle(request)
+
+    async with TestClient(app) as client:
+        with pytest.raises(HandshakeRefused) as refused:
+            async with client.socket("/live"):
+                pass
+        assert refused.value.response.status == 500
+    assert "give auth= and middleware= to the route" in caplog.text
+
+
 async def test_middleware_of_a_route_answers_the_options_that_finch_derives():
     app = FinchApp()
 

@@ -233,6 +233,28 @@ def test_an_extra_that_makes_no_sense_is_refused_where_it_is_written(extra, says
         HTTPError(422, "wrong", extra=extra)
 
 
+class Unspeakable:
+    def __str__(self):
+        raise SystemExit
+
+
+async def test_an_answer_that_cannot_be_made_is_500_and_the_connection_goes_on(caplog):
+    app = FinchApp()
+
+    @app.get("/")
+    async def index(request):
+        request.state["request_id"] = Unspeakable()
+        raise HTTPError(404)
+
+    app.get("/well")(lambda request: "well")
+    async with TestClient(app) as client:
+        response = await client.get("/", headers=SCRIPT)
+        assert (response.status, response.text) == (500, "Internal Server Error")
+        assert (await client.get("/well")).text == "well"
+    assert "the answer to an error of GET / cannot be made" in caplog.text
+    assert "a bug in Finch" not in caplog.text
+
+
 async def test_an_extra_may_say_the_type_of_the_problem():
     app = FinchApp()
 
@@ -276,6 +298,31 @@ async def test_with_debug_nobody_elsewhere_sees_a_traceback(client, host):
         response = await ask(app, "/bug", client=client, host=host, headers=headers)
         assert response.status == 500
         assert "bug" not in response.text.replace("/bug", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("x-forwarded-for", "192.0.2.1", False),
+        ("x-forwarded-for", "127.0.0.1, 192.0.2.1", False),
+        ("x-forwarded-for", "192.0.2.1, 127.0.0.1", False),
+        ("x-forwarded-for", "localhost", False),
+        ("x-real-ip", "2001:db8::1", False),
+        ("forwarded", "for=192.0.2.1;proto=https", False),
+        ("forwarded", "proto=https", False),
+        ("forwarded", "for=_hidden", False),
+        ("forwarded", '"', False),
+        ("x-forwarded-for", "127.0.0.1", True),  # the developer's own proxy
+        ("x-forwarded-for", "::1", True),
+        ("forwarded", 'for="[::1]:4711"', True),
+    ],
+)
+async def test_with_debug_a_proxy_here_that_reports_its_clients_hides_it_from_them(
+    name, value, shown
+):
+    """Even if Finch does not know the proxy, and the client has asked for localhost."""
+    response = await ask(application(debug=True), "/bug", headers={**BROWSER, name: value})
+    assert ("ValueError" in response.text) is shown
 
 
 @pytest.mark.parametrize(

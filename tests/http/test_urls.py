@@ -42,6 +42,7 @@ def test_a_path_is_made_of_a_key_and_values(key, params, path):
     ("key", "params", "said"),
     [
         ("bird", {}, "needs a value for 'name'"),
+        ("bird", {"name": None}, "needs a value for 'name', and it is None"),
         ("bird", {"name": "a/b"}, "is no path of the route"),
         ("bird", {"name": ""}, "is no path of the route"),
         ("bird", {"name": ".."}, "lead a browser elsewhere"),
@@ -61,6 +62,14 @@ def test_an_unknown_key_is_told_with_the_one_that_was_meant():
         birds().path_for("nubmer")
     with pytest.raises(LookupError, match="no route has the key"):
         birds().path_for("zzzzzz")
+
+
+@pytest.mark.parametrize("key", [None, 7, bird])
+def test_a_key_is_text(key):
+    app = birds()
+    app.get("/without a key")(bird)
+    with pytest.raises(TypeError, match="the key of a route is text"):
+        app.path_for(key)
 
 
 def test_a_handlers_name_is_its_key_unless_several_have_it():

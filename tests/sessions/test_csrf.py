@@ -5,6 +5,7 @@ import pytest
 from finch import ConfigurationError, FinchApp
 from finch.sessions import CSRF, Sessions, csrf_token
 from finch.testing import TestClient
+from tests.sockets.posting import stream_of
 
 KEY = "k" * 32
 COOKIE = {"cookie": "session=x"}
@@ -134,7 +135,16 @@ async def test_a_program_without_cookies_passes():
         assert (await client.post("/")).status == 200
         assert (await client.post("/", headers={"authorization": "Bearer x"})).status == 200
         # browsers send these by themselves, as they do cookies
-        assert (await client.post("/", headers={"authorization": "Basic eDp5"})).status == 403
+        for scheme in ("Basic eDp5", "Digest x=y", "negotiate YII=", "NTLM TlRM"):
+            assert (await client.post("/", headers={"authorization": scheme})).status == 403
+
+
+async def test_a_page_that_hides_its_origin_is_no_program():
+    """It could log a visitor in, who has no cookie yet, as the attacker."""
+    async with TestClient(csrf_app()) as client:
+        assert (await client.post("/", headers={"origin": "null"})).status == 403
+        own = {"origin": "null", "x-csrf-token": (await client.get("/")).text}
+        assert (await client.post("/", headers=own)).status == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
@@ -278,3 +288,31 @@ async def test_a_handshake_is_not_its_business():
     async with TestClient(csrf_app()) as client, client.socket("/ws") as socket:
         await socket.send("echo", 1)
         assert (await socket.receive()).data == 1
+
+
+ALLOWED = {"origin": "https://pages.example", "sec-fetch-site": "cross-site", **COOKIE}
+
+
+async def test_what_a_socket_without_a_websocket_says_has_a_check_of_its_own():
+    """The origins that may open sockets need not be trusted with everything else."""
+    app = FinchApp(allowed_origins=[ALLOWED["origin"]])
+    app.middleware(Sessions(KEY))
+    app.middleware(CSRF())
+    app.socket("echo")(lambda socket, data: data)
+    app.post("/change")(lambda request: "changed")
+    async with TestClient(app) as client:
+        stream = await stream_of(client, more=f"Origin: {ALLOWED['origin']}\r\n")
+        say = stream.belongs()
+
+        async def status(path, method="POST", **headers):
+            content = b'{"path": "echo", "data": 7}'
+            sent = {**ALLOWED, **headers}
+            return (await client.request(method, path, headers=sent, content=content)).status
+
+        assert await status("/ws", **say, origin="https://evil.example") == 403
+        assert await status("/ws") == 403  # not a POST of a stream
+        assert await status("/change", **say) == 403
+        assert await status("/ws", method="PUT", **say) == 403
+        assert await status("/ws", **say) == 204
+        assert (await stream.receive())["data"] == 7
+        await stream.cut()

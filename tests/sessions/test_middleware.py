@@ -8,6 +8,7 @@ import trio
 from finch import ConfigurationError, FinchApp, HTTPError, RedirectResponse
 from finch.sessions import Sessions
 from finch.testing import TestClient
+from tests.sockets.posting import stream_of
 
 KEY = "k" * 32
 
@@ -232,6 +233,9 @@ async def test_a_socket_has_the_session_of_its_handshake():
             assert (await socket.receive()).data == {"a": 1}
             await socket.send("write")
             assert "what it was at the handshake" in (await socket.receive()).data
+        stream = await stream_of(client)
+        assert "what it was at the handshake" in await stream.call("write")
+        await stream.cut()
 
 
 async def test_a_handshake_may_change_the_session():

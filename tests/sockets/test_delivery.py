@@ -183,6 +183,7 @@ async def test_a_slow_reader_sees_nothing_old(app, autojump_clock):
 async def test_what_waits_for_one_that_leaves_is_forgotten(app, autojump_clock):
     async with TestClient(app) as client, client.socket() as other:
         async with client.socket() as slow:
+            await settled()  # the server has met both
             for number in range(3):
                 await app.everyone.send(number, volatile=True)
             [_, socket] = app.state["met"]

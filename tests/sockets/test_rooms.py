@@ -85,6 +85,30 @@ def test_a_pattern_is_declared_once():
         app.rooms("chat/{other}")
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("{name}", "lobby"),
+        ("{name:path}", "chat/{name}"),
+        ("chat/{rest:path}", "chat/staff"),
+        ("chat/{name}", "chat/{number:int}"),
+    ],
+)
+def test_rooms_that_others_hide_are_refused(first, second):
+    """Otherwise, a guard of the second would never be asked."""
+    app = FinchApp()
+    app.rooms(first)
+    with pytest.raises(ConfigurationError) as caught:
+        app.rooms(second, auth=lambda socket: False)
+    assert str(caught.value) == (
+        f"nobody would ever join the rooms {second!r}: {first!r} was declared before them, and has "
+        f"all of their names. Declare {second!r} first"
+    )
+    other = FinchApp()
+    other.rooms(second)
+    other.rooms(first)
+
+
 def test_every_callback_is_registered_once():
     chat = FinchApp().rooms("chat/{name}")
     for register in (chat.on_join, chat.on_leave):
