@@ -54,7 +54,10 @@ class MultiMapping(Mapping[str, V]):
         return list(self._items)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and any(key == self._fold(name) for key, _ in self._items)
+        if not isinstance(name, str):
+            return False
+        wanted = self._fold(name)
+        return any(key == wanted for key, _ in self._items)
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys(key for key, _ in self._items))

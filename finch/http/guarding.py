@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from finch.calls import attempt, runs_inline
 from finch.declaring import check_no_yield, check_takes
@@ -29,8 +29,9 @@ from finch.http.returned import to_response
 Next = Callable[[Request], Awaitable[Response]]
 Middleware = Callable[[Request, Next], Awaitable[Any]]
 Auth = Callable[[Request], Any] | Literal[False]
-"""Says who sends a request: it returns the user, whatever that is, or None if it is nobody (401).
-Or it returns a response, or raises :class:`finch.HTTPError`. False lets everybody through."""
+"""Says who sends a request: it returns the user, whatever that is, or None, False or an empty text
+if it is nobody (401). Or it returns a response, or raises :class:`finch.HTTPError`. False in its
+place lets everybody through."""
 
 
 class Level:
@@ -165,16 +166,13 @@ async def _through(middleware: Middleware, inner: Next, request: Request) -> Res
     return to_response(value, origin=middleware)
 
 
-_NOBODY: Final = (None, False)
-
-
 async def _admit(auth: Callable[[Request], Any], inner: Next, request: Request) -> Response:
     user, error = await attempt(auth, request)
     if error is not None:
         raise error
     if isinstance(user, Response):
         return user  # a redirect to the login page, for example
-    if any(user is one for one in _NOBODY):
+    if user is None or user is False or (isinstance(user, str) and not user):
         raise HTTPError(401, "Unauthorized", getattr(auth, "challenge", None))
     request.user = user
     return await inner(request)

@@ -251,7 +251,7 @@ class Router:
     other only has GET, then the one that names HEAD answers HEAD.
     """
 
-    __slots__ = ("_dynamic", "_heads", "_same", "_static")
+    __slots__ = ("_dynamic", "_heads", "_keys", "_same", "_static")
 
     def __init__(self) -> None:
         self._same: dict[Shape, list[FinchRoute]] = {}
@@ -262,6 +262,8 @@ class Router:
         """The routes with parameters, in the order in which they were added."""
         self._heads: dict[FinchRoute, FinchRoute] = {}
         """For a route with parameters: the other route of its path that answers HEAD instead."""
+        self._keys: dict[str, FinchRoute] = {}
+        """The first route of each key."""
 
     def add(self, route: FinchRoute) -> None:
         """Add a route.
@@ -295,6 +297,8 @@ class Router:
         self._same[route.pattern.shape].remove(route)
         self._dynamic = [entry for entry in self._dynamic if entry[1] is not route]
         self._heads.pop(route, None)
+        if route.key is not None and self._keys.get(route.key) is route:
+            del self._keys[route.key]
         self._settle(route)
 
     def routes(self) -> list[FinchRoute]:
@@ -360,12 +364,12 @@ class Router:
     def _check_key(self, route: FinchRoute) -> None:
         if route.key is None or route.key.startswith(OWN_KEYS):
             return
-        for other in self.routes():
-            if other.key == route.key and other.index != route.index and other.path != route.path:
-                raise ConfigurationError(
-                    f"two routes have the key {route.key!r}: {other.path} ({name_of(other.index)}) "
-                    f"and {route.path} ({name_of(route.index)}); url_for could mean either"
-                )
+        other = self._keys.setdefault(route.key, route)
+        if other.index != route.index and other.path != route.path:
+            raise ConfigurationError(
+                f"two routes have the key {route.key!r}: {other.path} ({name_of(other.index)}) "
+                f"and {route.path} ({name_of(route.index)}); url_for could mean either"
+            )
 
     def _check_reached(self, route: FinchRoute) -> None:
         for _, other in self._dynamic:

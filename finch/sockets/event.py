@@ -46,8 +46,8 @@ class SocketEvent:
             counted, but gets no more messages.
         on_error: ``(socket, error)``; called when another callback has raised.
         concurrent: whether a message may be handled while an earlier one is still being handled.
-        auth: ``(socket)``; says whether the client may send a message here. If it returns None or
-            False, the client gets 403.
+        auth: ``(socket)``; says whether the client may send a message here. If it returns what is
+            false, the client gets 403.
         middleware: functions around ``on_message``, the outermost first: ``async def (socket, data,
             call_next)``.
 

@@ -103,5 +103,5 @@ async def ask(auth: Callable[..., Any], *arguments: Any) -> None:
     allowed, error = await attempt(auth, *arguments)
     if error is not None:
         raise error
-    if allowed is None or allowed is False:
+    if not allowed:  # 0 and "", too: many a database says "no" so
         raise HTTPError(403, "Forbidden")

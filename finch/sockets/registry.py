@@ -50,8 +50,8 @@ class Registry(ABC):
             path: the channel that clients send to.
             concurrent: whether a message may be handled while an earlier one is still being
                 handled.
-            auth: ``(socket)``; says whether a client may send a message here. If it returns None
-                or False, the client gets 403.
+            auth: ``(socket)``; says whether a client may send a message here. If it returns what is
+                false, the client gets 403.
             middleware: functions around the handler, the outermost first: ``async def (socket,
                 data, call_next)``.
 
@@ -150,7 +150,7 @@ class Registry(ABC):
             presence: whether members are told who is here; ``"count"`` for numbers only.
             grace: seconds before a member whose last connection ended counts as gone.
             auth: ``(socket)``, then any of ``room`` and the path's parameters; says whether a
-                client may join. If it returns None or False, the client gets 403.
+                client may join. If it returns what is false, the client gets 403.
             middleware: functions around every handler of these rooms, the outermost first:
                 ``async def (socket, data, call_next)``.
 

@@ -67,13 +67,19 @@ async def test_nobody_is_401_which_the_middleware_of_the_level_sees():
     assert said[-3:] == ["auth of inner", "group out 401", "app out 401"]
 
 
-@pytest.mark.parametrize("user", ["", 0, [], "ann"])
-async def test_only_none_and_false_are_nobody(user):
+@pytest.mark.parametrize("user", [None, False, ""])
+async def test_nothing_is_nobody(user):
     app = FinchApp()
+    app.get("/", auth=lambda request: user)(lambda request: "never")
 
-    @app.get("/", auth=lambda request: user)
-    async def handler(request):
-        return {"user": request.user}
+    async with TestClient(app) as client:
+        assert (await client.get("/")).status == 401
+
+
+@pytest.mark.parametrize("user", ["ann", 7, 0, True, {"id": 7}, []])
+async def test_anything_else_is_the_user(user):
+    app = FinchApp()
+    app.get("/", auth=lambda request: user)(lambda request: {"user": request.user})
 
     async with TestClient(app) as client:
         assert (await client.get("/")).json() == {"user": user}

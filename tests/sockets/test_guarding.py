@@ -62,6 +62,16 @@ async def test_auth_decides_who_may_send_to_a_path():
     ]
 
 
+@pytest.mark.parametrize("answer", [None, False, 0, ""])
+async def test_what_is_false_is_a_refusal(answer):
+    app = app_of_users()
+    app.socket("x", auth=lambda socket: answer)(lambda socket, data: 1)
+
+    async with TestClient(app) as client:
+        [(status, _)] = await told(client, "bob", {"path": "x"})
+    assert status == 403
+
+
 async def test_middleware_stands_around_a_handler_and_may_change_data_and_answer():
     said = []
     app = app_of_users()
