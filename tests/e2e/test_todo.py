@@ -89,7 +89,8 @@ def test_a_list_is_kept_by_forms(served, tmp_path, script):
         driver.find_element(By.CSS_SELECTOR, "header button").click()
         wait_for(driver, lambda driver: driver.current_url == f"{served}/login")
         log_in(driver, served, name, "wrong")
-        assert texts(driver, ".said") == ["That is not the password of this name."]
+        said = ["That is not the password of this name."]
+        wait_for(driver, lambda driver: texts(driver, ".said") == said)
         log_in(driver, served, name)
         shows(driver, "Buy <b>milk</b>")
         assert complaints(driver) == []
