@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import AsyncIterable, Mapping
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import msgspec
 
@@ -45,9 +45,12 @@ class Elsewhere:
         return f"a {type(response).__name__} has no {self._name}; write {self._instead}"
 
 
+_JSON: Final = (dict, list, msgspec.Struct)
+
+
 def is_json(value: object) -> bool:
     """Whether Finch sends a value as JSON if a handler returns it."""
-    return isinstance(value, dict | list | msgspec.Struct) or (
+    return isinstance(value, _JSON) or (
         dataclasses.is_dataclass(value) and not isinstance(value, type)
     )
 

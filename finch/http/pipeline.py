@@ -9,7 +9,7 @@ import inspect
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from finch.calls import attempt, call
 from finch.declaring import check_takes
@@ -26,6 +26,10 @@ from finch.http.streaming import StreamingResponse
 from finch.http.takeover import Prepared
 
 _log = logging.getLogger("finch.app")
+
+
+_AS_THEY_ARE: Final = frozenset((str, bytes, dict, list))
+"""The types of values that need nothing but :func:`to_response`."""
 
 
 class Pipeline:
@@ -142,7 +146,7 @@ class Pipeline:
                 value = route.index(request, **match.params)
                 if hasattr(value, "__await__"):
                     value = await value
-                if type(value) is str:  # most are
+                if type(value) in _AS_THEY_ARE:  # most are
                     return to_response(value, origin=route.index)
                 return await self._response(request, value, route)
             return await self._handle(route, request)
@@ -174,6 +178,8 @@ class Pipeline:
                 value = await value
         else:
             value = await call(route.index, *first, **named)
+        if type(value) in _AS_THEY_ARE:
+            return to_response(value, origin=route.index)
         return await self._response(request, value, route)
 
     async def _options(self, request: Request, allowed: frozenset[str]) -> Response:

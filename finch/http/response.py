@@ -18,6 +18,7 @@ HTML: Final = "text/html; charset=utf-8"
 JSON: Final = "application/json"
 BYTES: Final = "application/octet-stream"
 _TYPES: Final = frozenset((TEXT, HTML, JSON, BYTES))  # known to be valid headers
+BYTES_LIKE: Final = (bytes, bytearray, memoryview)  # a union would be made anew by each isinstance
 _REDIRECTS: Final = (300, 301, 302, 303, 307, 308)
 
 
@@ -107,7 +108,7 @@ class Response:
                     f"the body of a {type(self).__name__} has {not_text(body)}; "
                     "write text.encode('utf-8', 'replace')"
                 ) from None
-        if isinstance(body, bytes | bytearray | memoryview):
+        if isinstance(body, BYTES_LIKE):
             return bytes(body)  # a copy of mutable types: a later change must not reach the peer
         raise TypeError(
             f"the body of a {type(self).__name__} is bytes or str, not {kind(body)}; "
@@ -284,7 +285,8 @@ class JSONResponse(Response):
         except Exception as error:
             cls = ValueError if isinstance(error, ValueError | RecursionError) else TypeError
             raise cls(why_no_json(value)) from error
-        super().__init__(body, status, headers, content_type)
+        self._body = body
+        self._begin(status, headers, content_type or self.default_content_type)
 
 
 class RedirectResponse(Response):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable
-from typing import Any
+from typing import Any, Final
 
 from finch.explain import kind, not_text, where
 from finch.headers import header_items
 from finch.http.advice import chunk_advice, is_json, return_advice
-from finch.http.response import JSONResponse, Response, TextResponse
+from finch.http.response import BYTES_LIKE, JSONResponse, Response, TextResponse
 from finch.http.streaming import StreamingResponse
+
+_JSON: Final = frozenset((dict, list))
 
 
 def to_response(value: Any, *, origin: object = "the handler") -> Response:
@@ -32,7 +34,9 @@ def to_response(value: Any, *, origin: object = "the handler") -> Response:
     try:
         if isinstance(value, str):
             return TextResponse(value)
-        if isinstance(value, bytes | bytearray | memoryview):
+        if type(value) in _JSON:  # a quick answer to what is_json() asks below
+            return JSONResponse(value)
+        if isinstance(value, BYTES_LIKE):
             return Response(bytes(value))
         if value is None:
             response = Response(b"", 204)
@@ -93,7 +97,7 @@ def chunk_to_bytes(chunk: Any, origin: object) -> bytes:
             return chunk.encode("utf-8")
         except UnicodeEncodeError:
             raise ValueError(f"{where(origin)} yielded text with {not_text(chunk)}") from None
-    if isinstance(chunk, bytes | bytearray | memoryview):
+    if isinstance(chunk, BYTES_LIKE):
         return bytes(chunk)
     raise TypeError(
         f"{where(origin)} yielded {kind(chunk)}; a streamed response takes str or bytes: "
