@@ -53,7 +53,7 @@ class Body:
         length: the number of bytes, if the peer has announced it.
     """
 
-    __slots__ = ("_carrier", "_ended", "_length", "_limits", "_received", "_waited", "over")
+    __slots__ = ("_carrier", "_length", "_limits", "_received", "_waited", "ended", "over")
 
     def __init__(self, carrier: Carrier, limits: Limits, length: int | None) -> None:
         self._carrier = carrier
@@ -61,7 +61,8 @@ class Body:
         self._length = length
         self._waited = 0.0
         self._received = 0
-        self._ended = False
+        self.ended = False
+        """Whether all of it was read."""
         self.over = False
         """Whether the request is answered. The bytes that follow then belong to the next request,
         so nobody may read them as this body."""
@@ -79,13 +80,13 @@ class Body:
                 "the request is already answered, and its body is gone; read the body before the "
                 "handler returns"
             )
-        if self._ended:
+        if self.ended:
             return b""
         piece = self._carrier.body_so_far()
         if piece is None:
             piece = await self._wait()
         self._received += len(piece)
-        self._ended = not piece or self._received == self._length
+        self.ended = not piece or self._received == self._length
         if piece and self._carrier.holds_more:
             # One read from the network may hold 10,000 chunks of one byte. Without a checkpoint,
             # a handler that reads them all would keep every other task waiting.
@@ -112,7 +113,7 @@ class Body:
         Parameters:
             status: the response's status. 413 means that the body is too large to read.
         """
-        if self._ended:
+        if self.ended:
             return True
         if status == 413:
             return False

@@ -204,7 +204,7 @@ class Connection:
                 last = await self._sender.respond(request, response, body, ending)
                 if last or self._stopping or self._interrupted:
                     return None
-                if self._http.has_body and not await self._discard(body):
+                if self._http.has_body and not body.ended and not await self._discard(body):
                     return None
             finally:
                 # Before next_cycle(): a task that still read this body would get the bytes of
