@@ -21,6 +21,7 @@ import trio
 
 from finch.app import FinchApp
 from finch.errors import ConfigurationError
+from finch.lastresort import LastResort
 from finch.net.listeners import cannot_listen, load_tls, open_listeners
 from finch.net.notify import notify
 from finch.options import as_path, check_address, check_app, check_switch, trust_in
@@ -246,6 +247,8 @@ class Ending:
             self._scope.cancel()
             self._nursery.start_soon(_abandon_threads_after, server, server.limits.shutdown_timeout)
         server.stop(restart)
+        if LastResort.current is not None:
+            LastResort.current.count_down(in_a_hurry=False)
         if self._control is not None:
             self._control.leaving()
 
@@ -253,6 +256,8 @@ class Ending:
         """End at once."""
         self.begin("the second signal")
         self._server.stop_at_once()
+        if LastResort.current is not None:
+            LastResort.current.count_down(in_a_hurry=True)
         self._app.hurry(self._server.limits.leave_grace)
         if not self._start.done:
             self._server.abandon_threads()
@@ -313,7 +318,8 @@ def run(app: FinchApp, **options: object) -> None:
             "finch.run(app), without asyncio.run around it"
         )
     tune_gc()
-    trio.run(partial(serve, app, **_completed(app, options)))  # type: ignore[arg-type]
+    with LastResort(app.limits):
+        trio.run(partial(serve, app, **_completed(app, options)))  # type: ignore[arg-type]
 
 
 def _asks(said: Layer, name: str) -> bool:

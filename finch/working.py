@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import socket
@@ -14,8 +13,8 @@ import trio
 from finch.app import FinchApp
 from finch.cluster.control import Control, Place
 from finch.cluster.orders import Ready
-from finch.config import Limits
 from finch.errors import ConfigurationError
+from finch.lastresort import times_to_end
 from finch.net.listeners import adopt_listeners
 from finch.options import trust_in
 from finch.server import Server
@@ -62,7 +61,7 @@ class WorkerProcess:
             app.check_workers(2)
         except ConfigurationError as error:
             alone = str(error)
-        patience, haste = _times(app.limits)
+        patience, haste = times_to_end(app.limits)
         self.control.report(Ready(banner, patience, haste, alone))
 
     async def serve(
@@ -83,15 +82,6 @@ class WorkerProcess:
         await run_server(
             app, server, listeners, tls=tls, task_status=task_status, control=self.control
         )
-
-
-def _times(limits: Limits) -> tuple[float | None, float]:
-    """How long a graceful end may take, and one in a hurry, in seconds.
-
-    Connections have ``shutdown_timeout``, and then the functions of ``on_shutdown`` have it too.
-    """
-    patience = 2 * limits.shutdown_timeout
-    return None if math.isinf(patience) else patience, 2 * limits.leave_grace
 
 
 def _nothing(number: int, frame: object) -> None:

@@ -264,6 +264,7 @@ drain
 sweep
 server
 options
+lastresort
 serving
 working
 blame

@@ -20,6 +20,7 @@ from finch.commands.output import complain, say
 from finch.commands.parser import begun_parser
 from finch.errors import ConfigurationError
 from finch.finding import find_app
+from finch.lastresort import LastResort
 from finch.net.notify import notify
 from finch.options import check_address
 from finch.serving import serve, tune_gc
@@ -103,7 +104,8 @@ def perform(options: argparse.Namespace) -> int:
         trio.run(partial(options.worker.serve, app, task_status=ready, **settings))
         return 0
     address = {name: getattr(options, name) for name in ("host", "port", "unix", "fd")}
-    trio.run(partial(serve, app, task_status=_Start(app, _announce), **address, **settings))
+    with LastResort(app.limits):
+        trio.run(partial(serve, app, task_status=_Start(app, _announce), **address, **settings))
     return 0
 
 
