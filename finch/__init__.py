@@ -24,7 +24,6 @@ from finch.app import FinchApp
 from finch.cluster.backplane import Sent
 from finch.cluster.history import History, Position
 from finch.config import Limits
-from finch.describe.description import Description
 from finch.errors import (
     CallFailed,
     ClientGone,
@@ -42,7 +41,6 @@ from finch.errors import (
 from finch.headers import Headers, QueryParams
 from finch.http.arguments import Body, Cookie, File, Form, Header, Query, named
 from finch.http.converters import converter
-from finch.http.events import EventStream, ServerEvent
 from finch.http.files import FileResponse
 from finch.http.methods import Methods
 from finch.http.request import Request
@@ -74,6 +72,8 @@ from finch.sockets.upgrade import Upgrade
 from finch.wire.message import Message
 
 if TYPE_CHECKING:
+    from finch.describe.description import Description
+    from finch.http.events import EventStream, ServerEvent
     from finch.http.forms import FormData
     from finch.http.uploads import Upload
 
@@ -148,7 +148,10 @@ __all__ = [
 ]
 
 _LATER = {  # imported when they are used, since few applications use them
+    "Description": "finch.describe.description",
+    "EventStream": "finch.http.events",
     "FormData": "finch.http.forms",
+    "ServerEvent": "finch.http.events",
     "Upload": "finch.http.uploads",
 }
 

@@ -13,7 +13,6 @@ from finch.beside import Beside
 from finch.browser import BrowserClient
 from finch.config import Limits
 from finch.conversions import DecHook, check_hook
-from finch.describe.description import Description
 from finch.described import Described
 from finch.errors import ConfigurationError
 from finch.explain import kind
@@ -30,6 +29,7 @@ from finch.sockets.options import OfApplication, SocketOptions
 from finch.sockets.stats import Stats
 
 if TYPE_CHECKING:
+    from finch.describe.description import Description
     from finch.templates import Templates
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -8,10 +8,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from finch.describe.description import Description
 from finch.served import Served
 
 if TYPE_CHECKING:
+    from finch.describe.description import Description
     from finch.sockets.manager import SocketManager
 
 
@@ -54,6 +54,8 @@ class Described(Served):
 
     def _describe(self, asked: Description | bool) -> None:
         """Serve the descriptions that ``FinchApp(describe=...)`` asks for."""
+        from finch.describe.description import Description
+
         self._description = Description.of(asked)
         if self._description is not None:
             from finch.describe.page import description_routes
@@ -61,4 +63,6 @@ class Described(Served):
             self.add_routes(description_routes(self._description, self.openapi, self.asyncapi))
 
     def _about(self) -> Description:
+        from finch.describe.description import Description
+
         return self._description or Description()

@@ -411,12 +411,12 @@ attack("framing: an encoding", request("/header-name?name=transfer-encoding"), 2
 # data in templates
 
 for name, text in {
-    "braces": "%7B%7B7*191%7D%7D",
+    "braces": "%7B%7B7*191191191%7D%7D",
     "a statement": "%7B%25%20include%20'secret.html'%20%25%7D",
     "an attribute": "%7B%7Brequest.app.__class__%7D%7D",
-    "dollar": "$%7B7*191%7D",
-    "percent": "%3C%25=7*191%25%3E",
-    "hash": "%23%7B7*191%7D",
+    "dollar": "$%7B7*191191191%7D",
+    "percent": "%3C%25=7*191191191%25%3E",
+    "hash": "%23%7B7*191191191%7D",
     "a format": "%7B0.__class__%7D%25(a)s",
     "a script": "%3Cscript%3Ealert(1)%3C%2Fscript%3E",
     "the end of a script": "%3C%2Fscript%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E",
@@ -425,7 +425,7 @@ for name, text in {
     "a comment": "%3C!--%3Cscript%3E",
     "an image": "%3Cimg%20src=x%20onerror=alert(1)%3E",
 }.items():
-    bad = rb"1337|<class|<script>alert|' onmouseover|[^\\]\" onmouseover|<!--<"
+    bad = rb"1338338337|<class|<script>alert|' onmouseover|[^\\]\" onmouseover|<!--<"
     status = 404 if "%2F" in text else 200
     attack(f"template: {name}", request(f"/page/{text}"), status, bad)
     plain = f"text={text}&category={text}".encode()

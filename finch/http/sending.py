@@ -29,7 +29,6 @@ from finch.net.address import Address
 from finch.net.slices import FileSlice
 from finch.net.transport import Transport
 from finch.turns import account
-from finch.wire.eventstream import BEAT
 from finch.wire.head import RawHeaders
 from finch.wire.http import HTTPConnection
 
@@ -328,6 +327,8 @@ class Sender:
             stream.cancel()
             return
         if beats is not None and beats.due(now, self._steps):
+            from finch.wire.eventstream import BEAT  # few servers have streams of events
+
             transport.write(self._http.send_body(BEAT))
         self._wait_until(now + grace)
 
