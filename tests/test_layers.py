@@ -66,13 +66,14 @@ http.date
 http.body
 http.language
 http.cookies
+http.media
 http.encodings
 http.ranges
 http.conditional
-http.media
 http.filetypes
 http.disposition
 http.below
+http.disk
 http.opened
 http.advice
 http.response

@@ -280,8 +280,6 @@ class Plan:
                 413 and 415 as for :meth:`finch.Request.json` and :meth:`finch.Request.form`.
             Disconnected: if the client leaves before its body is complete.
         """
-        if len(self.arguments) == 1 and self._body is not None:  # as in many an API
-            return {self._body.name: await _read_body(request, self._body)}
         hook = getattr(request.app, "dec_hook", None)
         if hook is not None:
             hook = checked_hook(hook)
@@ -318,18 +316,13 @@ async def _read_body(request: Request, argument: Argument) -> Any:
         return await request.body()
     if argument.type is str:
         return await request.text()
-    kind = request.content_type
-    if kind != _JSON:
-        kind = media_type(kind)
-    if kind != _JSON and not kind.endswith("+json"):
+    kind = media_type(request.content_type)
+    if kind != "application/json" and not kind.endswith("+json"):
         # Without a type as well: a page of any site can make a browser send such a body, with the
         # visitor's cookies (a Blob without a type).
         said = ascii(kind[:_SHOWN]) if kind else "of no type"
         raise HTTPError(415, f"the body is {said}, but this takes application/json")
     return await request.json(argument.type)
-
-
-_JSON: Final = "application/json"
 
 
 class _Single(dict[str, str]):

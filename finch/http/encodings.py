@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from finch.http.media import media_type
+
 PREFERRED: Final = ("br", "zstd", "gzip")
 """The codings that Finch knows, the one with the smallest results first."""
 
@@ -76,4 +78,4 @@ def ranked(accept_encoding: str, available: Iterable[str] = PREFERRED) -> list[s
 def compressible(content_type: str) -> bool:
     """Whether content of this type is worth compressing. Images, sound and video are not: they are
     compressed already. A stream of events is not either, because each event must leave at once."""
-    return _COMPRESSIBLE.fullmatch(content_type.partition(";")[0].strip().lower()) is not None
+    return _COMPRESSIBLE.fullmatch(media_type(content_type)) is not None

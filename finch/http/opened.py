@@ -8,39 +8,18 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 
-import trio
-
+from finch.http.disk import DiskThreads
 from finch.net.slices import FileEnded, FileSlice
-
-T = TypeVar("T")
 
 SLICE: Final = 256 * 1024
 """Bytes of a file that are sent or read at a time. Each slice that is read takes this much memory,
 and a change of threads, which takes about 0.1 ms."""
 
-THREADS: Final = 16
-"""Threads that may wait for disks at a time, in one process. They are not taken from those of
-``def`` handlers: these must go on if a disk hangs."""
-
-_limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("finch file threads")
-
-
-async def in_thread(function: Callable[[], T]) -> T:
-    """Call a function that waits for a disk. If the caller is cancelled, the function is left to
-    itself: whatever it opens, it must close then.
-
-    Raises:
-        BaseException: whatever the function raises.
-    """
-    try:
-        limiter = _limiter.get()
-    except LookupError:
-        limiter = trio.CapacityLimiter(THREADS)
-        _limiter.set(limiter)
-    return await trio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=limiter)
+in_thread = DiskThreads("finch file threads", abandons=True).run
+"""Calls a function that waits for a disk. If the caller is cancelled, the function is left to
+itself: whatever it opens, it must close then."""
 
 
 class Descriptor:

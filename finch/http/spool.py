@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import trio
 
 from finch.config import KIB, MIB
+from finch.http.disk import DiskThreads
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -32,8 +33,8 @@ PIECE: Final = 64 * KIB
 
 _COPIED: Final = 1 * MIB  # bytes that are copied at a time, in a thread
 
-_THREADS: Final = 16  # of their own: an upload must not wait for the application's def functions
-_limiter: Final = trio.lowlevel.RunVar[trio.CapacityLimiter]("finch disk threads")
+in_thread = DiskThreads("finch disk threads", abandons=False).run
+"""Calls a function that may wait for the disk. It is not abandoned if the task is cancelled."""
 
 GONE: Final = (
     "the request is already answered, and its uploads are gone; read or save an upload before the "
@@ -187,13 +188,3 @@ class Region(RawIOBase):
         view[: len(piece)] = piece
         self._at += len(piece)
         return len(piece)
-
-
-async def in_thread(work: Callable[[], T]) -> T:
-    """Do what may wait for the disk in a thread. It is not abandoned if the task is cancelled."""
-    try:
-        limiter = _limiter.get()
-    except LookupError:
-        limiter = trio.CapacityLimiter(_THREADS)
-        _limiter.set(limiter)
-    return await trio.to_thread.run_sync(work, limiter=limiter)

@@ -10,6 +10,7 @@ import trio
 
 from finch import FileResponse
 from finch.http import opened
+from finch.http.disk import THREADS
 from finch.http.opened import SLICE
 from finch.testing import TestClient
 from tests.http.test_connection import talk
@@ -329,9 +330,9 @@ async def test_a_disk_that_hangs_holds_up_nobody_else(tmp_path, file, monkeypatc
         serving_over("hub", tmp_path, app) as reached,
         hanging(monkeypatch, os, "fstat") as entered,
     ):
-        for _ in range(opened.THREADS + 40):  # more than there are threads of both kinds
+        for _ in range(THREADS + 40):  # more than there are threads of both kinds
             await (await reached.connect()).say(GET % b"")
-        for _ in range(opened.THREADS):
+        for _ in range(THREADS):
             while not entered.acquire(blocking=False):
                 await trio.sleep(0.01)
         assert trio.to_thread.current_default_thread_limiter().borrowed_tokens == 0
