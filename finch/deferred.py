@@ -15,6 +15,7 @@ import trio
 
 from finch.failures import report
 from finch.logs import Seldom
+from finch.wire.masking import mask
 
 _log = logging.getLogger("finch.server")
 
@@ -39,6 +40,7 @@ async def import_the_rest(pause: float, seldom: Seldom) -> None:
     await trio.sleep(_SETTLED)  # later, more clients would wait for these 30 ms
     while left:
         try:
+            mask.use_compiled()
             while left:
                 importlib.import_module(left[-1])
                 left.pop()

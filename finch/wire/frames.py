@@ -1,4 +1,4 @@
-"""WebSocket frames as bytes: builds them, unmasks them, finds where they end.
+"""WebSocket frames as bytes: builds them, finds where they end.
 
 A server's frames have no mask, so the same frame can be sent to all recipients.
 """
@@ -6,7 +6,6 @@ A server's frames have no mask, so the same frame can be sent to all recipients.
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
 from typing import Final
 
 TEXT: Final = 0x81  # opcodes with the FIN bit (RFC 6455, section 5.2)
@@ -20,12 +19,6 @@ _SHORT_HEADERS: Final = {
     opcode: tuple(bytes((opcode, length)) for length in range(126))
     for opcode in (TEXT, BINARY, PING, PONG)
 }
-
-# For shorter payloads, one XOR of two large integers is the fastest way to unmask in Python. For
-# longer ones, four passes of bytes.translate are faster.
-_TRANSLATE_FROM: Final = 2048
-
-_to_int: Final = int.from_bytes  # looked up only once: a method of a type is slow to look up
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
@@ -50,29 +43,6 @@ def frame_header(opcode: int, length: int) -> bytes:
     if length < 65536:
         return struct.pack("!BBH", opcode, 126, length)
     return struct.pack("!BBQ", opcode, 127, length)
-
-
-def unmask(payload: bytes, key: bytes) -> bytes:
-    """A client's payload without its mask (RFC 6455, section 5.3).
-
-    Parameters:
-        payload: the masked payload.
-        key: the mask, four bytes.
-    """
-    length = len(payload)
-    if length < _TRANSLATE_FROM:
-        mask = (key * (length // 4 + 1))[:length]
-        clear = _to_int(payload, "little") ^ _to_int(mask, "little")
-        return clear.to_bytes(length, "little")
-    data = bytearray(payload)
-    for offset in range(4):
-        data[offset::4] = data[offset::4].translate(_xor_table(key[offset]))
-    return bytes(data)
-
-
-@lru_cache(maxsize=256)
-def _xor_table(key: int) -> bytes:
-    return bytes(key ^ byte for byte in range(256))
 
 
 class FrameScanner:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from finch.explain import not_text
 from finch.turns import FRAMES
 from finch.wire.events import CloseReceived, Failed, PingReceived, PongReceived, SocketInput
-from finch.wire.frames import BAD_GATEWAY, BINARY, PING, PONG, TEXT, frame, unmask
+from finch.wire.frames import BAD_GATEWAY, BINARY, PING, PONG, TEXT, frame
+from finch.wire.masking import mask
 
 if TYPE_CHECKING:
     from wsproto.extensions import Extension
@@ -201,7 +202,7 @@ class WebSocketProtocol:
         end = begin + length
         if end > len(data) or length > self._max_message_size:
             return None
-        payload = unmask(data[begin:end], data[begin - 4 : begin])
+        payload = mask.unmask(data[begin:end], data[begin - 4 : begin])
         message: str | bytes = payload
         if opcode == TEXT:
             try:
@@ -217,7 +218,7 @@ class WebSocketProtocol:
         end = begin + (data[at + 1] & 0x7F)
         if end > begin + 125 or end > len(data):
             return None
-        payload = unmask(data[begin:end], data[begin - 4 : begin])
+        payload = mask.unmask(data[begin:end], data[begin - 4 : begin])
         self._use_up(end)
         return PingReceived(payload) if data[at] == PING else PongReceived(payload)
 

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 import finch.net.proxies
 import finch.sockets.dispatch
 import finch.wire.handshake
-import finch.wire.websocket
 from finch.sockets.members import Groups
 from finch.wire.http import HTTPConnection
+from finch.wire.masking import mask
 from tests.fuzz import __main__ as command
 from tests.fuzz import inputs, targets
 from tests.fuzz.targets import TARGETS, Target, failure, regressions
@@ -103,10 +103,8 @@ def misreads_bodies(monkeypatch):
 
 
 def unmasks_wrongly(monkeypatch):
-    unmask = finch.wire.websocket.unmask
-    monkeypatch.setattr(
-        finch.wire.websocket, "unmask", lambda payload, key: unmask(payload, key).lower()
-    )
+    unmask = mask.unmask
+    monkeypatch.setattr(mask, "unmask", lambda payload, key: unmask(payload, key).lower())
 
 
 def digests_wrongly(monkeypatch):

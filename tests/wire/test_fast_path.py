@@ -1,13 +1,13 @@
 """The fast path and wsproto say the same of any byte stream, however it is cut."""
 
 import hypothesis.strategies as st
-import pytest
 from hypothesis import given, settings
 from websockets.frames import Frame, Opcode
 
 from finch.wire.events import Failed, PingReceived, PongReceived
 from finch.wire.extensions import Deflate
-from finch.wire.frames import FrameScanner, unmask
+from finch.wire.frames import FrameScanner
+from finch.wire.masking import unmask_in_python as unmask
 from finch.wire.websocket import WebSocketProtocol
 
 LIMIT = 300
@@ -158,18 +158,6 @@ def test_a_client_that_only_lives_needs_no_wsproto():
         assert protocol.next_event() == event
         assert protocol.next_event() is None
     assert protocol._authority is None  # which is as large as all the rest of an idle client
-
-
-@given(st.binary(max_size=5000), masks)
-def test_unmasking_is_what_websockets_does(payload, key):
-    expected = bytes(byte ^ key[place % 4] for place, byte in enumerate(payload))
-    assert unmask(payload, key) == expected
-
-
-@pytest.mark.parametrize("size", [0, 1, 3, 4, 5, 2047, 2048, 2049, 70_000])
-def test_unmasking_twice_is_nothing(size):
-    payload = bytes(range(256)) * (size // 256 + 1)
-    assert unmask(unmask(payload[:size], b"abcd"), b"abcd") == payload[:size]
 
 
 @settings(deadline=None)

@@ -30,10 +30,10 @@ from finch.typed import decoder
 from finch.wire.envelope import Envelope
 from finch.wire.extensions import accept_compression
 from finch.wire.forwarded import parse_node, read_forwarded, read_x_forwarded
-from finch.wire.frames import unmask
 from finch.wire.handshake import choose_subprotocol, read_handshake, same_origin
 from finch.wire.head import RequestHead, read_head
 from finch.wire.http import HTTPConnection
+from finch.wire.masking import unmask_in_python as unmask
 from finch.wire.message import read_message
 from finch.wire.origins import read_origin
 from finch.wire.proxy import parse_proxy_header
