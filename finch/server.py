@@ -30,11 +30,13 @@ from finch.logs import Seldom
 from finch.net.acceptor import Acceptor
 from finch.net.address import Address, address_of
 from finch.net.flusher import Flusher
+from finch.net.hub import HAS_HUB, Hub
 from finch.net.listeners import close_listeners, start_listening, url_of
+from finch.net.plain import SocketTransport
 from finch.net.proxies import Source, Trust, read_proxy_header
-from finch.net.readers import HAS_HUB, Hub, TaskReader
+from finch.net.readers import TaskReader
 from finch.net.streams import LingeringStream, StreamTransport
-from finch.net.transport import READ_SIZE, SocketTransport, Transport
+from finch.net.transport import READ_SIZE, Spawn, Transport
 from finch.sockets.link import Link
 from finch.sockets.outlet import Prober
 from finch.sockets.workers import Job, Worker, WorkerPool
@@ -83,12 +85,13 @@ class Server:
         self._unnamed = 0  # connections whose PROXY header has not come yet
         self._watched: set[Watched] = set()
         self._stop = trio.Event()
-        self._flusher = Flusher()
-        self._access_log = AccessLog(self._flusher.add) if access_log else None
+        self._flusher = Flusher(self.workers.busy)
+        self._access_log = AccessLog(self._flusher.later) if access_log else None
         self._buffer = memoryview(bytearray(READ_SIZE))
         self._nursery: trio.Nursery | None = None
         self._wants_hub = hub and HAS_HUB
         self._hub: Hub | None = None
+        self._spawn: Spawn = self.spawn  # one object for all connections
         self._refusing = 0
         self._seldom = Seldom(_log)
         self._threads = Threads()
@@ -155,8 +158,8 @@ class Server:
                     nursery.start_soon(sweep, self._watched, self.lagging, self.limits)
                     nursery.start_soon(import_the_rest, self.limits.tick, self._seldom)
                     if self._wants_hub:
-                        self._hub = Hub()
-                        nursery.start_soon(self._hub.run)
+                        self._hub = self.workers.hub = Hub(self.workers)
+                        trio.lowlevel.add_instrument(self._hub)
                     start_listening(listeners)
                     acceptor = Acceptor(partial(self._take, tls))
                     async with plain_nursery() as accepting:
@@ -168,6 +171,8 @@ class Server:
                     acceptor.close()
                     close_listeners(listeners)
                     await self._drain.run()
+                    if self._hub is not None:
+                        trio.lowlevel.remove_instrument(self._hub)
                     nursery.cancel_scope.cancel()
                     self._threads.abandon()  # else the nursery would wait for handlers in threads
 
@@ -232,11 +237,11 @@ class Server:
     def _admit(self, tls: ssl.SSLContext | None, sock: socket.socket, source: Source) -> None:
         transport: Transport
         if tls is None:
-            transport = SocketTransport(sock, self.spawn, self._flusher, self._buffer)
+            transport = self.transport_of(sock)
         else:
             plain = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
             stream = trio.SSLStream(LingeringStream(plain), tls, server_side=True)
-            transport = StreamTransport(stream, self.spawn, self.limits.close_timeout, sock)
+            transport = StreamTransport(stream, self._spawn, self.limits.close_timeout, sock)
         connection = self._connection(transport, source.client, source.scheme)
         if self._has_room():
             self.workers.submit(_Accepted(partial(self._serve, connection)))
@@ -256,13 +261,17 @@ class Server:
             transport,
             self._app,
             client=client,
-            spawn=self.spawn,
+            spawn=self._spawn,
             scheme=scheme,
             access_log=self._access_log,
             trust=self._trust,
         )
         self._watch(connection)
         return connection
+
+    def transport_of(self, sock: socket.socket) -> SocketTransport:
+        """A connected socket, for :meth:`serve`."""
+        return SocketTransport(sock, self._spawn, self._flusher, self._buffer, self._hub)
 
     async def serve(self, transport: Transport, client: Address, scheme: str = "http") -> None:
         """Serve one connection to its end. Never raises what goes wrong on the connection."""
@@ -327,6 +336,11 @@ class Server:
         self._watched.discard(item)
         if self._stop.is_set():
             self._drain.left()
+
+    def is_alone(self) -> bool:
+        """Whether what is sent now is most likely all that is sent in this turn of the event loop:
+        nothing was written so far, and no other message waits for its handler."""
+        return self._flusher.begin()
 
     def release(self, link: Link) -> None:
         """Remove a link that has ended, with its owner."""

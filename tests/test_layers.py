@@ -27,6 +27,7 @@ access
 declaring
 blocks
 tasks
+waits
 calls
 
 wire.head
@@ -36,6 +37,7 @@ wire.response
 wire.http
 wire.events
 wire.frames
+wire.masking
 wire.extensions
 wire.authority
 wire.websocket
@@ -54,12 +56,14 @@ net.address
 net.flusher
 net.slices
 net.transport
+net.plain
 net.streams
 net.listeners
 net.notify
 net.acceptor
 net.proxies
 net.readers
+net.hub
 net.silence
 
 http.date
@@ -182,6 +186,7 @@ sockets.client
 sockets.checks
 sockets.elsewhere
 sockets.calls
+sockets.fanout
 sockets.delivery
 sockets.audience
 sockets.room

@@ -69,7 +69,7 @@ STORIES = {
         "missed": "membership and the backplane: what a client gets that comes back",
         "beside": "client and workers: how many concurrent messages are handled side by side",
         "model": "rooms, users, histories, presence and calls: any story goes as a model says",
-        "much_at_once": "link and readers: bursts to a client, and from one that is not read",
+        "much_at_once": "link, hub and readers: bursts to a client, and from one that is not read",
         "order": "from link to workers: the messages of one client are handled in order",
         "outbox": "link: what may wait for a client",
         "quiet_clients": "link: what time does to clients that say nothing, or that nobody reads",

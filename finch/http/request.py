@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import AsyncIterator, Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -229,6 +230,7 @@ class Request(Readable):
         # A handshake always has these values. Literals are one object for all clients.
         self.method = "GET"
         self.http_version = "1.1" if self.http_version == "1.1" else "1.0"
+        self.raw_path = sys.intern(self.raw_path)  # most clients have the same
         self._path = None
         self._headers = self._cookies = self._query = None
         self._source = self._spawn = self.accepted = None

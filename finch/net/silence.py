@@ -9,8 +9,9 @@ import math
 import socket
 from typing import Final
 
+from finch.net.plain import SocketTransport
 from finch.net.streams import StreamTransport
-from finch.net.transport import SocketTransport, Transport
+from finch.net.transport import Transport
 
 _OPTION: Final = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
 _LONGEST: Final = 2**31 - 1  # ms
@@ -23,6 +24,6 @@ def limit_silence(transport: Transport, seconds: float) -> None:
     """
     if not isinstance(transport, SocketTransport | StreamTransport) or not math.isfinite(seconds):
         return
-    sock = transport._socket
+    sock = transport.socket
     if _OPTION is not None and sock is not None and sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.IPPROTO_TCP, _OPTION, min(int(seconds * 1000), _LONGEST))

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import trio
 
+from finch.net.flusher import AtOnce
 from finch.net.transport import (
     ENOUGH,
     READ_SIZE,
@@ -31,6 +32,7 @@ from finch.net.transport import (
 )
 from finch.wire.hello import NO_APPLICATION_PROTOCOL, offers_only_others
 
+_AT_ONCE: Final = AtOnce()  # a burst of writes is gathered by its task
 _BROKEN: Final = (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError)
 
 
@@ -56,9 +58,9 @@ class StreamTransport(Transport):
         "_looking",
         "_patience",
         "_receiving",
-        "_socket",
         "_stream",
         "_users",
+        "socket",
     )
 
     _finished: trio.Event  # exists only if _finishing
@@ -70,10 +72,10 @@ class StreamTransport(Transport):
         patience: float,
         sock: socket.socket | None = None,
     ) -> None:
-        super().__init__(spawn, Transport.flush)
+        super().__init__(spawn, _AT_ONCE)
         self._stream: trio.abc.Stream | None = stream
         self._patience = patience
-        self._socket = sock
+        self.socket = sock
         self._receiving: trio.CancelScope | None = None
         self._looking: trio.Event | None = None  # not None while a task looks for a hang-up
         self._ahead: bytes | None = None  # the bytes that this task has received
@@ -160,8 +162,8 @@ class StreamTransport(Transport):
     def hung_up(self) -> bool:
         if self.closed:
             return True
-        if self._socket is not None:
-            return is_hung_up(self._socket)
+        if self.socket is not None:
+            return is_hung_up(self.socket)
         # a stream in memory shows a hang-up only to a reader, so a task reads ahead
         if self._looking is None and self._ahead is None and self._receiving is None:
             self._looking = trio.Event()
@@ -223,8 +225,8 @@ class StreamTransport(Transport):
             self._finished.set()  # after a failure too: receive() and drain() wait for it
 
     def _close(self) -> None:
-        if self._flushing and self._socket is not None:
-            reset_at_close(self._socket)
+        if self._flushing and self.socket is not None:
+            reset_at_close(self.socket)
         # Close the lowest stream, the socket. Tasks may be inside TLS or the lingering stream, and
         # closing those would only wait for these tasks.
         stream: Any = self._stream

@@ -1,4 +1,4 @@
-"""The bytes of one connection, in and out. A plain socket is used directly, without a stream.
+"""The bytes of one connection, in and out.
 
 Writing never waits. All bytes that are written in one turn of the event loop are sent when the
 turn ends, in one piece for each peer. So a burst of messages costs one system call and no task.
@@ -12,7 +12,6 @@ So only the reader has to handle it.
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import struct
@@ -22,8 +21,8 @@ from typing import ClassVar, Final
 
 import trio
 
-from finch.net.flusher import Flusher, have_another_turn
-from finch.net.slices import FileSlice, send_slice
+from finch.net.flusher import Gatherer, have_another_turn
+from finch.net.slices import FileSlice
 
 READ_SIZE: Final = 64 * 1024
 """Bytes received from a peer at a time. ``finch.turns`` limits how much work is done with them."""
@@ -42,11 +41,11 @@ class Transport(ABC):
     __slots__ = (
         "_closing",
         "_emptied",
+        "_flusher",
         "_flushing",
         "_outbox",
         "_progress",
         "_spawn",
-        "_written",
         "closed",
         "lost",
         "pending",
@@ -55,9 +54,9 @@ class Transport(ABC):
     sends_files: ClassVar[bool] = False
     """Whether it has :meth:`send_file`."""
 
-    def __init__(self, spawn: Spawn, written: Callable[[Transport], None]) -> None:
+    def __init__(self, spawn: Spawn, flusher: Gatherer) -> None:
         self._spawn = spawn
-        self._written = written  # called when something is written to an empty outbox
+        self._flusher = flusher
         self._outbox: list[bytes | memoryview] | None = None  # None if nothing waits
         self._flushing = False  # whether a task is sending the outbox
         self._emptied: trio.Event | None = None
@@ -90,7 +89,7 @@ class Transport(ABC):
         self.pending += len(data)
         if self._outbox is None:
             self._outbox = [data]
-            self._written(self)
+            self._flusher.add(self)
         else:
             self._outbox.append(data)
         if self.pending > ENOUGH and not self._flushing:
@@ -208,176 +207,6 @@ class Transport(ABC):
     @abstractmethod
     def _close(self) -> None:
         """Release the connection."""
-
-
-class SocketTransport(Transport):
-    """A plain TCP or unix socket, used directly.
-
-    A third faster than a ``trio.SocketStream``: it has no lock and no wrapper, and a send that does
-    not block needs no task.
-
-    Parameters:
-        sock: a connected socket with its options set. It becomes non-blocking, and this transport
-            owns it from now on.
-        spawn: starts the task that sends to a slow peer.
-        flusher: sends at the end of each turn.
-        buffer: the buffer for receiving, shared by all transports of a thread. ``recv`` would
-            allocate memory for the largest piece, and give the unused part back. If a long-lived
-            object is allocated in between, a hole of 64 KB stays each time: 5 MB in half an hour.
-    """
-
-    __slots__ = ("_begun", "_buffer", "_socket", "on_close")
-
-    sends_files = hasattr(os, "sendfile")
-
-    def __init__(
-        self, sock: socket.socket, spawn: Spawn, flusher: Flusher, buffer: memoryview
-    ) -> None:
-        super().__init__(spawn, flusher.add)
-        sock.setblocking(False)
-        self._socket = sock
-        self._buffer = buffer
-        self._begun = False
-        self.on_close: Callable[[int], None] | None = None
-        """Called with the descriptor just before it is closed. After that, another socket may get
-        the same number."""
-
-    def fileno(self) -> int:
-        """The socket's descriptor."""
-        return self._socket.fileno()
-
-    def receive_nowait(self) -> bytes | None:
-        """Bytes from the peer; ``b""`` if it is gone; None if there are none yet."""
-        buffer = self._buffer
-        try:
-            return bytes(buffer[: self._socket.recv_into(buffer)])
-        except BlockingIOError:
-            return None
-        except OSError:
-            return b""
-
-    async def receive(self) -> bytes:
-        if self.closed:
-            return b""
-        try:
-            if not self._begun:
-                # usually, the first request has arrived before the connection is accepted
-                self._begun = True
-                await trio.lowlevel.checkpoint_if_cancelled()
-                data = self.receive_nowait()
-                if data is not None:
-                    return data
-            while True:
-                await trio.lowlevel.wait_readable(self._socket)
-                data = self.receive_nowait()
-                if data is not None:
-                    return data
-        except (OSError, trio.ClosedResourceError):
-            return b""
-
-    def interrupt(self) -> None:
-        if not self.closed:
-            trio.lowlevel.notify_closing(self._socket)
-
-    def hung_up(self) -> bool:
-        return self.closed or is_hung_up(self._socket)
-
-    def _send_now(self, data: bytes | memoryview) -> int:
-        try:
-            return self._socket.send(data)
-        except BlockingIOError:
-            return 0
-        except OSError:
-            # the reader gets the same error and handles it
-            self._lost()
-            return len(data)
-
-    async def _send_some(self, data: memoryview) -> int:
-        while True:
-            await self._wait_writable()
-            if self.closed:
-                return 0
-            try:
-                return self._socket.send(data)
-            except BlockingIOError:
-                pass
-            except OSError:
-                self._lost()
-                return len(data)
-
-    async def send_file(self, part: FileSlice) -> None:
-        await self.drain()
-        if self.lost or self._closing:
-            return
-        # As long as this sends, it has the part of the task that sends to a slow peer: the server
-        # sees whether the peer takes anything, and what is written meanwhile waits in the outbox.
-        self._flushing = True
-        self._progress = trio.current_time()
-        self.pending += part.size
-        left = part.size
-        try:
-            while left and not self.lost:
-                sent = await self._send_from(part, left)
-                if self.closed:
-                    return
-                self._progress = trio.current_time()
-                self.pending -= sent
-                left -= sent
-        finally:
-            if not self.closed:
-                self.pending -= left
-                self._flushing = False
-                self.flush()
-
-    async def _send_from(self, part: FileSlice, left: int) -> int:
-        """Send some of the last ``left`` bytes of a part; how many were sent."""
-        while True:
-            sent = send_slice(self._socket, part, part.size - left)
-            if sent is None:
-                self._lost()
-                return left
-            if sent:
-                return sent
-            await self._wait_writable()
-            if self.closed:
-                return 0
-
-    async def _wait_writable(self) -> None:
-        try:
-            await trio.lowlevel.wait_writable(self._socket)
-        except trio.ClosedResourceError:
-            # Closed, or not: interrupt() wakes all tasks that wait for this socket, but it means
-            # only the reader. So the caller looks, and may go on.
-            pass
-
-    def _lost(self) -> None:
-        self.lost = True
-        try:
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the reader: it sees the end
-        except OSError:
-            pass
-
-    def _send_eof(self) -> None:
-        try:
-            self._socket.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
-    def drop(self) -> None:
-        if not self.closed:
-            self.flush()
-            reset_at_close(self._socket)
-            self.close()
-
-    def _close(self) -> None:
-        if self.on_close is not None:
-            self.on_close(self._socket.fileno())
-        if self._flushing:
-            reset_at_close(self._socket)
-        # First wake the tasks that wait for this socket, then close it. In the other order, they
-        # would wait for a descriptor that is closed, or that soon belongs to another connection.
-        trio.lowlevel.notify_closing(self._socket)
-        self._socket.close()
 
 
 def reset_at_close(sock: socket.socket) -> None:

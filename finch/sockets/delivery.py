@@ -11,6 +11,7 @@ from finch.cluster.backplane import Asking, Channel, Draft, Missed
 from finch.cluster.history import Position
 from finch.sockets.calls import ask_client
 from finch.sockets.client import SocketClient
+from finch.sockets.fanout import send_to_all
 from finch.sockets.members import EVERYONE, USER, Members
 from finch.sockets.outgoing import joined_envelope
 from finch.turns import account
@@ -87,28 +88,27 @@ class Delivery:
 
     def deliver(self, channel: Channel, envelope: Envelope, draft: Draft) -> int:
         """Send an envelope to the clients that hear a channel; how many it went to."""
-        reached = 0
-        client = None
+        clients = self.hearing(channel)
         skip = draft.skip
-        if draft.volatile:
-            for client in self.hearing(channel):
-                if client.id != skip:
-                    reached += client.push_volatile(envelope, draft)
-        elif skip is not None:
-            for client in self.hearing(channel):
-                if client.id != skip:
-                    reached += client.push(envelope)
-        else:
-            # the loop of every broadcast: client.push, without the call
-            for client in self.hearing(channel):
-                reached += client._outlet.push(envelope, client._language, client._key)
-        if client is not None:
-            if channel not in self._sent:
-                self._sent[channel] = trio.current_time()
-            if self not in client.host.lagging:
-                client.host.lagging[self] = None
+        if skip is not None:
+            clients = [client for client in clients if client.id != skip]
+        reached = self._push(clients, channel, envelope, draft) if clients else 0
         self.delivered += reached
         self._owed += account.broadcast(reached, envelope.size)
+        return reached
+
+    def _push(
+        self, clients: Sequence[SocketClient], channel: Channel, envelope: Envelope, draft: Draft
+    ) -> int:
+        host = clients[0].host
+        if draft.volatile:
+            reached = sum(client.push_volatile(envelope, draft) for client in clients)
+        else:
+            reached = send_to_all(clients, envelope, at_once=host.is_alone())
+        if channel not in self._sent:
+            self._sent[channel] = trio.current_time()
+        if self not in host.lagging:
+            host.lagging[self] = None
         return reached
 
     async def close(self, channel: Channel, code: int, reason: str, skip: str | None) -> int:

@@ -190,6 +190,7 @@ class Inbox(Repeater, Owner, Job):
                 await self._run_connect()
             while inbox and not worker.cancelled:
                 payload = inbox.pop(0)
+                self._pool.more = bool(inbox)
                 if self._outlet.paused:
                     self._make_room()
                 try:

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 import trio
 
+from finch.net.plain import SocketTransport
 from finch.net.transport import Transport
 from finch.sockets.outlet import Host, Outlet, Owner
 from finch.sockets.states import LINK, Event, State
@@ -79,7 +80,6 @@ class Link(Outlet):
     Attributes:
         close_code, close_reason: how the connection ended, as far as known.
         deadline: when the server must call :meth:`expire`, by trio's clock.
-        state: how far it is.
     """
 
     __slots__ = (
@@ -94,7 +94,6 @@ class Link(Outlet):
         "deadline",
         "protocol",
         "reader",
-        "state",
     )
 
     _owner: Owner
@@ -102,6 +101,11 @@ class Link(Outlet):
     def __init__(self, transport: Transport, protocol: Framing, host: Host) -> None:
         now = trio.current_time()
         self.transport = transport
+        self.direct = (
+            transport
+            if isinstance(transport, SocketTransport) and not protocol.compressed
+            else None
+        )
         self.protocol = protocol
         self.state = _OPEN
         self.close_code = 1006

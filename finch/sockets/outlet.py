@@ -13,7 +13,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from finch.config import Limits
+from finch.net.plain import SocketTransport
 from finch.net.transport import Transport
+from finch.sockets.states import State
 from finch.sockets.workers import WorkerPool
 from finch.wire.envelope import Envelope
 
@@ -39,6 +41,10 @@ class Host(Protocol):
     workers: WorkerPool
     lagging: dict[Prober, None]
     """The probers that have sent something which may not have been read yet."""
+
+    def is_alone(self) -> bool:
+        """Whether what is sent now is most likely all that is sent in this turn of the event loop.
+        True at most once a turn."""
 
     def spawn(self, task: Callable[[], Awaitable[None]]) -> None:
         """Start a task that may run longer than the caller."""
@@ -76,13 +82,17 @@ class Outlet(ABC):
     Attributes:
         host: the server.
         transport: the connection below; ``transport.pending`` bytes wait for the peer.
+        direct: the same, if frames may be sent on its socket without asking anybody else; or None.
+        state: how far the conversation is.
         paused: whether nothing is read from the peer now.
     """
 
-    __slots__ = ("host", "paused", "transport")
+    __slots__ = ("direct", "host", "paused", "state", "transport")
 
     host: Host
     transport: Transport
+    direct: SocketTransport | None
+    state: State
     paused: bool
 
     @abstractmethod

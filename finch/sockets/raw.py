@@ -9,11 +9,10 @@ import logging
 import types
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import trio
-from outcome import Value
-from trio.lowlevel import current_task, reschedule
+from trio.lowlevel import current_task
 
 from finch.calls import attempt
 from finch.declaring import check_no_yield, check_takes
@@ -27,16 +26,10 @@ from finch.sockets.outlet import Owner
 from finch.sockets.upgrade import Upgrade, accept
 from finch.tasks import contain
 from finch.turns import HEAVY, TURN, account
+from finch.waits import UNTIL_WOKEN, is_yes, wake
 from finch.wire.websocket import check_close
 
 _log = logging.getLogger("finch.sockets")
-
-# A waiting task yields _UNTIL_WOKEN to trio, and gets _WOKEN back when it is woken. They are made
-# only once, since they are the same for every wait: that makes a wait a tenth cheaper.
-_UNTIL_WOKEN: Final = trio.lowlevel.wait_task_rescheduled(  # noqa: ASYNC105  # not to be awaited
-    lambda _: trio.lowlevel.Abort.SUCCEEDED
-).send(None)
-_WOKEN: Final = Value(None)
 
 
 class WebSocket(Owner):
@@ -109,11 +102,10 @@ class WebSocket(Owner):
                 )
             task = self._waiting = current_task()
             task.custom_sleep_data = self
-            woken_by = yield _UNTIL_WOKEN
+            answer = yield UNTIL_WOKEN
             self._waiting = None
+            is_yes(answer)  # raises if the task was cancelled
             account.used = 0  # the others have just had their turn
-            if woken_by is not _WOKEN:
-                woken_by.unwrap()  # cancelled
         if not inbox:
             self._notice()
             raise StopAsyncIteration
@@ -192,11 +184,8 @@ class WebSocket(Owner):
             self._scope.cancel()
 
     def _wake(self) -> None:
-        task = self._waiting
-        # trio clears the sleep data of a task when it is woken or cancelled. Waking a task twice
-        # would break trio, so it is woken only if the data is still there.
-        if task is not None and task.custom_sleep_data is self:
-            reschedule(task, _WOKEN)
+        if self._waiting is not None:
+            wake(self._waiting, self)
 
     # Its task
 

@@ -6,7 +6,7 @@ becomes a WebSocket only after the response is sent.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from finch.errors import HTTPError
@@ -70,7 +70,7 @@ class WebSocketUpgrade(Upgrade):
     def __init__(
         self,
         headers: list[tuple[bytes, bytes]],
-        extensions: list[Extension],
+        extensions: Sequence[Extension],
         options: SocketOptions,
         attach: Callable[[Link], Owner],
         request: Request,
@@ -122,13 +122,13 @@ def accept(
         raise refuse(request, origin, options.seldom)
     subprotocol = choose_subprotocol(handshake.subprotocols, options.subprotocols)
     headers = accept_headers(handshake, subprotocol)
-    extensions: list[Extension] = []
+    extensions: tuple[Extension, ...] = ()
     if options.compression:
         from finch.wire.extensions import accept_compression  # imports wsproto
 
         agreed = accept_compression(handshake.extensions)
         if agreed is not None:
-            extensions.append(agreed[0])
+            extensions = (agreed[0],)
             headers.append((b"sec-websocket-extensions", agreed[1]))
     return WebSocketUpgrade(
         headers, extensions, options, lambda link: attach(link, subprotocol), request

@@ -22,9 +22,11 @@ from typing import Final
 import trio
 
 from finch.failures import failure_of, report
+from finch.net.hub import Hub
 from finch.net.transport import Spawn
 from finch.tasks import change_context, close_scopes, contain, innermost_scope, is_same
 from finch.turns import account
+from finch.waits import until_woken, wake
 from finch.wire.message import Message
 
 _log = logging.getLogger("finch.sockets")
@@ -96,28 +98,42 @@ class WorkerPool:
 
     Attributes:
         home: the context that workers begin with.
+        hub: a worker that has nothing to do watches it, so that the messages that come next are
+            handled without waking another task.
+        more: whether the client that was served last has more messages.
     """
 
     def __init__(self, spawn: Spawn) -> None:
         self.home = copy_context()
+        self.hub: Hub | None = None
+        self.more = False
         self._spawn = spawn
         self._jobs: deque[Job] = deque()
         self._parked: list[trio.lowlevel.Task] = []
         self._woken = False  # whether a worker was woken and has not looked for jobs yet
 
+    def busy(self) -> bool:
+        """Whether more is waiting to be done than what a worker does now."""
+        return self.more or bool(self._jobs)
+
     def submit(self, job: Job) -> None:
         """Add a job to the queue."""
         self._jobs.append(job)
-        self._wake_one()
+        self.wake()
 
-    def _wake_one(self) -> None:
+    def wake(self) -> None:
+        """Let a worker look for something to do."""
         if self._woken:
             return
         self._woken = True
         if self._parked:
-            trio.lowlevel.reschedule(self._parked.pop())
+            wake(self._parked.pop(), self)
         else:
             self.home.run(self._spawn, self._work)
+
+    def woken(self) -> None:
+        """The worker that watches the hub is woken: it looks for something to do in this turn."""
+        self._woken = True
 
     async def _work(self) -> None:
         worker = Worker()
@@ -129,9 +145,12 @@ class WorkerPool:
                 scope = innermost_scope(task)
                 while not worker.cancelled:
                     if not self._jobs:
-                        if len(self._parked) >= _STANDBY:
+                        if self.hub is not None and not self.hub.watched:
+                            await self.hub.watch()
+                        elif len(self._parked) < _STANDBY:
+                            await self._park(task)
+                        else:
                             return
-                        await self._park(task)
                         account.used = 0  # the other tasks have just had their turn
                         self._woken = False  # nothing waits before the queue is looked at again
                         continue
@@ -139,7 +158,7 @@ class WorkerPool:
                     if self._jobs:
                         # Before serve(): the handler may wait for long, and no submit() may follow
                         # that would wake a worker for the jobs that are queued already.
-                        self._wake_one()
+                        self.wake()
                     context = job.context
                     if context is not None:
                         await change_context(context)
@@ -168,9 +187,9 @@ class WorkerPool:
 
     async def _park(self, task: trio.lowlevel.Task) -> None:
         self._parked.append(task)
-
-        def abort(_: object) -> trio.lowlevel.Abort:
-            self._parked.remove(task)  # or _wake_one() would reschedule a task that is gone
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        await trio.lowlevel.wait_task_rescheduled(abort)
+        try:
+            await until_woken(self)
+        except BaseException:  # cancelled
+            if task in self._parked:
+                self._parked.remove(task)
+            raise

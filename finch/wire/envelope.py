@@ -110,16 +110,30 @@ class Envelope:
         length = len(client)
         if language == self._language and length == self._length:
             return b"".join((self._head, client, self._tail))
+        return b"".join((self._other_head(language, length), client, self._tail))
+
+    def around(self, language: str, length: int) -> tuple[bytes, bytes]:
+        """What stands before and behind the id in a recipient's frame.
+
+        Parameters:
+            language: the recipient's language tag.
+            length: bytes of the recipient's id.
+        """
+        if language == self._language and length == self._length:
+            return self._head, self._tail
+        return self._other_head(language, length), self._tail
+
+    def _other_head(self, language: str, length: int) -> bytes:
         if self._language is None:
             self._language, self._length = language, length
             self._head = self._new_head(language, length)
-            return b"".join((self._head, client, self._tail))
+            return self._head
         if self._frames is None:
             self._frames = {}
         head = self._frames.get((language, length))
         if head is None:
             head = self._frames[language, length] = self._new_head(language, length)
-        return b"".join((head, client, self._tail))
+        return head
 
     def _new_head(self, language: str, length: int) -> bytes:
         text = b'%b%b,"client":"' % (self._before, encode(language))

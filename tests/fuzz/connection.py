@@ -25,7 +25,7 @@ from websockets.protocol import Protocol, Side
 from finch.net.address import Address
 from finch.net.proxies import Trust
 from finch.net.streams import StreamTransport
-from finch.net.transport import SocketTransport, Transport
+from finch.net.transport import Transport
 from finch.server import Server
 from tests.fuzz.app import app
 from tests.fuzz.inputs import cut
@@ -143,7 +143,7 @@ def _by_stream(server: Server) -> tuple[trio.abc.HalfCloseableStream, Transport]
 
 def _by_socket(server: Server) -> tuple[trio.abc.HalfCloseableStream, Transport]:
     ours, theirs = socket.socketpair()
-    transport = SocketTransport(theirs, server.spawn, server._flusher, server._buffer)
+    transport = server.transport_of(theirs)
     return trio.SocketStream(trio.socket.from_stdlib_socket(ours)), transport
 
 

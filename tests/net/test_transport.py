@@ -8,8 +8,8 @@ import trio
 import trio.testing
 
 from finch.net.flusher import Flusher
+from finch.net.plain import SocketTransport
 from finch.net.slices import FileEnded, FileSlice
-from finch.net.transport import SocketTransport
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ async def door(nursery):
     """A transport, the other end of its socket, and what each send held."""
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
-    flusher = Flusher()
+    flusher = Flusher(lambda: True)
     trio.lowlevel.add_instrument(flusher)
     transport = SocketTransport(ours, nursery.start_soon, flusher, memoryview(bytearray(1024)))
     yield transport, theirs
@@ -98,14 +98,24 @@ async def test_writing_to_a_peer_that_is_gone_does_nothing_and_the_reader_learns
     assert await transport.receive() == b""
 
 
-async def test_closing_tells_with_the_descriptor_while_it_is_still_ours(door):
+class OpenDescriptors:
+    """Stands in for the hub: notes what it is told to forget, and whether it was still open."""
+
+    def __init__(self):
+        self.forgotten = []
+
+    def forget(self, number):
+        os.fstat(number)  # raises if it is closed
+        self.forgotten.append(number)
+
+
+async def test_closing_tells_the_hub_while_the_descriptor_is_still_ours(door):
     transport, _ = door
+    hub = transport.hub = OpenDescriptors()
     number = transport.fileno()
-    told = []
-    transport.on_close = told.append
     transport.close()
     transport.close()
-    assert told == [number]
+    assert hub.forgotten == [number]
 
 
 # Files

@@ -6,7 +6,6 @@ from functools import partial
 import pytest
 import trio
 
-from finch.net.transport import SocketTransport
 from finch.testing import TestClient
 
 
@@ -15,7 +14,7 @@ def connect(client):
     ours, theirs = socket.socketpair()
     stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
     server = client._server
-    transport = SocketTransport(theirs, server.spawn, server._flusher, server._buffer)
+    transport = server.transport_of(theirs)
     server.spawn(partial(server.serve, transport, client._client))
     client._streams.add(stream)
     return stream

@@ -6,7 +6,6 @@ import trio
 import trio.testing
 
 from finch.net.streams import StreamTransport
-from finch.net.transport import SocketTransport
 
 _BUFFER = 4096  # bytes that the system takes for a client that reads nothing; it makes more of it
 
@@ -24,7 +23,7 @@ def narrow(client, reader):
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
         stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
-        transport = SocketTransport(theirs, server.spawn, server._flusher, server._buffer)
+        transport = server.transport_of(theirs)
     else:
         to_server, from_client = trio.testing.memory_stream_one_way_pair()
         to_client, from_server = trio.testing.lockstep_stream_one_way_pair()

@@ -607,5 +607,5 @@ async def test_the_kernel_cuts_a_peer_that_confirms_nothing(serve):
         await stream.send_all(b"GET /ws HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n")
         await stream.receive_some()
         [client] = app.socket_manager.members
-        sock = client._outlet.transport._socket
+        sock = client._outlet.transport.socket
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 40_000
