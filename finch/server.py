@@ -54,8 +54,8 @@ class Server:
     Parameters:
         app: the application.
         access_log: whether each request is logged.
-        hub: whether one task reads all plain sockets, if the platform supports it. False uses a
-            task for each socket.
+        hub: whether all plain sockets are read through one epoll, if the platform supports it.
+            False uses a task for each socket.
         trust: the proxies that are trusted; none by default.
         proxy_protocol: whether every connection must begin with a PROXY header.
 
@@ -135,6 +135,7 @@ class Server:
             for item in list(self._watched):
                 item.transport.close()
             if self._hub is not None:
+                self._hub.stop()
                 self._hub.close()
             trio.lowlevel.remove_instrument(self._flusher)
             if self._access_log is not None:
@@ -159,7 +160,7 @@ class Server:
                     nursery.start_soon(import_the_rest, self.limits.tick, self._seldom)
                     if self._wants_hub:
                         self._hub = self.workers.hub = Hub(self.workers)
-                        trio.lowlevel.add_instrument(self._hub)
+                        self._hub.start()
                     start_listening(listeners)
                     acceptor = Acceptor(partial(self._take, tls))
                     async with plain_nursery() as accepting:
@@ -172,7 +173,7 @@ class Server:
                     close_listeners(listeners)
                     await self._drain.run()
                     if self._hub is not None:
-                        trio.lowlevel.remove_instrument(self._hub)
+                        self._hub.stop()
                     nursery.cancel_scope.cancel()
                     self._threads.abandon()  # else the nursery would wait for handlers in threads
 
@@ -337,10 +338,10 @@ class Server:
         if self._stop.is_set():
             self._drain.left()
 
-    def is_alone(self) -> bool:
-        """Whether what is sent now is most likely all that is sent in this turn of the event loop:
+    def claim_turn(self) -> bool:
+        """Ask to be the first that sends in this turn of the event loop, and at once. True if
         nothing was written so far, and no other message waits for its handler."""
-        return self._flusher.begin()
+        return self._flusher.claim()
 
     def release(self, link: Link) -> None:
         """Remove a link that has ended, with its owner."""

@@ -246,14 +246,14 @@ class Connection:
         else:
             self._wait_for(_Waiting.REQUEST, now + limits.keep_alive_timeout)
         while True:
-            if not self._http.idle and self._waiting is _Waiting.REQUEST:
-                begun = now if first else trio.current_time()
-                self._wait_for(_Waiting.HEAD, begun + limits.head_timeout)
             head = self._http.read_head()
             if head is not None:
                 return head
             if self._http.closed or (self._stopping and self._http.idle):
                 return None
+            if not self._http.idle and self._waiting is _Waiting.REQUEST:
+                begun = now if first else trio.current_time()
+                self._wait_for(_Waiting.HEAD, begun + limits.head_timeout)
             if not await self._receive():
                 if self._waiting is _Waiting.HEAD:
                     raise ProtocolError(408, "waited too long for the rest of the request's head")

@@ -63,13 +63,13 @@ class Flusher(trio.abc.Instrument):
         time: behind the first of a turn, it is ``later``, which costs no call of Python."""
 
     def _add_first(self, written: Flushable) -> None:
-        if self.begin():
+        if self.claim():
             written.flush()
         else:
             self.later(written)
 
-    def begin(self) -> bool:
-        """Whether the caller may send at once: see above. Then the next one may not."""
+    def claim(self) -> bool:
+        """Ask to be the first that sends in this turn: see above. Whoever asks next is not."""
         if self._begun:
             return False
         self._begun = True

@@ -59,6 +59,7 @@ class Hub(trio.abc.Instrument):
     def __init__(self, watchers: Watchers) -> None:
         self._watchers = watchers
         self._watcher: Task | None = None  # the task that waits for the epoll
+        self._works = False
         self._epoll = select.epoll()
         # the link of each open socket; None for an HTTP connection
         self._links: dict[int, Fed | None] = {}
@@ -112,7 +113,8 @@ class Hub(trio.abc.Instrument):
         Raises:
             BusyResourceError: if another task waits for it already.
         """
-        if number in self._waiting:
+        other = self._waiting.get(number)
+        if other is not None and other.custom_sleep_data is self:  # else it is cancelled
             raise trio.BusyResourceError("another task is already reading from this connection")
         self._watch(number)
         task = self._waiting[number] = current_task()
@@ -121,7 +123,8 @@ class Hub(trio.abc.Instrument):
         try:
             return is_yes(answer)
         except trio.Cancelled:
-            self._waiting.pop(number, None)
+            if self._waiting.get(number) is task:
+                del self._waiting[number]
             raise
 
     def interrupt(self, number: int) -> None:
@@ -149,7 +152,9 @@ class Hub(trio.abc.Instrument):
         """A descriptor is about to be closed."""
         if number not in self._links:
             return
-        del self._links[number]
+        link = self._links.pop(number)
+        if link is not None:
+            self._unfinished.pop(link, None)
         self.interrupt(number)
         if number in self._resting:
             self._resting.discard(number)
@@ -158,13 +163,24 @@ class Hub(trio.abc.Instrument):
 
     # Turns
 
+    def start(self) -> None:
+        """Work in every turn from now on."""
+        trio.lowlevel.add_instrument(self)
+        self._works = True
+
+    def stop(self) -> None:
+        """Read nothing more. May be called twice."""
+        if self._works:
+            self._works = False
+            trio.lowlevel.remove_instrument(self)
+
     @property
     def watched(self) -> bool:
-        """Whether a task watches."""
+        """Whether a task watches, or is woken and has not run yet."""
         return self._watcher is not None
 
     async def watch(self) -> None:
-        """Wait until a socket has something to receive. One task at a time may watch."""
+        """Wait until there is something to do in a turn. One task at a time may watch."""
         self._watcher = task = current_task()
         task.custom_sleep_data = self  # trio clears it when it wakes the task
         try:
@@ -175,17 +191,20 @@ class Hub(trio.abc.Instrument):
     def before_io_wait(self, timeout: float) -> None:
         """trio calls this in every turn, when all tasks that can run have run."""
         if self._watcher is None and self._links:
-            self._watchers.wake()  # whoever has watched waits for something else now
-            if timeout > 0:  # trio is about to sleep
-                have_another_turn()
+            try:
+                self._watchers.wake()  # whoever has watched waits for something else now
+                if timeout > 0:  # trio is about to sleep
+                    have_another_turn()
+            except Exception as error:
+                report(_log, "a bug in Finch: nobody watches the sockets", error=error)
 
     def after_io_wait(self, timeout: float) -> None:
         """trio calls this in every turn, before it looks which tasks can run."""
-        if not self._links:
+        if not self._links and not self._alarmed:
             return
         if self._watcher is not None:
             if self._watcher.custom_sleep_data is self:
-                return  # trio has not woken it: no socket has anything
+                return  # trio has not woken it: neither a socket nor the alarm has anything
             self._watchers.woken()
         try:
             self._turn()
@@ -255,7 +274,10 @@ class Hub(trio.abc.Instrument):
 
     def _failed(self, link: Fed, error: BaseException) -> None:
         report(_log, "a bug in Finch: a link failed", error=error)
-        link.drop()
+        try:
+            link.drop()
+        except Exception as again:  # the other links must still have their turn
+            report(_log, "a bug in Finch: a link cannot be dropped", error=again)
 
     def close(self) -> None:
         """Close the epoll, after all links are closed."""

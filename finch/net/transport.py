@@ -1,10 +1,10 @@
 """The bytes of one connection, in and out.
 
-Writing never waits. All bytes that are written in one turn of the event loop are sent when the
-turn ends, in one piece for each peer. So a burst of messages costs one system call and no task.
-Bytes that the peer does not take then stay in the outbox, and a task sends them; only a slow peer
-has such a task. The caller decides how many bytes may wait (``pending``, ``drain``), and the server
-drops a peer that takes nothing (``stalled``).
+Writing never waits. Bytes that are written in one turn of the event loop are sent when the turn
+ends, in one piece for each peer (``finch.net.flusher`` may send the first ones at once). So a burst
+of messages costs one system call and no task. Bytes that the peer does not take then stay in the
+outbox, and a task sends them; only a slow peer has such a task. The caller decides how many bytes
+may wait (``pending``, ``drain``), and the server drops a peer that takes nothing (``stalled``).
 
 Errors: if a peer is gone, nothing raises. ``receive`` returns ``b""``, and written bytes are lost.
 So only the reader has to handle it.
@@ -160,6 +160,7 @@ class Transport(ABC):
             self._outbox = None
             if self._emptied is not None:
                 self._wake()
+                have_another_turn()  # as below
             return
         self._outbox = [memoryview(data)[sent:]]
         self._flushing = True

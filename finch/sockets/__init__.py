@@ -33,7 +33,7 @@ Many clients:
 members.py      who is connected, as whom, in which groups: plain data
 presence.py     who is here in a room: plain data
 outgoing.py     packs what an application sends into envelopes
-delivery.py     sends one message to many clients
+delivery.py     sends one message to many clients; fanout.py is its loop
 audience.py     Everyone and User: whom a message goes to
 room.py         Room: one more audience, and what is kept while somebody is in it
 manager.py      SocketManager: accepts clients, and names whom to send to

@@ -104,7 +104,7 @@ class Delivery:
         if draft.volatile:
             reached = sum(client.push_volatile(envelope, draft) for client in clients)
         else:
-            reached = send_to_all(clients, envelope, at_once=host.is_alone())
+            reached = send_to_all(clients, envelope, at_once=host.claim_turn())
         if channel not in self._sent:
             self._sent[channel] = trio.current_time()
         if self not in host.lagging:

@@ -42,9 +42,9 @@ class Host(Protocol):
     lagging: dict[Prober, None]
     """The probers that have sent something which may not have been read yet."""
 
-    def is_alone(self) -> bool:
-        """Whether what is sent now is most likely all that is sent in this turn of the event loop.
-        True at most once a turn."""
+    def claim_turn(self) -> bool:
+        """Ask to be the first that sends in this turn of the event loop, and at once. True at most
+        once a turn, and only if what is sent is most likely all of this turn."""
 
     def spawn(self, task: Callable[[], Awaitable[None]]) -> None:
         """Start a task that may run longer than the caller."""

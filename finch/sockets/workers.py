@@ -100,7 +100,8 @@ class WorkerPool:
         home: the context that workers begin with.
         hub: a worker that has nothing to do watches it, so that the messages that come next are
             handled without waking another task.
-        more: whether the client that was served last has more messages.
+        more: whether the client that is served has more messages. The client says so; it is False
+            again when a worker has nothing to do.
     """
 
     def __init__(self, spawn: Spawn) -> None:
@@ -145,11 +146,8 @@ class WorkerPool:
                 scope = innermost_scope(task)
                 while not worker.cancelled:
                     if not self._jobs:
-                        if self.hub is not None and not self.hub.watched:
-                            await self.hub.watch()
-                        elif len(self._parked) < _STANDBY:
-                            await self._park(task)
-                        else:
+                        self.more = False
+                        if not await self._rest(task):
                             return
                         account.used = 0  # the other tasks have just had their turn
                         self._woken = False  # nothing waits before the queue is looked at again
@@ -185,11 +183,18 @@ class WorkerPool:
                         error, failed = failure_of(failed), None
                         report(_log, "a bug in Finch: %r failed", job, error=error)
 
-    async def _park(self, task: trio.lowlevel.Task) -> None:
-        self._parked.append(task)
+    async def _rest(self, task: trio.lowlevel.Task) -> bool:
+        """Wait until there may be something to do. False if this worker is not needed."""
         try:
+            if self.hub is not None and not self.hub.watched:
+                await self.hub.watch()
+                return True
+            if len(self._parked) >= _STANDBY:
+                return False
+            self._parked.append(task)
             await until_woken(self)
-        except BaseException:  # cancelled
-            if task in self._parked:
-                self._parked.remove(task)
+        except trio.Cancelled:  # the server ends, and nobody will watch
+            if self.hub is not None:
+                self.hub.stop()
             raise
+        return True

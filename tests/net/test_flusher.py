@@ -57,15 +57,15 @@ async def test_nothing_is_sent_before_the_end_if_something_else_waits(flusher, b
 
 async def test_who_has_begun_a_turn_sends_alone_and_only_once(flusher):
     sent = []
-    assert flusher.begin()
-    assert not flusher.begin()
+    assert flusher.claim()
+    assert not flusher.claim()
     flusher.add(Written(sent, "a"))
     assert sent == []
     await trio.lowlevel.checkpoint()
     assert sent == ["a"]
     flusher.later(Written(sent, "b"))
     assert sent == ["a"]
-    assert flusher.begin()
+    assert flusher.claim()
 
 
 async def test_so_many_are_sent_to_in_a_turn_and_the_others_in_the_next(flusher, busy):

@@ -11,6 +11,9 @@ import trio.testing
 from websockets.frames import Frame, Opcode
 
 from finch import FinchApp, Limits
+from finch.net.hub import Hub
+from finch.net.listeners import open_listeners
+from finch.server import Server
 from tests.conftest import serving
 from tests.test_server import HANDSHAKE, masked, read_until
 
@@ -103,13 +106,17 @@ async def test_a_peer_that_closes_its_side_is_let_go(serve):
 
 
 class Turns(trio.abc.Instrument):
-    """Counts the turns of the event loop."""
+    """Counts the turns of the event loop, and notes which tasks run."""
 
     def __init__(self):
         self.all = 0
+        self.ran = set()
 
     def before_io_wait(self, timeout):
         self.all += 1
+
+    def before_task_step(self, task):
+        self.ran.add(task)
 
 
 @pytest.fixture
@@ -129,7 +136,8 @@ async def test_a_message_is_read_handled_and_answered_in_one_turn(turns, path, m
         await trio.testing.wait_all_tasks_blocked()
         with socket.socket(fileno=os.dup(stream.socket.fileno())) as sock:  # needs no task
             sock.setblocking(False)
-            before = turns.all
+            before, parked = turns.all, set(running.server.workers._parked)
+            turns.ran.clear()
             sock.send(masked(Opcode.TEXT, message))
             answer = b""
             with trio.fail_after(5):
@@ -140,6 +148,7 @@ async def test_a_message_is_read_handled_and_answered_in_one_turn(turns, path, m
         assert b"hello" in answer
         # the turn that was running, and the one that has seen the message
         assert turns.all - before <= 2
+        assert not turns.ran & parked  # whoever watches handles it, too
 
 
 async def test_while_a_handler_waits_somebody_else_watches():
@@ -243,6 +252,137 @@ async def test_the_hub_outlives_its_own_bugs(monkeypatch, caplog):
         await stream.send_all(masked(Opcode.TEXT, b"hi"))
         await read_until(stream, b"hi")
     assert "a bug in Finch: reading failed" in caplog.text
+
+
+async def test_a_link_that_is_dropped_unfinished_leaves_nothing_to_do():
+    """Otherwise, the alarm would wake the watcher again and again, and nobody would read it."""
+    async with serving(echo_app()) as running:
+        stream = await open_socket(running)
+        hub = running.server._hub
+        (link,) = hub._links.values()
+        pings = Frame(Opcode.PING, b"").serialize(mask=True) * 2000
+        await stream.send_all(pings)
+        with trio.fail_after(5):
+            while not hub._alarmed:
+                await trio.lowlevel.checkpoint()
+            link.drop()
+            assert not hub._unfinished
+            await trio.testing.wait_all_tasks_blocked(0.01)
+        assert not hub._alarmed
+
+
+async def test_no_instrument_is_left_if_the_server_cannot_listen():
+    listeners = open_listeners("127.0.0.1", 0)
+    listeners[0].close()
+    server = Server(echo_app())
+    with pytest.raises(OSError):
+        await server.run(listeners)
+    with pytest.raises(KeyError):
+        trio.lowlevel.remove_instrument(server._hub)
+
+
+async def test_the_event_loop_sleeps_while_an_interrupted_server_cleans_up(turns):
+    """A KeyboardInterrupt ends all tasks, and a handler may take its time for that."""
+    app = FinchApp()
+
+    @app.websocket("/raw")
+    async def raw(ws):
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                before.append(turns.all)
+                await trio.sleep(0.2)
+                after.append(turns.all)
+
+    async def interrupt():
+        raise KeyboardInterrupt
+
+    before, after = [], []
+    with pytest.RaisesGroup(KeyboardInterrupt, flatten_subgroups=True):
+        async with serving(app) as running:
+            await open_socket(running)
+            await trio.testing.wait_all_tasks_blocked()
+            running.server._nursery.start_soon(interrupt)
+            await trio.sleep_forever()
+    assert after[-1] - before[0] < 100
+
+
+async def test_a_worker_with_nothing_to_do_is_not_busy():
+    app = echo_app(inbox=8)
+
+    @app.socket("wait")
+    async def wait(client, data):
+        await trio.sleep_forever()
+
+    async with serving(app) as running:
+        waiting = await open_socket(running, b"/ws")
+        await waiting.send_all(masked(Opcode.TEXT, b'{"path": "wait"}') * 3)
+        other = await open_socket(running)
+        await other.send_all(masked(Opcode.TEXT, b"hi"))
+        await read_until(other, b"hi")
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert not running.server.workers.busy()
+
+
+async def test_a_worker_is_busy_while_its_client_has_more_messages():
+    app, busy = FinchApp(), []
+
+    @app.socket("look")
+    async def look(client, data):
+        busy.append(running.server.workers.busy())
+
+    async with serving(app) as running:
+        stream = await open_socket(running, b"/ws")
+        await stream.send_all(masked(Opcode.TEXT, b'{"path": "look"}') * 3)
+        with trio.fail_after(5):
+            while len(busy) < 3:
+                await trio.lowlevel.checkpoint()
+    assert busy == [True, True, False]
+
+
+class Nobody:
+    """Stands in for the workers: nobody watches."""
+
+    def wake(self):
+        pass
+
+    def woken(self):
+        pass
+
+
+@pytest.fixture
+async def hub_and_socket():
+    """A hub, and a socket that has nothing to say, with its peer."""
+    hub = Hub(Nobody())
+    ours, theirs = socket.socketpair()
+    hub.start()
+    yield hub, ours, theirs
+    hub.stop()
+    ours.close()
+    theirs.close()
+    hub.close()
+
+
+async def test_a_cancelled_wait_does_not_end_the_wait_of_another_task(hub_and_socket, nursery):
+    hub, ours, theirs = hub_and_socket
+    woken = []
+
+    async def wait():
+        woken.append(await hub.readable(ours.fileno()))
+
+    async with trio.open_nursery() as first:
+        first.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(trio.BusyResourceError):
+            await hub.readable(ours.fileno())
+        first.cancel_scope.cancel()
+        nursery.start_soon(wait)  # before the cancelled task has run
+    theirs.send(b"x")
+    with trio.fail_after(5):
+        while not woken:
+            await trio.lowlevel.checkpoint()
+    assert woken == [True]
 
 
 # HTTP connections wait here too

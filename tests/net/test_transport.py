@@ -98,6 +98,44 @@ async def test_writing_to_a_peer_that_is_gone_does_nothing_and_the_reader_learns
     assert await transport.receive() == b""
 
 
+class Sleeps(trio.abc.Instrument):
+    """Notes how often trio was about to sleep although a task could run."""
+
+    def __init__(self):
+        self.wrongly = 0
+
+    def before_io_wait(self, timeout):
+        seen = trio.lowlevel.current_statistics()
+        self.wrongly += bool(
+            timeout > 0 and seen.tasks_runnable and not seen.run_sync_soon_queue_size
+        )
+
+
+async def test_trio_does_not_sleep_over_those_who_wait_for_the_end_of_the_turn(door):
+    """They wait for what another task has written, and it is sent when trio knows of no task."""
+    transport, peer = door
+    sleeps = Sleeps()
+    trio.lowlevel.add_instrument(sleeps)  # behind the flusher
+    transport.write(b"x" * 3_000_000)
+
+    async def wait_and_write():
+        await transport.drain()
+        transport.write(b"more")
+
+    async def read_on():
+        while transport.pending or read(peer):
+            read(peer)
+            await trio.sleep(0.001)
+
+    async with trio.open_nursery() as waiting:
+        for _ in range(4):
+            waiting.start_soon(transport.drain)
+            waiting.start_soon(wait_and_write)
+        waiting.start_soon(read_on)
+    trio.lowlevel.remove_instrument(sleeps)
+    assert sleeps.wrongly == 0
+
+
 class OpenDescriptors:
     """Stands in for the hub: notes what it is told to forget, and whether it was still open."""
 

@@ -31,6 +31,7 @@ TROUBLES = (
     "dropped",
     "cut",
     "full",
+    "tight",
 )
 
 
@@ -60,7 +61,7 @@ class Member:
             ours = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
             self.transport = StreamTransport(ours, host.spawn, 1)
         else:
-            if trouble == "full":
+            if trouble in ("full", "tight"):
                 ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
             buffer = memoryview(bytearray(100))
             self.transport = SocketTransport(ours, host.spawn, host.flusher, buffer)
