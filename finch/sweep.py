@@ -11,6 +11,7 @@ from finch.config import Limits
 from finch.drain import Watched
 from finch.failures import report
 from finch.sockets.outlet import Prober
+from finch.turns import account
 
 _log = logging.getLogger("finch.server")
 
@@ -48,3 +49,5 @@ async def sweep(watched: Collection[Watched], lagging: dict[Prober, None], limit
                 again = False
             if not again:
                 lagging.pop(prober, None)
+            if account.spend():  # pings to all clients in one go would hold up their messages
+                await trio.lowlevel.checkpoint()

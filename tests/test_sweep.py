@@ -6,6 +6,7 @@ import trio
 
 from finch import Limits
 from finch.sweep import sweep
+from finch.turns import TURN
 
 
 class Transport:
@@ -43,3 +44,27 @@ async def test_what_fails_is_logged_and_the_rest_is_looked_at_each_time(autojump
     assert (bad.looks, good.looks) == (1, 3)  # what cannot be probed is not asked again
     assert list(lagging) == [good]
     assert caplog.text.count("a bug in Finch") == 4
+
+
+async def test_others_have_their_turn_while_many_are_probed(autojump_clock):
+    """A ping costs as much as a message; a thousand of them in one go would hold up everybody."""
+    begun = trio.Event()
+    told = []
+
+    class Prober:
+        def probe(self):
+            begun.set()
+            told.append("probed")
+            return False
+
+    async def other():
+        await begun.wait()
+        told.append("other")
+
+    lagging = {Prober(): None for _ in range(4 * TURN)}
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        with trio.move_on_after(0.75):
+            await sweep([], lagging, Limits())
+    assert told.count("probed") == 4 * TURN
+    assert told.index("other") <= 2 * TURN  # trio may let the sweep go first once more

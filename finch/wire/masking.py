@@ -58,11 +58,16 @@ class Mask:
 
         Returns:
             Whether it is used.
+
+        Raises:
+            OSError: if its files cannot be read now.
         """
         try:
             from websockets.speedups import apply_mask
-        except ImportError:
-            return False  # not installed, or without its compiled part
+        except OSError:
+            raise
+        except Exception:
+            return False  # not installed, without its compiled part, or broken
         # This module of websockets is not in its documentation, so a release may change it.
         payload, key = bytes(range(21)), b"\x01\x80\xff\x55"
         try:

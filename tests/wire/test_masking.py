@@ -56,3 +56,25 @@ def test_otherwise_everything_stays_as_it_is(monkeypatch, there):
     mask = Mask()
     assert not mask.use_compiled()
     assert mask.unmask is unmask_in_python
+
+
+class Broken(types.ModuleType):
+    """A module that raises when something is taken from it."""
+
+    def __init__(self, error):
+        super().__init__("websockets.speedups")
+        self._error = error
+
+    def __getattr__(self, name):
+        raise self._error
+
+
+def test_a_package_that_is_broken_is_not_used(monkeypatch):
+    monkeypatch.setitem(sys.modules, "websockets.speedups", Broken(LookupError("broken")))
+    assert not Mask().use_compiled()
+
+
+def test_files_that_cannot_be_read_now_are_told_so_that_somebody_tries_again(monkeypatch):
+    monkeypatch.setitem(sys.modules, "websockets.speedups", Broken(OSError("too many open files")))
+    with pytest.raises(OSError, match="too many"):
+        Mask().use_compiled()
