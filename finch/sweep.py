@@ -19,6 +19,8 @@ _log = logging.getLogger("finch.server")
 async def sweep(watched: Collection[Watched], lagging: dict[Prober, None], limits: Limits) -> None:
     """Drop connections that take nothing, tell those whose deadline has come, and probe.
 
+    Others have their turns meanwhile: pings to many clients in one go would hold up messages.
+
     Parameters:
         watched: the connections. The server adds and removes them meanwhile.
         lagging: what is probed, until its ``probe`` returns False.
@@ -34,13 +36,18 @@ async def sweep(watched: Collection[Watched], lagging: dict[Prober, None], limit
             await trio.sleep(tick)
         now = trio.current_time()
         for item in list(watched):
+            if item not in watched:
+                continue  # it has ended, or became a WebSocket, while others had their turn
+            due = item.deadline <= now + tick
             try:
                 if item.transport.stalled(now + tick, limits.write_timeout):
                     item.drop()
-                elif item.deadline <= now + tick:
+                elif due:
                     item.expire(now)
             except Exception as error:
                 report(_log, "a bug in Finch: the sweep of %r failed", item, error=error)
+            if due and account.spend():  # most are pinged now
+                await trio.lowlevel.checkpoint()
         for prober in list(lagging):
             try:
                 again = prober.probe()
@@ -49,5 +56,5 @@ async def sweep(watched: Collection[Watched], lagging: dict[Prober, None], limit
                 again = False
             if not again:
                 lagging.pop(prober, None)
-            if account.spend():  # pings to all clients in one go would hold up their messages
+            if account.spend():
                 await trio.lowlevel.checkpoint()

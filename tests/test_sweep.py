@@ -1,7 +1,9 @@
 """The sweep looks at everything in turn, and what fails of it ends nothing else."""
 
 import logging
+import math
 
+import pytest
 import trio
 
 from finch import Limits
@@ -46,25 +48,45 @@ async def test_what_fails_is_logged_and_the_rest_is_looked_at_each_time(autojump
     assert caplog.text.count("a bug in Finch") == 4
 
 
-async def test_others_have_their_turn_while_many_are_probed(autojump_clock):
+@pytest.mark.parametrize("what", ["probed", "told that their time has come"])
+async def test_others_have_their_turn_while_many_are(what, autojump_clock):
     """A ping costs as much as a message; a thousand of them in one go would hold up everybody."""
     begun = trio.Event()
     told = []
 
-    class Prober:
+    class Pinged(Item):
+        def __init__(self):
+            super().__init__(fails=False)
+
         def probe(self):
             begun.set()
-            told.append("probed")
+            told.append(self)
+            self.deadline = math.inf
             return False
 
     async def other():
         await begun.wait()
         told.append("other")
 
-    lagging = {Prober(): None for _ in range(4 * TURN)}
+    items = [Pinged() for _ in range(4 * TURN)]
+    connections, lagging = ([], items) if what == "probed" else (items, [])
     async with trio.open_nursery() as nursery:
         nursery.start_soon(other)
         with trio.move_on_after(0.75):
-            await sweep([], lagging, Limits())
-    assert told.count("probed") == 4 * TURN
+            await sweep(connections, dict.fromkeys(lagging), Limits())
+    assert len(told) == 4 * TURN + 1
     assert told.index("other") <= 2 * TURN  # trio may let the sweep go first once more
+
+
+async def test_a_connection_that_ends_while_others_have_their_turn_is_left_alone(autojump_clock):
+    items = [Item(fails=False) for _ in range(4 * TURN)]
+    watched = dict.fromkeys(items)
+
+    def expire(now):
+        for item in items[1:]:
+            watched.pop(item, None)
+
+    items[0].expire = expire
+    with trio.move_on_after(0.75):
+        await sweep(watched, {}, Limits())
+    assert [item.looks for item in items[1:]] == [0] * (4 * TURN - 1)
