@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -15,6 +16,8 @@ from websockets.frames import Frame, Opcode
 from wsproto.frame_protocol import FrameProtocol
 
 from finch import FinchApp, Limits
+from finch.http.connection import Connection
+from finch.http.sending import Sender
 from finch.net.listeners import open_listeners
 from finch.server import Server
 from finch.sockets.link import Link
@@ -379,6 +382,33 @@ async def test_a_client_that_has_left_leaves_nothing_for_the_garbage_collector(a
                 while running.server._watched:
                     await trio.sleep(0.01)
             assert links() - before < 10  # a worker and the hub keep the last one they saw
+        finally:
+            gc.enable()
+
+
+@pytest.mark.parametrize(
+    "request_", [b"", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"garbage\r\n\r\n"]
+)
+async def test_neither_does_a_connection_of_any_other_kind(app, serve, request_):
+    def connections():
+        return sum(type(found) in (Connection, Sender) for found in gc.get_objects())
+
+    async with serve(app) as running:
+        before = connections()
+        gc.disable()
+        try:
+            for _ in range(20):
+                stream = await running.connect()
+                await stream.send_all(request_)
+                await stream.send_eof()
+                with suppress(trio.BrokenResourceError):
+                    while await stream.receive_some():
+                        pass
+                await stream.aclose()
+            with trio.fail_after(10):
+                while running.server._watched:
+                    await trio.sleep(0.01)
+            assert connections() - before < 10  # a worker keeps the last one it saw
         finally:
             gc.enable()
 

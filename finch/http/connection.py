@@ -137,15 +137,18 @@ class Connection:
             request; None if the connection is over, so that the caller only closes it.
         """
         try:
-            taken = await self._serve()
-            if taken is not None:
-                return taken
-        except HTTPError as error:
-            self._sender.refuse(error, self.client)
-        except Disconnected:
-            pass  # the client is gone, or a response broke off: nothing more can be sent
-        await self._finish()
-        return None
+            try:
+                taken = await self._serve()
+                if taken is not None:
+                    return taken
+            except HTTPError as error:
+                self._sender.refuse(error, self.client)
+            except Disconnected:
+                pass  # the client is gone, or a response broke off: nothing more can be sent
+            await self._finish()
+            return None
+        finally:
+            self._sender.end()
 
     async def refuse(self, error: HTTPError) -> None:
         """Answer the first request with this error, whatever it asks for; then end."""
