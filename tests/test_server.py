@@ -7,7 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import pytest
@@ -365,52 +365,47 @@ async def test_what_is_accepted_does_not_wait_to_fill_segments(app, serve):
     assert all(seen)
 
 
-async def test_a_client_that_has_left_leaves_nothing_for_the_garbage_collector(app, serve):
-    def links():
-        return sum(type(found) in (Link, FrameProtocol) for found in gc.get_objects())
+@asynccontextmanager
+async def nothing_is_left(running, *kinds):
+    """Whatever is opened inside must be gone at the end, without the garbage collector."""
 
-    async with serve(app) as running:
-        before = links()
-        gc.disable()
-        try:
-            for path in (b"/ws", b"/raw") * 10:
-                stream = await running.connect()
-                await stream.send_all(HANDSHAKE % (path, b"") + masked(Opcode.CLOSE, b"\x03\xe8"))
-                await read_until(stream, b"\x88\x02\x03\xe8")
-                await stream.aclose()
-            with trio.fail_after(10):
-                while running.server._watched:
-                    await trio.sleep(0.01)
-            assert links() - before < 10  # a worker and the hub keep the last one they saw
-        finally:
-            gc.enable()
+    def living():
+        return sum(type(found) in kinds for found in gc.get_objects())
+
+    before = living()
+    gc.disable()
+    try:
+        yield
+        with trio.fail_after(10):
+            while running.server._watched:
+                await trio.sleep(0.01)
+        assert living() - before < 10  # a worker and the hub keep the last one they saw
+    finally:
+        gc.enable()
+
+
+async def test_a_client_that_has_left_leaves_nothing_for_the_garbage_collector(app, serve):
+    async with serve(app) as running, nothing_is_left(running, Link, FrameProtocol):
+        for path in (b"/ws", b"/raw") * 10:
+            stream = await running.connect()
+            await stream.send_all(HANDSHAKE % (path, b"") + masked(Opcode.CLOSE, b"\x03\xe8"))
+            await read_until(stream, b"\x88\x02\x03\xe8")
+            await stream.aclose()
 
 
 @pytest.mark.parametrize(
     "request_", [b"", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"garbage\r\n\r\n"]
 )
 async def test_neither_does_a_connection_of_any_other_kind(app, serve, request_):
-    def connections():
-        return sum(type(found) in (Connection, Sender) for found in gc.get_objects())
-
-    async with serve(app) as running:
-        before = connections()
-        gc.disable()
-        try:
-            for _ in range(20):
-                stream = await running.connect()
-                await stream.send_all(request_)
-                await stream.send_eof()
-                with suppress(trio.BrokenResourceError):
-                    while await stream.receive_some():
-                        pass
-                await stream.aclose()
-            with trio.fail_after(10):
-                while running.server._watched:
-                    await trio.sleep(0.01)
-            assert connections() - before < 10  # a worker keeps the last one it saw
-        finally:
-            gc.enable()
+    async with serve(app) as running, nothing_is_left(running, Connection, Sender):
+        for _ in range(20):
+            stream = await running.connect()
+            await stream.send_all(request_)
+            await stream.send_eof()
+            with suppress(trio.BrokenResourceError):
+                while await stream.receive_some():
+                    pass
+            await stream.aclose()
 
 
 class Overdue:
